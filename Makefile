@@ -1,0 +1,37 @@
+# Every target sets up what it needs: only python3 >= 3.11 and a package index are presumed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+# Two processes share two cores; more threads each would only fight.
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+.PHONY: help setup demo test test-real check format bench
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: ## make .venv with the pinned packages
+	@python3 scripts/setup
+
+demo: setup ## explain a convolution, then segment street scenes if the authors' weights are there
+	@$(BIN)/atrous demo
+
+test: setup ## the fast tier: unit, contract and property tests, doctests
+	@$(PYTEST)
+
+test-real: setup ## the real tier: real data, the authors' weights, published numbers
+	@$(PYTEST) -m real
+
+check: setup ## formatting, lint, types, and which room imports which
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## time our paths against named baselines, in one run
+	@$(BIN)/python -m benchmarks.inference
+	@$(BIN)/python -m benchmarks.startup

@@ -1,0 +1,82 @@
+"""Write files so that a reader finds the whole of them or nothing."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from atrous.errors import DataError
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Give an open file; what is written to it becomes `path` at the end, in one step.
+
+    The bytes reach the disk before the name does, so that a crash, a full disk or `kill -9` leaves
+    the old file or none, never half of one. On Linux the file has no name until it is whole; where
+    the file system cannot do that, a killed process may leave a hidden `.NAME.….part`.
+
+    Raises:
+        DataError: If the file cannot be written; the message says why.
+    """
+    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        descriptor, is_named = _open_unnamed(path.parent, part)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+            if not is_named:
+                _name(descriptor, part)
+        part.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{path} could not be written: {error.strerror or error}; "
+            f"give another place or make room there."
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, unless they are there, and see that it can be written in.
+
+    Raises:
+        DataError: If it cannot be made or not be written in.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written in: {error.strerror or error}; give another folder."
+        ) from error
+
+
+def _name(descriptor: int, part: Path) -> None:
+    folder = os.open(part.parent, os.O_RDONLY)
+    try:
+        # The folder's descriptor makes Python call linkat(2), the only call that follows the link.
+        os.link(f"/proc/self/fd/{descriptor}", part.name, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+def _open_unnamed(folder: Path, part: Path) -> tuple[int, bool]:
+    """A descriptor open for writing, and whether it is named `part` already."""
+    flag = getattr(os, "O_TMPFILE", 0)
+    if flag and Path("/proc/self/fd").is_dir():
+        with suppress(OSError):  # the file system has no unnamed files; a real fault shows below
+            return os.open(folder, flag | os.O_RDWR, 0o666), False
+    return os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666), True

@@ -1,0 +1,59 @@
+"""What all tests share: a fixed seed, one thread a worker, and where the shared data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _threads() -> None:
+    # Workers of xdist share the cores; torch would start as many threads in each of them.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data, weights and reference vectors, which is no part of the project."""
+    folder = Path(os.environ.get("ATROUS_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "reference" / "MANIFEST.json").is_file():
+        message = f"{folder} holds no shared data; set ATROUS_SHARED to the folder that does"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file with card: the smallest ESPNet, four classes, random and seeded."""
+    from atrous.networks.card import Card
+    from atrous.networks.catalog import build_network
+    from atrous.networks.preprocessing import Preprocessing
+    from atrous.networks.weights import save_weights
+
+    arguments = {"num_classes": 4, "p": 1, "q": 1}
+    card = Card(
+        name="espnet.tiny",
+        network="espnet",
+        arguments=arguments,
+        task="segmentation",
+        class_names=("background", "disc", "square", "stripe"),
+        palette=((128, 64, 0), (0, 128, 255), (255, 0, 0), (0, 160, 0)),
+        preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        divisor=8,
+    )
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        save_weights(path, build_network("espnet", arguments), card)
+    return path
