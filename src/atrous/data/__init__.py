@@ -1,0 +1,26 @@
+"""Samples, readers, and the folder layouts users have on disk."""
+
+from atrous.data.catalog import LAYOUTS, Layout, open_layout
+from atrous.data.layouts.camvid import CamVid
+from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.listing import list_images
+from atrous.data.readers.image import read_image, read_rgb8
+from atrous.data.readers.mask import read_mask
+from atrous.data.readers.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
+from atrous.data.sample import Sample
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "IMAGE_SUFFIXES",
+    "LAYOUTS",
+    "BinaryFolder",
+    "CamVid",
+    "Layout",
+    "MaskFolder",
+    "Sample",
+    "list_images",
+    "open_layout",
+    "read_image",
+    "read_mask",
+    "read_rgb8",
+]

@@ -1,0 +1,1 @@
+"""Layouts: the ways people keep images and their masks in folders."""

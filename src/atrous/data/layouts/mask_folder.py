@@ -1,0 +1,103 @@
+"""Segmentation data kept as two folders of equally named files: `images/` and `masks/`."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from atrous.data.layouts.pairs import Pair, PairedMasks, pair_by_stem
+from atrous.data.readers.mask import read_mask
+from atrous.errors import DataError, UnknownNameError
+from atrous.types import UNLABELLED
+
+
+class MaskFolder(PairedMasks):
+    """Images in `root/images`, index masks of the same stem in `root/masks`.
+
+    Mask values are class indices, and 255 where unlabelled. Masks that mean 255 as foreground are
+    a common mistake, and would train a network on background alone: if no mask of the folder
+    holds any class but 0 while 255 occurs, the folder is refused. To know this, masks are read at
+    construction until one holds another class, which is nearly always the first.
+
+    Args:
+        root: Folder that holds `images/` and `masks/`, or holds splits that do.
+        num_classes: Mask values must be below this, or 255.
+        split: Name of a folder in `root` that holds `images/` and `masks/`.
+
+    Raises:
+        UnknownNameError: If `root` has no such split; the message lists those it has.
+        DataError: If the folders are missing, images and masks do not pair, or 255 seems to mean
+            foreground.
+    """
+
+    def __init__(self, root: str | Path, *, num_classes: int, split: str | None = None) -> None:
+        folder = split_folder(Path(root), split)
+        pairs = pair_by_stem(folder / "images", folder / "masks")
+        super().__init__(pairs, num_classes=num_classes)
+        if num_classes > 1 and _holds_only_0_and_255(pairs):
+            raise DataError(
+                f"{folder / 'masks'}: the masks hold only 0 and 255; expected class indices, with "
+                "255 where unlabelled; if 255 means foreground, open it as layout 'binary_folder'."
+            )
+
+
+class BinaryFolder(PairedMasks):
+    """As `MaskFolder`, for two classes: mask value 0 is background, 255 (or 1) is foreground.
+
+    Every pixel is labelled; samples hold 0 and 1.
+
+    Raises:
+        UnknownNameError: If `root` has no such split; the message lists those it has.
+        DataError: If the folders are missing, or images and masks do not pair.
+    """
+
+    def __init__(self, root: str | Path, *, split: str | None = None) -> None:
+        folder = split_folder(Path(root), split)
+        super().__init__(pair_by_stem(folder / "images", folder / "masks"), num_classes=2)
+
+    def _to_classes(self, mask: Tensor, path: Path) -> Tensor:
+        values = mask.unique().tolist()
+        if not (set(values) <= {0, UNLABELLED} or set(values) <= {0, 1}):
+            raise DataError(
+                f"{path}: holds the values {values[:8]}; expected only 0 and 255, or only 0 and 1; "
+                "for more classes or unlabelled pixels open it as layout 'mask_folder'."
+            )
+        return (mask > 0).to(torch.int64)
+
+
+def split_folder(root: Path, split: str | None) -> Path:
+    """The folder that holds `images/`: `root`, or `root/split`.
+
+    Raises:
+        UnknownNameError: If `root` has splits, but not this one.
+        DataError: If a split is named and `root` has none, or one is needed and none is named.
+    """
+    splits = sorted(path.parent.name for path in root.glob("*/images") if path.is_dir())
+    if split is not None:
+        if not splits:
+            raise DataError(
+                f"{root}: no splits here, but split={split!r} was asked for; expected "
+                f"{split}/images and {split}/masks; leave split out if images/ lies in {root}."
+            )
+        if split not in splits:
+            raise UnknownNameError("split", split, splits)
+        return root / split
+    if (root / "images").is_dir():
+        return root
+    if splits:
+        raise DataError(
+            f"{root}: holds the splits {', '.join(splits)}; expected images/ and masks/; "
+            "name one split."
+        )
+    raise DataError(f"{root}: no images/ here; expected images/ and masks/; check the path.")
+
+
+def _holds_only_0_and_255(pairs: tuple[Pair, ...]) -> bool:
+    has_unlabelled = False
+    for pair in pairs:
+        mask = read_mask(pair.mask)
+        is_unlabelled = mask == UNLABELLED
+        if ((mask != 0) & ~is_unlabelled).any():
+            return False
+        has_unlabelled |= bool(is_unlabelled.any())
+    return has_unlabelled

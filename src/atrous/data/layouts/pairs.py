@@ -1,0 +1,132 @@
+"""Images and index masks paired by file stem: what the layouts of photos share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from atrous.data.listing import images_in
+from atrous.data.readers.image import read_image, read_rgb8
+from atrous.data.readers.mask import read_mask
+from atrous.data.sample import Sample
+from atrous.errors import DataError
+from atrous.types import UNLABELLED, Size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Where an image and its mask lie."""
+
+    name: str
+    """The file stem both share; unique in the dataset."""
+    image: Path
+    mask: Path
+
+
+class PairedMasks(Dataset[Sample]):
+    """Images with index masks; paths are known at construction, pixels are read on access.
+
+    Attributes:
+        pairs: One per sample, in natural order of names.
+        num_classes: Class indices are below this.
+        class_names: One per class, where the layout knows them.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        num_classes: int,
+        class_names: tuple[str, ...] | None = None,
+    ) -> None:
+        if not 1 <= num_classes <= UNLABELLED:
+            raise DataError(
+                f"num_classes={num_classes}; expected 1 to {UNLABELLED}, because mask value "
+                f"{UNLABELLED} means unlabelled; name the number of classes."
+            )
+        self.pairs = tuple(pairs)
+        self.num_classes = num_classes
+        self.class_names = class_names
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        pair = self.pairs[index]
+        image = read_image(pair.image)
+        return Sample(name=pair.name, image=image, mask=self._mask(pair, tuple(image.shape[1:])))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every sample, in order; nothing is read for it."""
+        return tuple(pair.name for pair in self.pairs)
+
+    def rgb8_and_mask(self, index: int) -> tuple[NDArray[np.uint8], Tensor]:
+        """Sample `index` without floats: RGB `(H, W, 3)` uint8 and mask `(H, W)` int64.
+
+        Raises:
+            DataError: If a file is broken, the two differ in size, or the mask holds a value that
+                is neither a class nor 255.
+        """
+        pair = self.pairs[index]
+        rgb = read_rgb8(pair.image)
+        return rgb, self._mask(pair, rgb.shape[:2])
+
+    def _mask(self, pair: Pair, image_size: Size) -> Tensor:
+        mask = self._to_classes(read_mask(pair.mask), pair.mask)
+        if mask.shape != image_size:
+            raise DataError(
+                f"{pair.mask}: {tuple(mask.shape)} but its image is {image_size} (H, W); "
+                "expected equal sizes; make the mask on the upright image, at its full size."
+            )
+        is_wrong = (mask != UNLABELLED) & ((mask < 0) | (mask >= self.num_classes))
+        if is_wrong.any():
+            raise DataError(
+                f"{pair.mask}: holds class {int(mask[is_wrong][0])}; expected classes below "
+                f"num_classes={self.num_classes}, or {UNLABELLED} where unlabelled; correct the "
+                "mask or num_classes."
+            )
+        return mask
+
+    def _to_classes(self, mask: Tensor, _path: Path) -> Tensor:
+        """Class indices and 255 from the values in a file; layouts with other values override."""
+        return mask
+
+
+def pair_by_stem(images: Path, masks: Path) -> tuple[Pair, ...]:
+    """Every image of one folder with the mask of the same stem in another; extra masks are left.
+
+    Raises:
+        DataError: If a folder is missing, there are no images, two files of a folder share a
+            stem, or an image has no mask.
+    """
+    image_of = _by_stem(images)
+    if not image_of:
+        raise DataError(
+            f"{images}: no image in this folder; expected images whose masks are in {masks}; "
+            "check the path."
+        )
+    mask_of = _by_stem(masks)
+    orphans = [path.name for stem, path in image_of.items() if stem not in mask_of]
+    if orphans:
+        raise DataError(
+            f"{masks}: {len(orphans)} of {len(image_of)} images have no mask here, the first being "
+            f"{orphans[0]!r}; expected masks of the same stem; add them or remove the images."
+        )
+    return tuple(Pair(name=stem, image=path, mask=mask_of[stem]) for stem, path in image_of.items())
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    by_stem: dict[str, Path] = {}
+    for path in images_in(folder):
+        other = by_stem.setdefault(path.stem, path)
+        if other is not path:
+            raise DataError(
+                f"{folder}: {other.name!r} and {path.name!r} share the stem {path.stem!r}; "
+                "expected one file a stem, because stems pair images with masks; rename one."
+            )
+    return by_stem

@@ -1,0 +1,93 @@
+"""From what a user names (files, folders, patterns) to a list of image files."""
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from atrous.data.readers.raster import IMAGE_SUFFIXES
+from atrous.errors import DataError
+
+
+def list_images(paths: Sequence[str | Path]) -> list[Path]:
+    """Image files in natural order (`2.png` before `10.png`), each once.
+
+    Args:
+        paths: Files, taken whatever their suffix; folders, searched for image suffixes but not
+            into sub-folders; and patterns such as `scans/*.jpg` or, for all sub-folders,
+            `scans/**`, which keep files of image suffixes. Folders and patterns pass over hidden
+            files.
+
+    Raises:
+        DataError: If `paths` is empty, a path does not exist, or a folder or pattern gives no
+            image.
+    """
+    if not paths:
+        raise DataError("No paths were given; expected files, folders or patterns; name one.")
+    found = [image for path in paths for image in _images_at(Path(path))]
+    by_identity = {image.resolve(): image for image in reversed(found)}  # the first name wins
+    return sorted(by_identity.values(), key=natural_key)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files directly in `folder`, in natural order, hidden ones left out; maybe none.
+
+    Raises:
+        DataError: If `folder` cannot be listed.
+    """
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"{folder}: {error.strerror}; expected a folder of images; check the path."
+        ) from error
+    return sorted((entry for entry in entries if _looks_like_an_image(entry)), key=natural_key)
+
+
+def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
+    """Sort key by which numbers in names count as numbers.
+
+    Example:
+        >>> paths = [Path("B1.png"), Path("a10.png"), Path("a9.png")]
+        >>> [path.name for path in sorted(paths, key=natural_key)]
+        ['a9.png', 'a10.png', 'B1.png']
+    """
+    # Splitting by a group makes texts and numbers alternate, so two keys always compare alike
+    # with alike. The path itself decides between `a1` and `a01`.
+    parts = tuple(
+        tuple(int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part))
+        for part in map(str.casefold, path.parts)
+    )
+    return (*parts, (str(path),))
+
+
+def _images_at(path: Path) -> list[Path]:
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; expected a file, folder or pattern.") from error
+    if is_folder:
+        return _or_complain(images_in(path), f"{path}: no image in this folder")
+    if exists:
+        return [path]
+    if glob.has_magic(str(path)):
+        matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern and gives hidden files
+        images = [match for match in matches if _looks_like_an_image(match)]
+        return _or_complain(images, f"{path}: no image matches this pattern")
+    raise DataError(
+        f"{path}: no such file or folder; expected a file, folder or pattern; check the path."
+    )
+
+
+def _or_complain(images: list[Path], found: str) -> list[Path]:
+    if not images:
+        raise DataError(
+            f"{found}; expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}; "
+            "check the path (a pattern ending in /** searches sub-folders too)."
+        )
+    return images
+
+
+def _looks_like_an_image(path: Path) -> bool:
+    is_hidden = path.name.startswith(".")
+    return not is_hidden and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
