@@ -1,0 +1,1 @@
+"""Overlays, plots, tables and self-contained pages."""
