@@ -1,0 +1,115 @@
+"""Convolution units: a convolution with the normalisation and activation that follow it."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from torch import nn
+
+from atrous.blocks.nd import BATCH_NORM, CONV, same_padding
+from atrous.types import SpatialDims
+
+
+class Norm(Protocol):
+    """Build the normalisation of a given number of channels, such as `batch_norm`."""
+
+    def __call__(self, channels: int, *, spatial_dims: SpatialDims) -> nn.Module: ...
+
+
+Activation: TypeAlias = Callable[[int], nn.Module]
+"""Build the activation of a given number of channels, such as `relu` or `prelu`."""
+
+
+def batch_norm(channels: int, *, spatial_dims: SpatialDims, eps: float = 1e-5) -> nn.Module:
+    """Batch normalisation; fix another `eps` with `functools.partial`."""
+    return BATCH_NORM[spatial_dims](channels, eps=eps)
+
+
+def relu(channels: int) -> nn.Module:  # noqa: ARG001 - one signature for all activations
+    """ReLU in place."""
+    return nn.ReLU(inplace=True)
+
+
+def prelu(channels: int) -> nn.Module:
+    """ReLU with one learned slope per channel for negative values, 0.25 at first.
+
+    Source: He et al., "Delving Deep into Rectifiers", ICCV 2015.
+    """
+    return nn.PReLU(channels)
+
+
+def identity(channels: int) -> nn.Module:  # noqa: ARG001 - one signature for all activations
+    """No normalisation or activation at all."""
+    return nn.Identity()
+
+
+class ConvNormAct(nn.Sequential):
+    """A convolution without bias, its normalisation and its activation: `act(norm(conv(x)))`.
+
+    An odd kernel is padded so that stride 1 keeps the spatial size.
+
+    Args:
+        in_channels: Channels in; a multiple of `groups`.
+        out_channels: Channels out; a multiple of `groups`.
+        kernel_size: Odd length of the kernel along every axis.
+        stride: Step of the kernel, in positions of the input.
+        dilation: Distance of neighbouring taps, in positions of the input.
+        groups: Groups of channels that do not see each other.
+        norm: Builds the normalisation of `out_channels`.
+        act: Builds the activation of `out_channels`; `identity` for none.
+        spatial_dims: 2 for images, 3 for volumes.
+
+    Shape:
+        `(B, in_channels, *S)` to `(B, out_channels, *ceil(S / stride))`.
+
+    Example:
+        >>> unit = ConvNormAct(3, 16, 3, stride=2)
+        >>> [name for name, _ in unit.named_children()]
+        ['conv', 'norm', 'act']
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        norm: Norm = batch_norm,
+        act: Activation = relu,
+        spatial_dims: SpatialDims = 2,
+    ) -> None:
+        super().__init__()
+        self.conv = CONV[spatial_dims](
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=same_padding(kernel_size, dilation),
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        )
+        self.norm = norm(out_channels, spatial_dims=spatial_dims)
+        self.act = act(out_channels)
+
+
+class NormAct(nn.Sequential):
+    """Normalisation and activation of a map that no single convolution made, such as a concat.
+
+    Shape:
+        `(B, channels, *S)` to the same.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        norm: Norm = batch_norm,
+        act: Activation = relu,
+        spatial_dims: SpatialDims = 2,
+    ) -> None:
+        super().__init__()
+        self.norm = norm(channels, spatial_dims=spatial_dims)
+        self.act = act(channels)

@@ -1,0 +1,1 @@
+"""Networks, their catalog, model cards, weights and converters."""

@@ -1,0 +1,140 @@
+"""The model card: everything that must travel with a network's weights, inside their file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import TypeVar, get_args
+
+from atrous.errors import DataError
+from atrous.networks.catalog import Argument, Task
+from atrous.networks.label_sets import LabelSet
+from atrous.networks.preprocessing import Preprocessing
+from atrous.types import Colour
+
+FORMAT = 1
+"""Raised when a card of this version cannot be read by older ones."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One published or measured result of the weights, with what it takes to compare it."""
+
+    dataset: str
+    split: str
+    protocol: str
+    metric: str
+    value: float
+    """In percent."""
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a network is, what it must be fed, what its classes mean, and where it is from.
+
+    Example:
+        >>> facts = Preprocessing(mean=(0.5,), std=(0.25,))
+        >>> card = Card(
+        ...     name="espnet.cells", network="espnet", arguments={"num_classes": 2},
+        ...     task="segmentation", class_names=("other", "cell"),
+        ...     palette=((0, 0, 0), (255, 0, 0)), preprocessing=facts,
+        ... )
+        >>> Card.from_json(card.to_json()) == card
+        True
+    """
+
+    name: str
+    """`network.data_recipe`, as in `espnet.camvid_authors`."""
+    network: str
+    """A name of the catalog."""
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    """Of the network's factory."""
+    task: Task
+    class_names: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    void_class: int | None = None
+    """Index of the class that stands for "none of the others"; scores leave it out."""
+    preprocessing: Preprocessing
+    divisor: int = 1
+    """Lengths that are multiples of this need no padding inside the network."""
+    scores: tuple[Score, ...] = ()
+    source: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in get_args(Task):
+            raise DataError(f"The card's task is {self.task!r}; expected one of {get_args(Task)}.")
+        if not self.class_names or len(self.class_names) != len(self.palette):
+            raise DataError(
+                f"The card names {len(self.class_names)} classes and {len(self.palette)} colours; "
+                f"expected one colour for every class, and at least one class."
+            )
+        if self.void_class is not None and not 0 <= self.void_class < len(self.class_names):
+            raise DataError(
+                f"The card's void class is {self.void_class}, but it has "
+                f"{len(self.class_names)} classes; expected an index below that."
+            )
+
+    @property
+    def labels(self) -> LabelSet:
+        """Names and colours in one."""
+        return LabelSet(names=self.class_names, palette=self.palette, void_class=self.void_class)
+
+    def to_json(self) -> str:
+        """The card as a JSON object, to be read back by `from_json`."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Card":
+        """Read a card.
+
+        Raises:
+            DataError: If the text is not a card, or of a later format.
+        """
+        try:
+            facts = json.loads(text)
+            version = facts.pop("format")
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise DataError(
+                f"The card is not a JSON object with a 'format' ({error!r}); "
+                f"write the weights again with this version of atrous."
+            ) from error
+        if version != FORMAT:
+            raise DataError(
+                f"The card has format {version!r}, this atrous reads {FORMAT}; "
+                f"use the version of atrous that wrote it, or a later one."
+            )
+        facts = {key: _tuples(value) for key, value in facts.items()}
+        if not isinstance(facts.get("arguments", {}), dict):
+            raise DataError("The card's 'arguments' are not an object; mend the card.")
+        facts["preprocessing"] = _build(Preprocessing, facts.get("preprocessing"))
+        facts["scores"] = tuple(_build(Score, score) for score in facts.get("scores", ()))
+        return _build(cls, facts)
+
+
+def _build(kind: type[T], facts: object) -> T:
+    """A dataclass from a JSON object; a missing or unknown key is an error that names it."""
+    if not isinstance(facts, dict):
+        raise DataError(f"The card holds {facts!r} where a {kind.__name__} object is expected.")
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]  # T is a dataclass here
+    if unknown := sorted(facts.keys() - known):
+        raise DataError(
+            f"The card's {kind.__name__} has unknown keys {unknown}; known: {sorted(known)}."
+        )
+    try:
+        return kind(**facts)
+    except TypeError as error:  # a key is missing, or a value cannot be compared as it should
+        raise DataError(
+            f"The card's {kind.__name__} cannot be read: {error}; mend the card."
+        ) from error
+
+
+def _tuples(value: object) -> object:
+    """JSON's lists as the tuples they were."""
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,92 @@
+"""Weights in one file with their card: save and load."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from atrous._files import write_atomically
+from atrous.errors import DataError
+from atrous.networks.card import Card
+from atrous.networks.catalog import build_network
+
+METADATA_KEY = "atrous"
+"""Where in the file's metadata the card lies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """A built network in eval mode and the card it came with."""
+
+    network: nn.Module
+    card: Card
+
+
+def save_weights(path: Path, network: nn.Module, card: Card) -> None:
+    """Write a network's tensors and card as one safetensors file, whole or not at all.
+
+    Raises:
+        DataError: If the network is not the one that the card describes, or the file cannot be
+            written.
+    """
+    state = {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()}
+    _fill(build_network(card.network, card.arguments), state, card, path)
+    contiguous = {key: tensor.contiguous() for key, tensor in state.items()}
+    with write_atomically(path) as file:
+        file.write(save(contiguous, metadata={METADATA_KEY: card.to_json()}))
+
+
+def load_weights(path: Path) -> Weights:
+    """Read a file that `save_weights` wrote.
+
+    Raises:
+        DataError: If the file is missing, of another kind, without a card, or does not fit it.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise DataError(f"{path}: found {found}, expected a .safetensors file; check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if METADATA_KEY not in metadata:
+                raise DataError(
+                    f"{path} holds tensors but no card, so neither its network nor its "
+                    f"preprocessing is known; expected a file written by `atrous convert` or "
+                    f"`save_weights`: convert the original checkpoint."
+                )
+            card = Card.from_json(metadata[METADATA_KEY])
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} {_what_it_is(path, error)}") from error
+    network = build_network(card.network, card.arguments)
+    _fill(network, state, card, path)
+    return Weights(network=network.eval(), card=card)
+
+
+def _fill(network: nn.Module, state: dict[str, torch.Tensor], card: Card, path: Path) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise DataError(
+            f"{path}: the tensors do not fit {card.network} with {dict(card.arguments)}, which the "
+            f"card names ({first}); convert the original checkpoint again."
+        ) from error
+
+
+def _what_it_is(path: Path, error: Exception) -> str:
+    """Why a file cannot be read as safetensors, in the words of what it seems to be."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as fault:
+        return f"cannot be read: {fault.strerror}; check its permissions."
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return (
+            "is a torch checkpoint, not a file with a card; convert it first: "
+            f"atrous convert {path} --to {path.with_suffix('.safetensors').name}"
+        )
+    return f"is not a whole safetensors file ({error}); fetch or convert it again."

@@ -1,0 +1,138 @@
+"""ESPNet: published parameters and MACs, any size, and the reference outputs of the originals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from atrous.errors import ShapeError
+from atrous.networks.convert import convert_checkpoint
+from atrous.networks.espnet import ESPNetEncoder, espnet, espnet_c
+
+ESPNET_CASES = [
+    "espnet_city_q3",
+    "espnet_city_q8",
+    "espnetc_city_q3",
+    "espnetc_city_q8",
+    "espnet_camvid_q8",
+    "espnet_camvid_q8_360x480",
+]
+
+
+def num_params(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("q", "encoder_only", "plain_skip", "joined_skip"),
+    [
+        (3, 187_529, 202_649, 203_189),
+        (5, 252_297, 267_417, 267_957),
+        (8, 349_449, 364_569, 365_109),
+    ],
+)
+def test_parameters_are_the_measured_ones_of_the_originals(
+    q, encoder_only, plain_skip, joined_skip
+):
+    assert num_params(espnet_c(q=q)) == encoder_only
+    assert num_params(espnet(q=q, joins_image_in_skip=False)) == plain_skip
+    assert num_params(espnet(q=q)) == joined_skip
+
+
+@pytest.mark.parametrize(("num_classes", "params"), [(19, 363_462), (12, 354_517), (11, 353_437)])
+def test_parameters_for_other_numbers_of_classes(num_classes, params):
+    assert num_params(espnet(num_classes=num_classes)) == params
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "gmacs"),
+    [
+        pytest.param(espnet_c, (512, 1024), 3.470, id="encoder"),
+        pytest.param(espnet, (512, 1024), 4.780, id="street"),
+        pytest.param(lambda: espnet(num_classes=12), (360, 480), 1.335, id="camvid"),
+    ],
+)
+def test_macs_are_the_measured_ones_of_the_originals(network, size, gmacs):
+    # SPEC 12, convolutions only, counted by torch's own counter at 2 FLOPs a MAC.
+    with torch.device("meta"):
+        model = network().eval()
+        x = torch.empty(1, 3, *size)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model(x)
+    assert counter.get_total_flops() / 2 / 1e9 == pytest.approx(gmacs, abs=5e-4)
+
+
+@pytest.mark.parametrize("factory", [espnet, espnet_c])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (7, 9), (16, 24), (33, 34)], ids=lambda size: "x".join(map(str, size))
+)
+def test_any_size_gives_logits_of_that_size(factory, size):
+    network = factory(num_classes=4, p=1, q=1).eval()
+    assert network(torch.rand(2, 3, *size)).shape == (2, 4, *size)
+
+
+def test_a_size_that_does_not_divide_is_padded_with_zeros_and_cropped():
+    network = espnet(num_classes=4, p=1, q=1).eval()
+    x = torch.randn(1, 3, 21, 30)
+    padded = torch.zeros(1, 3, 24, 32)
+    padded[..., :21, :30] = x
+    assert torch.equal(network(x), network(padded)[..., :21, :30])
+
+
+def test_a_volume_gives_logits_of_its_size():
+    network = espnet(num_classes=3, in_channels=2, p=1, q=1, spatial_dims=3).eval()
+    assert network(torch.rand(1, 2, 9, 10, 17)).shape == (1, 3, 9, 10, 17)
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_the_encoder_gives_what_it_declares(joined):
+    encoder = ESPNetEncoder(in_channels=2, p=1, q=2, joins_image_in_skip=joined).eval()
+    maps = encoder(torch.rand(1, 2, 32, 48))
+    assert tuple(m.shape[1] for m in maps) == encoder.out_channels
+    assert tuple(32 // m.shape[2] for m in maps) == encoder.reductions
+    assert tuple(48 // m.shape[3] for m in maps) == encoder.reductions
+
+
+def test_every_parameter_learns():
+    network = espnet(num_classes=3, p=1, q=1)
+    network(torch.rand(2, 3, 16, 24)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 4, 5])
+def test_few_classes_give_as_many_logits(num_classes):
+    network = espnet(num_classes=num_classes, p=1, q=1).eval()
+    assert network(torch.rand(1, 3, 16, 16)).shape == (1, num_classes, 16, 16)
+
+
+def test_no_blocks_in_a_stage_are_refused():
+    with pytest.raises(ShapeError, match="p=2 and q=0"):
+        espnet(q=0)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("case", ESPNET_CASES)
+def test_outputs_equal_those_of_the_original_network(case, shared):
+    manifest = json.loads((shared / "reference" / "MANIFEST.json").read_text())
+    entry = next(entry for entry in manifest["entries"] if entry["name"] == case)
+    stored = np.load(shared / "reference" / entry["file"])
+    kind, name = entry["checkpoint"]["path"].split("/")[-2:]
+    network = convert_checkpoint(shared / "weights" / "espnet" / kind / name).network
+
+    if "x" in stored.files:
+        x = stored["x"]
+    else:  # the manifest's rule for inputs that are too large to keep
+        generator = np.random.Generator(np.random.PCG64(entry["input"]["seed"]))
+        x = np.float32(0.005) * generator.standard_normal(entry["input"]["shape"], np.float32)
+    run = network.coarse_logits if "espnetc" in case else network
+    with torch.inference_mode():
+        y = run(torch.from_numpy(x)).numpy()
+
+    output = entry["outputs"][0]
+    step = output["stored_spatial_stride"]
+    assert list(y.shape) == output["shape"]
+    assert np.abs(y[..., ::step, ::step] - stored["y"]).max() <= 1e-4 * np.abs(stored["y"]).max()
+    assert (y.argmax(1) == stored["y_argmax"]).mean() > 0.9999

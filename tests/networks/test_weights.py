@@ -1,0 +1,69 @@
+"""Weights with their card: the round trip, whole files only, and every kind of wrong file."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import atrous
+from atrous.errors import DataError
+from atrous.networks.catalog import build_network
+from atrous.networks.weights import load_weights, save_weights
+
+
+def test_what_is_saved_comes_back(tiny_weights, tmp_path):
+    first = load_weights(tiny_weights)
+    save_weights(tmp_path / "again.safetensors", first.network, first.card)
+    second = load_weights(tmp_path / "again.safetensors")
+    assert second.card == first.card
+    assert not second.network.training
+    for key, tensor in first.network.state_dict().items():
+        assert torch.equal(second.network.state_dict()[key], tensor)
+    assert [path.name for path in tmp_path.iterdir()] == ["again.safetensors"]
+
+
+def test_load_gives_network_card_and_predict(tiny_weights):
+    predictor = atrous.load(tiny_weights)
+    x = torch.rand(1, 3, 20, 30)
+    assert predictor.network(x).shape == (1, 3, 20, 30)
+    assert predictor.card.name == "espnet.tiny"
+    assert predictor.predict(torch.rand(3, 20, 30)).mask.shape == (20, 30)
+
+
+def test_a_network_of_another_shape_is_not_saved_under_the_card(tiny_weights, tmp_path):
+    card = load_weights(tiny_weights).card
+    other = build_network("espnet", {"num_classes": 5})
+    with pytest.raises(DataError, match="do not fit espnet"):
+        save_weights(tmp_path / "x.safetensors", other, card)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_without_a_card_is_refused(tmp_path):
+    save_file({"a": torch.zeros(2)}, tmp_path / "bare.safetensors")
+    with pytest.raises(DataError, match="holds tensors but no card"):
+        load_weights(tmp_path / "bare.safetensors")
+
+
+def test_a_torch_checkpoint_is_sent_to_convert(tmp_path):
+    torch.save({"a": torch.zeros(2)}, tmp_path / "model.pth")
+    with pytest.raises(DataError, match=r"convert it first: atrous convert .*model\.pth"):
+        load_weights(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\xff" * 100])
+def test_a_file_of_another_kind_is_refused(tmp_path, content):
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match="not a whole safetensors file"):
+        load_weights(tmp_path / "x.safetensors")
+
+
+def test_a_truncated_file_is_refused(tiny_weights, tmp_path):
+    content = tiny_weights.read_bytes()
+    (tmp_path / "x.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="not a whole safetensors file"):
+        load_weights(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("name", ["missing.safetensors", "."])
+def test_a_path_that_is_no_file_is_refused(tmp_path, name):
+    with pytest.raises(DataError, match=r"expected a \.safetensors file"):
+        load_weights(tmp_path / name)
