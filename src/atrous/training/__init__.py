@@ -1,0 +1,1 @@
+"""Evaluate networks; later also train them."""

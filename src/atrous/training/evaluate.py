@@ -1,0 +1,82 @@
+"""Run a predictor over labelled images and count what it gets right."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from atrous.data.catalog import Layout
+from atrous.data.prefetch import batches, prefetch
+from atrous.errors import DataError
+from atrous.metrics.confusion import confusion_matrix
+
+Predict: TypeAlias = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Tensor]]
+"""RGB images `(H, W, 3)` of one size to masks `(H, W)` of class indices, one each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCounts:
+    """What a network got right and wrong on one image."""
+
+    index: int
+    """Of the sample in its data set."""
+    name: str
+    matrix: Tensor
+    """`(C + 1, C)` int64 pixel counts: rows truth, the last one unlabelled; columns prediction."""
+
+
+def evaluate(
+    predict: Predict,
+    samples: Layout,
+    *,
+    class_names: Sequence[str],
+    batch_pixels: int = 500_000,
+    num_workers: int = 2,
+) -> Iterator[ImageCounts]:
+    """Count every sample's pixels by truth and prediction, yielding images as they are done.
+
+    Args:
+        predict: Called with images of one size.
+        samples: Images with masks, whose classes are the first of the network's.
+        class_names: The network's classes, in the order of its logits.
+        batch_pixels: A batch holds at least one image, and more while they fit in this.
+        num_workers: Threads that read ahead.
+
+    Raises:
+        DataError: If the data has other classes than the network, or a file is broken.
+    """
+    _check_classes(samples, class_names)
+    names = samples.names
+
+    def read(index: int) -> tuple[int, NDArray[np.uint8], Tensor]:
+        image, mask = samples.rgb8_and_mask(index)
+        return index, image, mask
+
+    for batch in batches(
+        prefetch(read, range(len(samples)), num_workers=num_workers),
+        key=lambda sample: sample[1].shape,
+        weight=lambda sample: sample[1].size // 3,
+        limit=batch_pixels,
+    ):
+        masks = predict([image for _, image, _ in batch])
+        for (index, _, truth), prediction in zip(batch, masks, strict=True):
+            matrix = confusion_matrix(truth, prediction, num_classes=len(class_names))
+            yield ImageCounts(index=index, name=names[index], matrix=matrix)
+
+
+def _check_classes(samples: Layout, class_names: Sequence[str]) -> None:
+    if samples.num_classes > len(class_names):
+        raise DataError(
+            f"The data has {samples.num_classes} classes, but the network only "
+            f"{len(class_names)}; evaluate on the data it was trained for."
+        )
+    known = samples.class_names or ()
+    for index, (data, network) in enumerate(zip(known, class_names, strict=False)):
+        if data.casefold() != network.casefold():
+            raise DataError(
+                f"Class {index} is {data!r} in the data and {network!r} in the network; expected "
+                f"the same classes in the same order: evaluate on the data it was trained for."
+            )

@@ -1,0 +1,128 @@
+"""The predictor's mask is the network's argmax; batches, sizes and kinds of input agree."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import atrous
+from atrous.data.synthetic import draw_shapes
+from atrous.errors import DataError, ShapeError
+from atrous.inference import Predictor, fold
+from atrous.networks.card import Card
+from atrous.networks.catalog import build_network
+from atrous.networks.preprocessing import Preprocessing, preprocess
+
+
+@pytest.fixture
+def predictor(tiny_weights):
+    return atrous.load(tiny_weights)
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(0, 256, (37, 50, 3), np.uint8)
+
+
+def test_the_mask_is_the_argmax_of_the_plain_network(predictor, image):
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        logits = predictor.network(preprocess(pixels, predictor.card.preprocessing))
+    prediction = predictor.predict(image, with_probabilities=True)
+    top = logits[0].topk(2, dim=0)
+    is_clear = top.values[0] - top.values[1] > 1e-4  # folding may turn what is all but a tie
+    assert is_clear.float().mean() > 0.9
+    assert torch.equal(prediction.mask[is_clear], top.indices[0].to(torch.uint8)[is_clear])
+    assert torch.allclose(prediction.probabilities, logits[0].softmax(0), atol=1e-4)
+
+
+def test_a_file_an_array_and_a_tensor_give_the_same_mask(predictor, image, tmp_path):
+    Image.fromarray(image).save(tmp_path / "x.png")
+    from_array = predictor.predict(image).mask
+    from_tensor = predictor.predict(torch.from_numpy(image).permute(2, 0, 1) / 255).mask
+    assert torch.equal(predictor.predict(tmp_path / "x.png").mask, from_array)
+    assert torch.equal(predictor.predict(str(tmp_path / "x.png")).mask, from_array)
+    assert (from_tensor == from_array).float().mean() > 0.999
+
+
+def test_a_batch_gives_what_each_image_gives(predictor, image):
+    others = [image, image[::-1].copy(), image[:, ::-1]]  # the last is not contiguous
+    together = predictor.predict_batch(others)
+    for prediction, alone in zip(together, map(predictor.predict, others), strict=True):
+        assert torch.equal(prediction.mask, alone.mask)
+
+
+def test_an_image_that_is_resized_gets_a_mask_of_its_own_size(image):
+    facts = Preprocessing(mean=(0.5,) * 3, std=(0.2,) * 3, size=(16, 24))
+    card = Card(
+        name="espnet.small",
+        network="espnet",
+        arguments={"num_classes": 2},
+        task="segmentation",
+        class_names=("a", "b"),
+        palette=((0, 0, 0), (9, 9, 9)),
+        preprocessing=facts,
+    )
+    network = build_network("espnet", {"num_classes": 2, "p": 1, "q": 1})
+    prediction = Predictor(network, card).predict(image, with_probabilities=True)
+    assert prediction.mask.shape == (37, 50)
+    assert prediction.probabilities.shape == (2, 37, 50)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        torch.zeros(1, 4, 4),
+    ],
+    ids=["grey", "RGBA", "float", "one channel"],
+)
+def test_other_arrays_are_refused(predictor, wrong):
+    with pytest.raises(ShapeError):
+        predictor.predict(wrong)
+
+
+def test_images_of_different_sizes_are_no_batch(predictor, image):
+    with pytest.raises(ShapeError, match="give one size"):
+        predictor.predict_batch([image, image[1:]])
+
+
+def test_no_images_are_no_predictions(predictor):
+    assert predictor.predict_batch([]) == []
+
+
+def test_shares_sum_to_one(predictor):
+    image, _ = draw_shapes(0)
+    shares = predictor.predict(image).shares()
+    assert list(shares) == ["background", "disc", "square", "stripe"]
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_a_classifiers_card_is_refused(predictor):
+    facts = {
+        name: getattr(predictor.card, name)
+        for name in ("name", "network", "class_names", "palette", "preprocessing")
+    }
+    with pytest.raises(DataError, match="is a network for classification"):
+        Predictor(predictor.network, Card(**facts, task="classification"))
+
+
+def test_folding_changes_no_output_and_no_original():
+    network = build_network("espnet", {"num_classes": 5, "p": 1, "q": 1})
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            torch.nn.init.uniform_(module.weight, 0.5, 2)
+            torch.nn.init.normal_(module.bias)
+    network.eval()
+    before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
+    x = torch.randn(1, 3, 32, 40)
+    with torch.no_grad():
+        expected = network(x)
+        folded = fold(network)
+        assert torch.allclose(folded(x), expected, rtol=1e-4, atol=1e-5 * expected.abs().max())
+    assert all(torch.equal(network.state_dict()[key], before[key]) for key in before)
+    assert not isinstance(folded.encoder.stem.norm, torch.nn.BatchNorm2d)

@@ -1,0 +1,54 @@
+"""Evaluation counts what the predictor gives, whatever the batches, and checks the classes."""
+
+import pytest
+import torch
+
+from atrous.data.catalog import open_layout
+from atrous.data.synthetic import SHAPE_CLASSES, write_mask_folder
+from atrous.errors import DataError
+from atrous.metrics.confusion import confusion_matrix
+from atrous.training.evaluate import evaluate
+
+
+@pytest.fixture
+def samples(tmp_path):
+    write_mask_folder(tmp_path, num_images=5, size=(20, 30))
+    return open_layout("mask_folder", tmp_path, num_classes=len(SHAPE_CLASSES))
+
+
+def test_a_perfect_predictor_has_only_a_diagonal(samples):
+    masks = iter([samples.rgb8_and_mask(i)[1] for i in range(len(samples))])
+    counts = list(
+        evaluate(lambda images: [next(masks) for _ in images], samples, class_names=SHAPE_CLASSES)
+    )
+    assert [count.name for count in counts] == list(samples.names)
+    for count in counts:
+        square = count.matrix[:-1]
+        assert torch.equal(square, torch.diag(square.diagonal()))
+        assert square.sum() == 20 * 30
+
+
+@pytest.mark.parametrize("batch_pixels", [1, 1300])
+def test_counts_are_those_of_each_image(samples, batch_pixels):
+    def by_brightness(images):
+        return [torch.from_numpy(i.mean(-1) > 100).long() for i in images]
+
+    counts = evaluate(by_brightness, samples, class_names=SHAPE_CLASSES, batch_pixels=batch_pixels)
+    for count in counts:
+        image, truth = samples.rgb8_and_mask(count.index)
+        expected = confusion_matrix(
+            truth, by_brightness([image])[0], num_classes=len(SHAPE_CLASSES)
+        )
+        assert torch.equal(count.matrix, expected)
+
+
+def test_data_of_more_classes_than_the_network_is_refused(samples):
+    with pytest.raises(DataError, match="but the network only 1"):
+        next(evaluate(lambda _: [], samples, class_names=["one"]))
+
+
+def test_data_of_other_classes_is_refused(samples):
+    samples.class_names = tuple(SHAPE_CLASSES)
+    names = [f"other {name}" for name in SHAPE_CLASSES]
+    with pytest.raises(DataError, match="expected the same classes in the same order"):
+        next(evaluate(lambda _: [], samples, class_names=names))
