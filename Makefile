@@ -34,4 +34,5 @@ format: setup ## format the code and mend what can be mended
 
 bench: setup ## time our paths against named baselines, in one run
 	@$(BIN)/python -m benchmarks.inference
+	@$(BIN)/python -m benchmarks.inference --keep-freed-memory
 	@$(BIN)/python -m benchmarks.startup

@@ -1,0 +1,1 @@
+"""Timings of our paths against named baselines; run with `make bench`."""

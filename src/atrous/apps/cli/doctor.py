@@ -1,0 +1,79 @@
+"""`atrous doctor`."""
+
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+EXTRAS = {
+    "zoo": ("timm",),
+    "slides": ("openslide-python", "openslide-bin", "tifffile", "imagecodecs", "zarr"),
+    "volumes": ("nibabel",),
+    "video": ("av",),
+    "app": ("fastapi", "uvicorn", "python-multipart"),
+    "export": ("onnx", "onnxscript", "onnxruntime", "openvino"),
+    "quantize": ("nncf",),
+    "cluster": ("ray",),
+}
+CORE = (
+    "torch", "torchvision", "numpy", "pillow", "safetensors", "accelerate", "typer", "rich",
+    "jinja2", "matplotlib",
+)  # fmt: skip
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Say what this machine has: versions, devices, threads, and which extras are installed."""
+    facts = _facts()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    for title, section in facts.items():
+        typer.echo(title)
+        for name, value in section.items():
+            typer.echo(f"  {name:<18} {value}")
+
+
+def _facts() -> dict[str, dict[str, str]]:
+    import torch
+
+    devices = {"cpu": platform.processor() or platform.machine()}
+    for index in range(torch.cuda.device_count()):
+        devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)
+    if torch.backends.mps.is_available():
+        devices["mps"] = "Apple GPU"
+    return {
+        "versions": {
+            "atrous": _version("atrous"),
+            "python": sys.version.split()[0],
+            **{name: _version(name) for name in CORE},
+        },
+        "devices": devices,
+        "threads": {
+            "cores": str(os.cpu_count()),
+            "usable": str(
+                len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?"
+            ),
+            "torch": str(torch.get_num_threads()),
+        },
+        "extras": {name: _extra(name, packages) for name, packages in EXTRAS.items()},
+    }
+
+
+def _extra(name: str, packages: tuple[str, ...]) -> str:
+    missing = [package for package in packages if _version(package) == "missing"]
+    if missing:
+        return f"missing {', '.join(missing)}; pip install 'atrous[{name}]'"
+    return ", ".join(f"{package} {_version(package)}" for package in packages)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
