@@ -48,6 +48,19 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def check_place(path: Path) -> None:
+    """See that a file could be written at `path`, before the work that it is for.
+
+    Raises:
+        DataError: If its folder is missing or cannot be written in, or `path` is a folder.
+    """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, expected the name of a file; add one.")
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent} is no folder, so {path.name} cannot be written; make it.")
+    make_folder(path.parent)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its parents, unless they are there, and see that it can be written in.
 

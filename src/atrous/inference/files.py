@@ -67,6 +67,11 @@ def predict_files(
         if not images:
             yield from batch
             continue
-        predictions = predictor.predict_batch(images)
+        try:
+            predictions = predictor.predict_batch(images)
+        except DataError as error:  # too large for the memory that is free
+            for read in batch:
+                yield FileResult(path=read.path, error=f"{read.path}: {error}")
+            continue
         for read, prediction in zip(batch, predictions, strict=True):
             yield FileResult(path=read.path, image=read.image, prediction=prediction)

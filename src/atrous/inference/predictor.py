@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from atrous.data.readers.image import read_rgb8
 from atrous.errors import DataError, ShapeError
 from atrous.inference.folding import fold
+from atrous.inference.memory import check_memory
 from atrous.inference.prediction import Prediction
 from atrous.networks.card import Card
 from atrous.networks.preprocessing import preprocess
@@ -53,7 +54,7 @@ class Predictor:
             with_probabilities: Also give the softmax of the logits: `C * 4` bytes per pixel.
 
         Raises:
-            DataError: If the file cannot be read.
+            DataError: If the file cannot be read, or the image would not fit into memory.
             ShapeError: If the array or tensor is of another shape or type.
         """
         if isinstance(image, str | Path):
@@ -78,6 +79,9 @@ class Predictor:
     def _predict(self, pixels: Tensor, *, with_probabilities: bool = False) -> list[Prediction]:
         """`(B, C, *S)`, of 8 bits or in [0, 1], to B predictions of size S."""
         size = pixels.shape[2:]
+        if self.device.type == "cpu":
+            input_size = self.card.preprocessing.size or tuple(size)
+            check_memory(self.fast_network, input_size, num_channels=pixels.shape[1])
         x = pixels.to(self.device)
         x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
         x = preprocess(x, self.card.preprocessing)

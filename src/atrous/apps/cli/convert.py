@@ -19,6 +19,7 @@ def convert(
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
     """Turn a published checkpoint into one file with its network, classes and preprocessing."""
+    from atrous._files import check_place
     from atrous.errors import DataError
     from atrous.networks.convert import convert_checkpoint
     from atrous.networks.weights import save_weights
@@ -27,6 +28,7 @@ def convert(
         raise DataError(
             f"--to is {to}, expected a name that ends in .safetensors; try {to.stem}.safetensors."
         )
+    check_place(to)
     weights = convert_checkpoint(checkpoint, data=data)
     save_weights(to, weights.network, weights.card)
     card = weights.card

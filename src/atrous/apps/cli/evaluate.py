@@ -37,6 +37,7 @@ def evaluate(
     """Score a network on labelled images, by a protocol that has a name."""
     import torch
 
+    from atrous._files import check_place
     from atrous.apps.cli.allocator import keep_freed_memory
     from atrous.apps.cli.device import checked_device
     from atrous.apps.cli.progress import progress
@@ -48,6 +49,8 @@ def evaluate(
     from atrous.training.evaluate import evaluate as evaluate_samples
 
     keep_freed_memory()
+    if html is not None:
+        check_place(html)
     if protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", protocol, PROTOCOLS)
     predictor = load(weights, device=checked_device(device))

@@ -41,7 +41,9 @@ def main() -> None:
         raise SystemExit(2) from None
     except SystemExit as stop:
         if stop.code == STOPPED:
-            print("atrous: stopped; what is written is whole, run it again to go on", file=sys.stderr)
+            print(
+                "atrous: stopped; what is written is whole, run it again to go on", file=sys.stderr
+            )
         raise
 
 

@@ -1,0 +1,139 @@
+"""Any model by what a user writes: a name, a weights file, or a file with a function."""
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from atrous.errors import AtrousError, DataError, UnknownNameError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODEL_HELP = (
+    "A name that `atrous networks` lists, torchvision:NAME, timm:NAME, FILE.safetensors, "
+    "or FILE.py:FUNCTION."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedModel:
+    """A model in eval mode, and what to call it.
+
+    Attributes:
+        name: As the user wrote it.
+        model: Perhaps on the meta device, without weights.
+        size: Spatial size its costs are usually quoted at, where that is known.
+    """
+
+    name: str
+    model: "nn.Module"
+    size: tuple[int, ...] | None
+
+
+def open_model(text: str, *, needs_weights: bool = False) -> NamedModel:
+    """Build or load the model that `text` names.
+
+    Args:
+        text: See `MODEL_HELP`.
+        needs_weights: Make real tensors (random ones for a bare name), so that it can be run.
+
+    Raises:
+        UnknownNameError: If nothing has that name.
+        DataError: If a file is missing or its function gives no model.
+        MissingExtraError: If `timm:` is asked for and timm is not installed.
+    """
+    if text.endswith(".safetensors"):
+        from atrous.networks.weights import load_weights
+
+        weights = load_weights(Path(text))
+        size = weights.card.preprocessing.size
+        return NamedModel(name=weights.card.name, model=weights.network, size=size)
+    source, separator, name = text.partition(":")
+    if separator and source.endswith(".py"):
+        return NamedModel(name=text, model=_from_file(Path(source), name).eval(), size=None)
+    if separator and source in _LIBRARIES:
+        build, size = _LIBRARIES[source](name)
+    else:
+        from atrous.networks.catalog import NETWORKS, network_entry
+
+        if separator or "/" in text or text.endswith((".py", ".pth")):
+            raise UnknownNameError(
+                "model", text, [*NETWORKS, "torchvision:NAME", "FILE.py:FUNCTION"]
+            )
+        entry = network_entry(text)
+        build, size = entry.build, entry.size
+    model = build() if needs_weights else _without_weights(build)
+    return NamedModel(name=text, model=model.eval(), size=size)
+
+
+def _without_weights(build: "Callable[[], nn.Module]") -> "nn.Module":
+    """The model on the meta device; with weights where its constructor reads its own numbers."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return build()
+    except (RuntimeError, NotImplementedError):
+        return build()
+
+
+def _torchvision(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] | None]":
+    from torchvision import models
+
+    if name not in models.list_models():
+        raise UnknownNameError("torchvision model", name, models.list_models())
+    is_segmenter = name in models.list_models(module=models.segmentation)
+    arguments = {"weights_backbone": None} if is_segmenter else {}
+    return lambda: models.get_model(name, weights=None, **arguments), None
+
+
+def _timm(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] | None]":
+    from atrous._extras import require
+
+    timm = require("timm", extra="zoo")
+    if not timm.is_model(name.partition(".")[0]):
+        raise UnknownNameError("timm model", name, timm.list_models())
+    size = timm.get_pretrained_cfg(name).input_size[1:] if timm.is_model_pretrained(name) else None
+    return lambda: timm.create_model(name, pretrained=False), size
+
+
+_LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _from_file(path: Path, function: str) -> "nn.Module":
+    """What a function of the user's own file gives; the file's prints go to stderr."""
+    from torch import nn
+
+    if not path.is_file():
+        raise DataError(f"{path} is no file; expected FILE.py:FUNCTION; check the path.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # noqa: PT018 - a .py file has a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # the file may import its neighbours
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
+            if not hasattr(module, function):
+                known = [name for name in vars(module) if callable(getattr(module, name))]
+                raise UnknownNameError(f"function in {path}", function, known)
+            model = getattr(module, function)()
+    except AtrousError:
+        raise
+    except Exception as error:
+        where = f"{path}:{function}"
+        raise DataError(
+            f"{where} raised {type(error).__name__}: {error}; expected a function that gives a "
+            f"model when called without arguments; mend it there."
+        ) from error
+    finally:
+        sys.path.pop(0)
+    if not isinstance(model, nn.Module):
+        raise DataError(
+            f"{path}:{function} gave a {type(model).__name__}, expected a torch.nn.Module; return "
+            f"the model itself."
+        )
+    return model
