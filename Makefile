@@ -36,3 +36,4 @@ bench: setup ## time our paths against named baselines, in one run
 	@$(BIN)/python -m benchmarks.inference
 	@$(BIN)/python -m benchmarks.inference --keep-freed-memory
 	@$(BIN)/python -m benchmarks.startup
+	@$(BIN)/python -m benchmarks.profiling

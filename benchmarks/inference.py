@@ -1,7 +1,9 @@
 """Images per second of our inference path, against the same network run plainly.
 
-Run: `python -m benchmarks.inference [--keep-freed-memory] [--json FILE]`. The network is ESPNet (p=2, q=8, 12 classes) at
-360x480 with random weights. Baseline: eager, contiguous, float32, batch norm not folded.
+Run: `python -m benchmarks.inference [--keep-freed-memory] [--json FILE]`.
+
+The network is ESPNet (p=2, q=8, 12 classes) at 360x480 with random weights. Baseline:
+eager, contiguous, float32, batch norm not folded.
 """
 
 import json

@@ -13,6 +13,9 @@ A message says, in this order: what was found, what was expected, what to do abo
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MAX_NAMES_SHOWN = 60
+"""Of longer catalogs, a message lists the nearest names only."""
+
 
 class AtrousError(Exception):
     """Base of all deliberate errors; the command prints these without a traceback."""
@@ -48,4 +51,8 @@ Known: espnet, espnet_c.
         names = sorted(known)
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        super().__init__(f"No {kind} is named {name!r}.{hint} Known: {', '.join(names)}.")
+        shown = names
+        if len(names) > MAX_NAMES_SHOWN:
+            shown = get_close_matches(name, names, n=MAX_NAMES_SHOWN // 4, cutoff=0.3)
+            shown = [*shown, f"{len(names) - len(shown)} others"]
+        super().__init__(f"No {kind} is named {name!r}.{hint} Known: {', '.join(shown)}.")

@@ -2,8 +2,6 @@
 
 import json
 import math
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -144,6 +142,7 @@ def _write_page(
     import torch
 
     from atrous._files import write_text
+    from atrous.apps.cli.facts import facts
     from atrous.reports.evaluation_page import evaluation_page, extremes, image_scores
 
     matrices = torch.stack([count.matrix for count in counts])
@@ -159,7 +158,7 @@ def _write_page(
         num_images=len(counts),
         best=[_example(predictor, samples, counts[i], per_image[i]) for i in best],
         worst=[_example(predictor, samples, counts[i], per_image[i]) for i in worst],
-        facts=_facts(),
+        facts=facts(),
     )
     write_text(path, page)
 
@@ -177,16 +176,3 @@ def _example(
         truth=truth,
         prediction=predictor.predict(image).mask,
     )
-
-
-def _facts() -> dict[str, str]:
-    """What traces the numbers of a page."""
-    import platform
-    from importlib.metadata import version
-
-    return {
-        "command": shlex.join(["atrous", *sys.argv[1:]]),
-        "versions": f"atrous {version('atrous')}, torch {version('torch')}, "
-        f"Python {platform.python_version()}",
-        "machine": f"{platform.system()} {platform.machine()}",
-    }

@@ -4,13 +4,16 @@ import sys
 
 import typer
 
+from atrous.apps.cli.compare import compare
 from atrous.apps.cli.convert import convert
 from atrous.apps.cli.demo import demo
 from atrous.apps.cli.doctor import doctor
 from atrous.apps.cli.evaluate import evaluate
 from atrous.apps.cli.explain import explain
 from atrous.apps.cli.networks import networks
+from atrous.apps.cli.objects import objects
 from atrous.apps.cli.predict import predict
+from atrous.apps.cli.profile import profile
 from atrous.errors import AtrousError
 
 STOPPED = 130
@@ -22,7 +25,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,  # its imports would double the time of --help
 )
-for verb in (explain, networks, convert, predict, evaluate, demo, doctor):
+VERBS = (
+    explain, networks, profile, compare, objects, convert, predict, evaluate, demo, doctor,
+)  # fmt: skip
+for verb in VERBS:
     app.command()(verb)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,14 @@ def _torchvision(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] |
         raise UnknownNameError("torchvision model", name, models.list_models())
     is_segmenter = name in models.list_models(module=models.segmentation)
     arguments = {"weights_backbone": None} if is_segmenter else {}
-    return lambda: models.get_model(name, weights=None, **arguments), None
+
+    def build() -> "nn.Module":
+        with warnings.catch_warnings():
+            # Some constructors announce what torchvision will do one day with random weights.
+            warnings.simplefilter("ignore", FutureWarning)
+            return models.get_model(name, weights=None, **arguments)
+
+    return build, None
 
 
 def _timm(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] | None]":

@@ -18,6 +18,7 @@ def networks(
 
     from atrous.errors import UnknownNameError
     from atrous.networks.catalog import NETWORKS
+    from atrous.reports.profile_page import scaled
 
     chosen = {name: entry for name, entry in NETWORKS.items() if fnmatchcase(name, pattern)}
     if not chosen:
@@ -28,7 +29,7 @@ def networks(
         return
     typer.echo(f"{'network':<24}{'task':<16}{'params':>14}{'MACs':>12}  size")
     for row in rows:
-        size, macs = "x".join(map(str, row["size"])), _short(row["macs"])
+        size, macs = "x".join(map(str, row["size"])), scaled(row["macs"])
         typer.echo(f"{row['name']:<24}{row['task']:<16}{row['params']:>14,}{macs:>12}  {size}")
     typer.echo("MACs are multiply-accumulates of one image of that size; FLOPs are twice as many.")
 
@@ -58,7 +59,3 @@ def _row(name: str, entry: "NetworkEntry") -> Row:
         "macs": cost.macs,
         "size": list(entry.size),
     }
-
-
-def _short(macs: int) -> str:
-    return f"{macs / 1e9:.3f} G" if macs >= 1e8 else f"{macs / 1e6:.3f} M"
