@@ -1,0 +1,29 @@
+"""Look inside any live torch model: cost, receptive field, latency."""
+
+from atrous.analysis.dependence import Misalignment, Note
+from atrous.analysis.effective import EffectiveField, effective_receptive_field
+from atrous.analysis.fields import Field
+from atrous.analysis.halo import Halo, halo
+from atrous.analysis.latency import Latency, LayerLatency, latency
+from atrous.analysis.layers import LayerProfile, OpProfile
+from atrous.analysis.profile import Profile, profile
+from atrous.analysis.receptive_field import ReceptiveField, receptive_field
+
+__all__ = [
+    "EffectiveField",
+    "Field",
+    "Halo",
+    "Latency",
+    "LayerLatency",
+    "LayerProfile",
+    "Misalignment",
+    "Note",
+    "OpProfile",
+    "Profile",
+    "ReceptiveField",
+    "effective_receptive_field",
+    "halo",
+    "latency",
+    "profile",
+    "receptive_field",
+]
