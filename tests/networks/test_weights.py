@@ -24,7 +24,7 @@ def test_what_is_saved_comes_back(tiny_weights, tmp_path):
 def test_load_gives_network_card_and_predict(tiny_weights):
     predictor = atrous.load(tiny_weights)
     x = torch.rand(1, 3, 20, 30)
-    assert predictor.network(x).shape == (1, 3, 20, 30)
+    assert predictor.network(x).shape == (1, 4, 20, 30)
     assert predictor.card.name == "espnet.tiny"
     assert predictor.predict(torch.rand(3, 20, 30)).mask.shape == (20, 30)
 

@@ -5,11 +5,77 @@ Source: key names and constants of the published files; SPEC in the tests' refer
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
 from torch import Tensor
 
 from atrous.errors import DataError
+from atrous.networks.card import Card, Score
 from atrous.networks.catalog import Argument
+from atrous.networks.espnet import DIVISOR
+from atrous.networks.origin import (
+    AUTHORS_LICENCE,
+    Converted,
+    Origin,
+    labels_for,
+    whole_number,
+)
+from atrous.networks.preprocessing import Preprocessing
+
+DATA_BY_CLASSES: Final[Mapping[int, str]] = MappingProxyType({12: "camvid", 20: "cityscapes"})
+
+CITYSCAPES_OF_2018 = Preprocessing(
+    channel_order="BGR",
+    value_range=255.0,
+    mean=(72.3923111, 82.90893555, 73.15840149),
+    std=(45.3192215, 46.15289307, 44.91483307),
+    final_scale=1 / 255,
+    size=(512, 1024),
+)
+"""Also what the first ESPNetv2 for segmentation was fed."""
+
+_PREPROCESSING: Final[Mapping[str, Preprocessing]] = MappingProxyType(
+    {
+        # Statistics of the 367 training images; the authors divide by 255 after normalising.
+        "camvid": Preprocessing(
+            channel_order="BGR",
+            value_range=255.0,
+            mean=(110.331055, 108.40889, 105.03322),
+            std=(72.12569, 72.690765, 69.90434),
+            final_scale=1 / 255,
+        ),
+        "cityscapes": CITYSCAPES_OF_2018,
+    }
+)
+
+# Of the largest published networks, which are the ones that the authors report.
+_PUBLISHED: Final[Mapping[tuple[str, str, int], tuple[Score, ...]]] = MappingProxyType(
+    {
+        ("espnet", "camvid", 8): tuple(
+            Score(
+                dataset="camvid",
+                split="test",
+                protocol="camvid_published",
+                metric=metric,
+                value=value,
+                source="ESPNet, authors' repository",
+            )
+            for metric, value in (("miou", 55.64), ("class_average_accuracy", 68.30))
+        ),
+        ("espnet", "cityscapes", 8): (
+            Score(
+                dataset="cityscapes",
+                split="test",
+                protocol="cityscapes",
+                metric="miou",
+                value=60.336,
+                source="ESPNet, authors' repository",
+            ),
+        ),
+    }
+)
 
 _ENCODER = (
     (r"level1\.conv\.", "encoder.stem.conv."),
@@ -51,12 +117,14 @@ _INSIDE_A_BLOCK = (
 
 def is_espnet(state: Mapping[str, Tensor]) -> bool:
     """Whether these are the tensors of an ESPNet, with or without its decoder."""
-    return "level2_0.c1.conv.weight" in state or "encoder.level2_0.c1.conv.weight" in state
+    # Y-Net has the first of these too, but no learned slopes.
+    return any(
+        {f"{prefix}level2_0.c1.conv.weight", f"{prefix}level2_0.act.weight"} <= state.keys()
+        for prefix in ("", "encoder.")
+    )
 
 
-def convert_espnet(
-    state: Mapping[str, Tensor],
-) -> tuple[str, dict[str, Argument], dict[str, Tensor]]:
+def convert_espnet(state: Mapping[str, Tensor]) -> Converted:
     """Network name, factory arguments and tensors of an authors' ESPNet file.
 
     p, q, the number of classes and channels, and which of the two published decoders it is, are
@@ -116,3 +184,31 @@ def _rename(key: str, has_decoder: bool) -> str:
         if count:
             break
     return renamed
+
+
+def espnet_card(name: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+    """The card of an ESPNet or ESPNet-C."""
+    num_classes = whole_number(arguments, "num_classes")
+    data = origin.training_data(name, num_classes, by_classes=DATA_BY_CLASSES)
+    labels = labels_for(data, num_classes)
+    preprocessing = _PREPROCESSING[data]
+    if origin.size is not None:
+        preprocessing = replace(preprocessing, size=origin.size)
+    return Card(
+        name=f"{name}.{data}_authors",
+        network=name,
+        arguments=arguments,
+        task="segmentation",
+        class_names=labels.names,
+        palette=labels.palette,
+        void_class=labels.void_class,
+        preprocessing=preprocessing,
+        divisor=DIVISOR,
+        scores=_scores(name, data, arguments) if preprocessing == _PREPROCESSING[data] else (),
+        source=f"the authors' checkpoint {origin.path.name} (Mehta et al., ESPNet, ECCV 2018)",
+        licence=AUTHORS_LICENCE,
+    )
+
+
+def _scores(name: str, data: str, arguments: Mapping[str, Argument]) -> tuple[Score, ...]:
+    return _PUBLISHED.get((name, data, whole_number(arguments, "q")), ())

@@ -46,10 +46,6 @@ CITYSCAPES: Final = LabelSet(
     void_class=19,
 )  # fmt: skip
 
-LABEL_SETS: Final[Mapping[str, LabelSet]] = MappingProxyType(
-    {"camvid": CAMVID, "cityscapes": CITYSCAPES}
-)
-
 
 def numbered_labels(num_classes: int) -> LabelSet:
     """Names and colours for classes that nobody has named: `class 0` and so on.
@@ -76,3 +72,44 @@ def voc_colour(index: int) -> Colour:
         for channel in range(3)
     )
     return red, green, blue
+
+
+VOC: Final = LabelSet(
+    names=(
+        "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat",
+        "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "potted-plant",
+        "sheep", "sofa", "train", "tv/monitor",
+    ),
+    palette=tuple(voc_colour(index) for index in range(21)),
+)  # fmt: skip
+"""Pascal VOC. Background is a class like the others: it is learned and scored."""
+
+# Names in the order of the authors' papers, colours from their code. What the released patches show
+# agrees for 0 and 2 to 6; 1 and 7 hardly occur there.
+BREAST_BIOPSY: Final = LabelSet(
+    names=(
+        "background", "benign epithelium", "malignant epithelium", "normal stroma",
+        "desmoplastic stroma", "secretion", "blood", "necrosis",
+    ),
+    palette=(
+        (255, 255, 255), (130, 0, 130), (0, 0, 130), (255, 150, 255), (150, 150, 255), (0, 255, 0),
+        (255, 255, 0), (255, 0, 0),
+    ),
+)  # fmt: skip
+"""Tissues of breast biopsies, as Y-Net's masks number them."""
+
+BRATS: Final = LabelSet(
+    names=("background", "necrotic and non-enhancing core", "oedema", "enhancing tumour"),
+    palette=((0, 0, 0), (255, 0, 0), (0, 255, 0), (255, 255, 0)),
+)
+"""Parts of brain tumours in BraTS 2018, whose label 4, enhancing tumour, is 3 here."""
+
+LABEL_SETS: Final[Mapping[str, LabelSet]] = MappingProxyType(
+    {
+        "camvid": CAMVID,
+        "cityscapes": CITYSCAPES,
+        "voc": VOC,
+        "breast_biopsy": BREAST_BIOPSY,
+        "brats": BRATS,
+    }
+)

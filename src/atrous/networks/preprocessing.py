@@ -38,7 +38,10 @@ class Preprocessing:
     final_scale: float = 1.0
     """What the normalised values are multiplied by; 1/255 for the 2018 ESPNets."""
     size: Size | None = None
-    """Spatial size the image is resized to; None to keep its own."""
+    """Spatial size of the network's input; None to keep the image's own."""
+    shorter_side: int | None = None
+    """Length the image's shorter side gets before the middle of `size` is cut out; None to resize
+    to `size` whatever the aspect."""
     interpolation: Interpolation = "bilinear"
     """`bilinear` samples as OpenCV does, `bilinear_antialias` filters first, as Pillow does."""
     steps: tuple[Step, ...] = ("normalise", "resize", "scale")
@@ -54,6 +57,8 @@ class Preprocessing:
             f"{len(self.mean)} means but {len(self.std)} deviations": len(self.mean)
             != len(self.std),
             f"std {self.std}": not all(value > 0 for value in self.std),
+            f"shorter side {self.shorter_side} and size {self.size}": self.shorter_side is not None
+            and (self.size is None or self.shorter_side < max(self.size)),
             f"size {self.size}": self.size is not None and not all(n > 0 for n in self.size),
         }
         for problem, is_so in problems.items():
@@ -100,11 +105,28 @@ def _scale(x: Tensor, facts: Preprocessing) -> Tensor:
 
 
 def _resize(x: Tensor, facts: Preprocessing) -> Tensor:
-    if facts.size is None or x.shape[2:] == torch.Size(facts.size):
+    if facts.size is None:
+        return x
+    if facts.shorter_side is None and x.shape[2:] == torch.Size(facts.size):
         return x
     mode = "trilinear" if x.ndim == 5 else "bilinear"
     antialias = facts.interpolation == "bilinear_antialias"
-    return F.interpolate(x, size=facts.size, mode=mode, align_corners=False, antialias=antialias)
+    if facts.shorter_side is None:
+        size = facts.size
+    else:
+        shortest = min(x.shape[2:])
+        size = tuple(facts.shorter_side * length // shortest for length in x.shape[2:])
+    x = F.interpolate(x, size=size, mode=mode, align_corners=False, antialias=antialias)
+    return _middle(x, facts.size)
+
+
+def _middle(x: Tensor, size: Size) -> Tensor:
+    """The central window of a size; the odd rest is halved as torchvision does."""
+    window = [slice(None), slice(None)]
+    for length, wanted in zip(x.shape[2:], size, strict=True):
+        start = round((length - wanted) / 2)
+        window.append(slice(start, start + wanted))
+    return x[tuple(window)]
 
 
 _STEPS: Final[Mapping[Step, Callable[[Tensor, Preprocessing], Tensor]]] = MappingProxyType(

@@ -1,0 +1,168 @@
+"""Every network by name: one literal dict, written by hand."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from torch import nn
+
+from atrous.errors import AtrousError, ShapeError, UnknownNameError
+from atrous.networks.biopsy import biopsy
+from atrous.networks.espnet import espnet, espnet_c
+from atrous.networks.espnet3d import espnet3d
+from atrous.networks.espnetv2 import (
+    espnetv2_0_5,
+    espnetv2_1_0,
+    espnetv2_1_5,
+    espnetv2_1_25,
+    espnetv2_2_0,
+)
+from atrous.networks.espnetv2_seg import espnetv2_seg
+from atrous.networks.espnetv2_seg_2018 import espnetv2_seg_2018
+from atrous.networks.googlenet import googlenet, googlenet_torchvision
+from atrous.networks.inception_v3 import inception_v3
+from atrous.networks.resnet import (
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet50_v1,
+    resnet101,
+    resnet152,
+)
+from atrous.networks.shufflenet_v1 import (
+    shufflenet_v1_g1,
+    shufflenet_v1_g2,
+    shufflenet_v1_g3,
+    shufflenet_v1_g4,
+    shufflenet_v1_g8,
+)
+from atrous.networks.shufflenet_v2 import (
+    shufflenet_v2_x0_5,
+    shufflenet_v2_x1_0,
+    shufflenet_v2_x1_5,
+    shufflenet_v2_x2_0,
+)
+from atrous.networks.vgg import (
+    vgg11,
+    vgg11_bn,
+    vgg13,
+    vgg13_bn,
+    vgg16,
+    vgg16_bn,
+    vgg19,
+    vgg19_bn,
+)
+from atrous.networks.ynet import ynet, ynet_seg
+from atrous.types import Size
+
+Task: TypeAlias = Literal["classification", "segmentation", "joint"]
+"""What a network gives: label logits; mask logits; `joint`, a pair of mask and label logits."""
+
+Argument: TypeAlias = str | int | float | bool | None
+"""What a factory may be given by a model card: plain values that JSON keeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkEntry:
+    """How a named network is built, and the setting that its published cost is quoted at."""
+
+    build: Callable[..., nn.Module]
+    """Factory with keyword-only arguments, all with defaults."""
+    task: Task
+    size: Size
+    """Input size `(H, W)` or `(D, H, W)` that parameters and MACs are listed at."""
+
+
+def _classifier(build: Callable[..., nn.Module], *, size: Size = (224, 224)) -> NetworkEntry:
+    return NetworkEntry(build=build, task="classification", size=size)
+
+
+NETWORKS: Final[Mapping[str, NetworkEntry]] = MappingProxyType(
+    {
+        "espnet": NetworkEntry(build=espnet, task="segmentation", size=(512, 1024)),
+        "espnet_c": NetworkEntry(build=espnet_c, task="segmentation", size=(512, 1024)),
+        "espnetv2_seg": NetworkEntry(build=espnetv2_seg, task="segmentation", size=(384, 384)),
+        "espnetv2_seg_2018": NetworkEntry(
+            build=espnetv2_seg_2018, task="segmentation", size=(512, 1024)
+        ),
+        "ynet": NetworkEntry(build=ynet, task="joint", size=(384, 384)),
+        "ynet_seg": NetworkEntry(build=ynet_seg, task="segmentation", size=(384, 384)),
+        "biopsy": NetworkEntry(build=biopsy, task="segmentation", size=(256, 256)),
+        "espnet3d": NetworkEntry(build=espnet3d, task="segmentation", size=(128, 128, 128)),
+        "vgg11": _classifier(vgg11),
+        "vgg11_bn": _classifier(vgg11_bn),
+        "vgg13": _classifier(vgg13),
+        "vgg13_bn": _classifier(vgg13_bn),
+        "vgg16": _classifier(vgg16),
+        "vgg16_bn": _classifier(vgg16_bn),
+        "vgg19": _classifier(vgg19),
+        "vgg19_bn": _classifier(vgg19_bn),
+        "googlenet": _classifier(googlenet),
+        "googlenet_torchvision": _classifier(googlenet_torchvision),
+        "inception_v3": _classifier(inception_v3, size=(299, 299)),
+        "resnet18": _classifier(resnet18),
+        "resnet34": _classifier(resnet34),
+        "resnet50": _classifier(resnet50),
+        "resnet50_v1": _classifier(resnet50_v1),
+        "resnet101": _classifier(resnet101),
+        "resnet152": _classifier(resnet152),
+        "shufflenet_v1_g1": _classifier(shufflenet_v1_g1),
+        "shufflenet_v1_g2": _classifier(shufflenet_v1_g2),
+        "shufflenet_v1_g3": _classifier(shufflenet_v1_g3),
+        "shufflenet_v1_g4": _classifier(shufflenet_v1_g4),
+        "shufflenet_v1_g8": _classifier(shufflenet_v1_g8),
+        "shufflenet_v2_x0_5": _classifier(shufflenet_v2_x0_5),
+        "shufflenet_v2_x1_0": _classifier(shufflenet_v2_x1_0),
+        "shufflenet_v2_x1_5": _classifier(shufflenet_v2_x1_5),
+        "shufflenet_v2_x2_0": _classifier(shufflenet_v2_x2_0),
+        "espnetv2_0_5": _classifier(espnetv2_0_5),
+        "espnetv2_1_0": _classifier(espnetv2_1_0),
+        "espnetv2_1_25": _classifier(espnetv2_1_25),
+        "espnetv2_1_5": _classifier(espnetv2_1_5),
+        "espnetv2_2_0": _classifier(espnetv2_2_0),
+    }
+)
+
+
+def network_entry(name: str) -> NetworkEntry:
+    """The catalog's line for a name.
+
+    Raises:
+        UnknownNameError: If no network has that name; the message suggests the nearest.
+    """
+    if name not in NETWORKS:
+        raise UnknownNameError("network", name, NETWORKS)
+    return NETWORKS[name]
+
+
+def build_network(name: str, arguments: Mapping[str, Argument] | None = None) -> nn.Module:
+    """Build an untrained network by name.
+
+    Args:
+        name: A key of `NETWORKS`.
+        arguments: Keyword arguments of its factory, as a model card holds them.
+
+    Raises:
+        UnknownNameError: If the network or one of the arguments is not known.
+        ShapeError: If an argument's value is not possible.
+
+    Example:
+        >>> model = build_network("espnet", {"num_classes": 12, "q": 3})
+        >>> sum(p.numel() for p in model.parameters())
+        192597
+    """
+    factory = network_entry(name).build
+    arguments = arguments or {}
+    known = inspect.signature(factory).parameters
+    for argument in arguments:
+        if argument not in known:
+            raise UnknownNameError(f"argument of {name}", argument, known)
+    try:
+        return factory(**arguments)
+    except AtrousError:
+        raise
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        # Values from a file may be of any type; torch says so in many ways.
+        raise ShapeError(f"{name} cannot be built with {dict(arguments)}: {error}") from error

@@ -1,0 +1,213 @@
+"""ESPNetv2 for segmentation, both forms: cost, any size, and the outputs of the originals."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from atrous.errors import DataError, ShapeError, UnknownNameError
+from atrous.networks.convert import convert_checkpoint
+from atrous.networks.convert_espnetv2_seg import (
+    convert_espnetv2_seg,
+    convert_espnetv2_seg_2018,
+    is_espnetv2_seg,
+    is_espnetv2_seg_2018,
+)
+from atrous.networks.espnetv2 import WIDTHS
+from atrous.networks.espnetv2_seg import espnetv2_seg
+from atrous.networks.espnetv2_seg_2018 import espnetv2_seg_2018
+
+FACTORIES = pytest.mark.parametrize("factory", [espnetv2_seg, espnetv2_seg_2018])
+
+# SPEC 12: parameters of Pascal VOC's 21 classes and of the first form's 20, and MACs in 10^6.
+PARAMETERS = {
+    "0_5": (80_353, 99_418),
+    "1_0": (234_021, 340_782),
+    "1_25": (343_117, None),
+    "1_5": (468_373, 725_166),
+    "2_0": (789_253, 1_253_038),
+}
+MEGA_MACS = [
+    ("0_5", 21, (256, 256), 74.70),
+    ("2_0", 21, (256, 256), 337.41),
+    ("0_5", 21, (384, 384), 168.07),
+    ("1_0", 21, (384, 384), 305.62),
+    ("1_25", 21, (384, 384), 396.66),
+    ("1_5", 21, (384, 384), 482.24),
+    ("2_0", 21, (384, 384), 759.13),
+    ("1_0", 20, (256, 512), 271.33),
+    ("1_0", 20, (512, 1024), 1085.28),
+    ("2_0", 20, (512, 1024), 2697.74),
+]
+MEGA_MACS_OF_2018 = {"0_5": 564, "1_0": 1689, "1_5": 3361, "2_0": 5671}
+
+
+def num_params(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def macs(factory, size, **arguments):
+    with torch.device("meta"):
+        network, x = factory(**arguments).eval(), torch.empty(1, 3, *size)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(x)
+    return counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("width", PARAMETERS)
+def test_parameters_are_the_authors_less_those_that_they_never_use(width):
+    later, first = PARAMETERS[width]
+    # One slope per channel that a strided block adds: the authors build and skip that activation.
+    unused = WIDTHS[width][3] - WIDTHS[width][0]
+    with torch.device("meta"):
+        assert num_params(espnetv2_seg(width=width)) + unused == later
+        assert num_params(espnetv2_seg(width=width, num_classes=20)) + unused == later - 11
+        if first is not None:
+            assert num_params(espnetv2_seg_2018(width=width)) + unused == first
+
+
+@pytest.mark.parametrize(("width", "num_classes", "size", "mega"), MEGA_MACS)
+def test_macs_are_the_measured_ones_of_the_originals(width, num_classes, size, mega):
+    found = macs(espnetv2_seg, size, width=width, num_classes=num_classes)
+    assert round(found / 1e6, 2) == mega
+
+
+def test_the_authors_flops_count_half_a_mac_for_each_bias_of_the_logits():
+    # SPEC 12: 168.46 M in their table for width 0.5 at 384 x 384.
+    found = macs(espnetv2_seg, (384, 384), width="0_5")
+    assert round((found + 21 * 192 * 192 / 2) / 1e6, 2) == 168.46
+
+
+@pytest.mark.parametrize("width", MEGA_MACS_OF_2018)
+def test_macs_of_the_first_form_are_the_measured_ones(width):
+    found = macs(espnetv2_seg_2018, (512, 1024), width=width)
+    assert round(found / 1e6) == MEGA_MACS_OF_2018[width]
+
+
+@FACTORIES
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (33, 34), (97, 131)])
+def test_any_size_gives_logits_of_that_size(factory, size):
+    network = factory(num_classes=4, width="0_5").eval()
+    assert network(torch.rand(3, 3, *size)).shape == (3, 4, *size)
+
+
+@FACTORIES
+def test_a_size_that_does_not_divide_is_padded_with_zeros_and_cropped(factory):
+    network = factory(num_classes=4, width="0_5").eval()
+    x = torch.randn(1, 3, 21, 40)
+    padded = torch.zeros(1, 3, 32, 48)
+    padded[..., :21, :40] = x
+    assert torch.equal(network(x), network(padded)[..., :21, :40])
+
+
+@FACTORIES
+@pytest.mark.parametrize("num_classes", [1, 2])
+@pytest.mark.parametrize("in_channels", [1, 4])
+def test_classes_and_channels_are_free(factory, num_classes, in_channels):
+    network = factory(num_classes=num_classes, in_channels=in_channels, width="0_5").eval()
+    assert network(torch.rand(1, in_channels, 16, 32)).shape == (1, num_classes, 16, 32)
+
+
+@FACTORIES
+def test_a_volume_gives_logits_of_its_size(factory):
+    network = factory(num_classes=3, in_channels=2, width="0_5", spatial_dims=3).eval()
+    assert network(torch.rand(1, 2, 9, 10, 17)).shape == (1, 3, 9, 10, 17)
+
+
+@FACTORIES
+def test_every_parameter_learns(factory):
+    network = factory(num_classes=4, width="0_5")
+    network(torch.rand(2, 3, 32, 48)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_auxiliary_logits_of_the_first_form_have_the_size_of_the_others():
+    network = espnetv2_seg_2018(num_classes=4, width="0_5").eval()
+    x = torch.rand(1, 3, 21, 40)
+    logits, auxiliary = network.forward_with_auxiliary(x)
+    assert torch.equal(logits, network(x))
+    assert auxiliary.shape == logits.shape
+    assert not torch.equal(auxiliary, logits)
+
+
+@FACTORIES
+def test_a_width_that_does_not_exist_is_refused(factory):
+    with pytest.raises(UnknownNameError, match="Known: 0_5, 1_0, 1_25, 1_5, 2_0"):
+        factory(width="3_0")
+
+
+@FACTORIES
+def test_no_classes_are_refused(factory):
+    with pytest.raises(ShapeError, match="at least one class"):
+        factory(num_classes=0)
+
+
+@FACTORIES
+def test_other_channels_than_built_for_are_refused(factory):
+    with pytest.raises(ShapeError, match="Got an input of 4 channels, expected 3"):
+        factory(width="0_5").eval()(torch.rand(1, 4, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("convert", "matches", "keys"),
+    [
+        pytest.param(
+            convert_espnetv2_seg,
+            is_espnetv2_seg,
+            ("base_net.level2_0.eesp.proj_1x1.conv.weight", "bu_dec_l1.stages.0.weight"),
+            id="last form",
+        ),
+        pytest.param(
+            convert_espnetv2_seg_2018,
+            is_espnetv2_seg_2018,
+            (
+                "module.net.level2_0.eesp.proj_1x1.conv.weight",
+                "module.pspMod.1.stages.0.conv.weight",
+            ),
+            id="first form",
+        ),
+    ],
+)
+def test_a_file_that_lacks_tensors_is_refused(convert, matches, keys):
+    state = {key: torch.zeros(1) for key in keys}
+    assert matches(state)
+    with pytest.raises(DataError, match="lacks"):
+        convert(state)
+
+
+CASES = [
+    *(
+        f"{scale}_{data}"
+        for scale in ("0.5", "1.0", "2.0")
+        for data in ("city_1024x512", "city_512x256", "pascal_256x256", "pascal_384x384")
+    ),
+    "2.0_city_1024x512_at256x288",
+    "2.0_city_1024x512_full64x96",
+    "0.5_pascal_384x384_at256x288",
+    "0.5_pascal_384x384_full64x96",
+]
+
+
+@pytest.mark.real
+def test_every_recorded_case_is_tested(reference):
+    recorded = {name for name in reference.entries if name.startswith("edgenets_espnetv2_s_")}
+    assert recorded == {f"edgenets_espnetv2_s_{case}" for case in CASES}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("case", CASES)
+def test_outputs_equal_those_of_the_original_network(case, reference, shared):
+    recorded = reference[f"edgenets_espnetv2_s_{case}"]
+    file = recorded.entry["checkpoint"]["path"].rpartition("/")[2]
+    network = convert_checkpoint(shared / "weights" / "espnetv2" / file).network
+    with torch.inference_mode():
+        recorded.check(network(recorded.input()))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("scale", ["0.5", "1.0"])
+def test_outputs_of_2018_equal_those_of_the_original_network(scale, reference, shared):
+    recorded = reference[f"oldespnetv2_seg_s{scale}"]
+    path = shared / "weights" / "espnetv2_2018" / f"espnetv2_segmentation_s_{scale}.pth"
+    network = convert_checkpoint(path).network
+    with torch.inference_mode():
+        recorded.check(*network.forward_with_auxiliary(recorded.input(factor=0.005)))
