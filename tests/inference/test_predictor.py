@@ -28,7 +28,7 @@ def test_the_mask_is_the_argmax_of_the_plain_network(predictor, image):
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     with torch.inference_mode():
         logits = predictor.network(preprocess(pixels, predictor.card.preprocessing))
-    prediction = predictor.predict(image, with_probabilities=True)
+    prediction = predictor.predict_probabilities(image)
     top = logits[0].topk(2, dim=0)
     is_clear = top.values[0] - top.values[1] > 1e-4  # folding may turn what is all but a tie
     assert is_clear.float().mean() > 0.9
@@ -64,7 +64,7 @@ def test_an_image_that_is_resized_gets_a_mask_of_its_own_size(image):
         preprocessing=facts,
     )
     network = build_network("espnet", {"num_classes": 2, "p": 1, "q": 1})
-    prediction = Predictor(network, card).predict(image, with_probabilities=True)
+    prediction = Predictor(network, card).predict_probabilities(image)
     assert prediction.mask.shape == (37, 50)
     assert prediction.probabilities.shape == (2, 37, 50)
 

@@ -1,8 +1,20 @@
 """From files to predictions: folding, batching, pipelines."""
 
-from atrous.inference.files import FileResult, predict_files
+from atrous.inference.classification import Classification
+from atrous.inference.files import FileResult, classify_files, predict_files
 from atrous.inference.folding import fold
 from atrous.inference.prediction import Prediction
-from atrous.inference.predictor import Predictor, load
+from atrous.inference.predictor import LabelPredictor, Predictor, load, load_segmenter
 
-__all__ = ["FileResult", "Prediction", "Predictor", "fold", "load", "predict_files"]
+__all__ = [
+    "Classification",
+    "FileResult",
+    "LabelPredictor",
+    "Prediction",
+    "Predictor",
+    "classify_files",
+    "fold",
+    "load",
+    "load_segmenter",
+    "predict_files",
+]

@@ -1,8 +1,9 @@
 """Many image files through one predictor: decode ahead, batch by size, go on past broken ones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +12,24 @@ from atrous.data.prefetch import batches, prefetch
 from atrous.data.readers.image import read_rgb8
 from atrous.data.readers.raster import DEFAULT_MAX_PIXELS
 from atrous.errors import DataError
+from atrous.inference.classification import Classification
 from atrous.inference.prediction import Prediction
-from atrous.inference.predictor import Predictor
+from atrous.inference.predictor import LabelPredictor, Predictor
+
+T = TypeVar("T", Prediction, Classification)
 
 BATCH_PIXELS = 500_000
 """Pixels run at once: above this, batches gain no speed on a CPU and cost memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileResult:
+class FileResult(Generic[T]):
     """One file: its image and prediction, or why there is none."""
 
     path: Path
     image: NDArray[np.uint8] | None = None
     """`(H, W, 3)`, RGB."""
-    prediction: Prediction | None = None
+    prediction: T | None = None
     error: str | None = None
 
 
@@ -36,12 +40,12 @@ def predict_files(
     num_workers: int = 2,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_pixels: int = BATCH_PIXELS,
-) -> Iterator[FileResult]:
-    """Predict image files, yielding each as it is done; images of one size share a batch.
+) -> Iterator[FileResult[Prediction]]:
+    """Masks of image files, yielding each as it is done; images of one size share a batch.
 
     Decoding runs in threads, a bounded number of files ahead of the network. The order is that of
     completion: a file waits until its batch is full or the files run out. A file that cannot be
-    read gives a result with an `error`, and the rest goes on.
+    read, or would not fit into memory, gives a result with an `error`, and the rest goes on.
 
     Args:
         predictor: What is run.
@@ -50,28 +54,61 @@ def predict_files(
         max_pixels: Larger images are errors, told from their header before decoding.
         batch_pixels: A batch holds at least one image, and more while they fit in this.
     """
+    decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels)
+    yield from _run(predictor.predict_batch, decoded, batch_pixels)
 
-    def decode(path: Path) -> FileResult:
+
+def classify_files(
+    predictor: LabelPredictor,
+    paths: Iterable[Path],
+    *,
+    num_workers: int = 2,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    batch_pixels: int = BATCH_PIXELS,
+) -> Iterator[FileResult[Classification]]:
+    """Labels of image files; everything else is as in `predict_files`."""
+    decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels)
+    yield from _run(predictor.predict_batch, decoded, batch_pixels)
+
+
+def _decode(
+    paths: Iterable[Path], *, num_workers: int, max_pixels: int
+) -> Iterator[tuple[Path, NDArray[np.uint8] | str]]:
+    """Every path with its image, or with the reason why there is none."""
+
+    def decode(path: Path) -> tuple[Path, NDArray[np.uint8] | str]:
         try:
-            return FileResult(path=path, image=read_rgb8(path, max_pixels=max_pixels))
+            return path, read_rgb8(path, max_pixels=max_pixels)
         except DataError as error:
-            return FileResult(path=path, error=str(error))
+            return path, str(error)
 
+    return prefetch(decode, paths, num_workers=num_workers)
+
+
+def _run(
+    predict_batch: Callable[[Sequence[NDArray[np.uint8]]], list[T]],
+    decoded: Iterator[tuple[Path, NDArray[np.uint8] | str]],
+    batch_pixels: int,
+) -> Iterator[FileResult[T]]:
     for batch in batches(
-        prefetch(decode, paths, num_workers=num_workers),
-        key=lambda read: None if read.image is None else read.image.shape,
-        weight=lambda read: batch_pixels if read.image is None else read.image.size // 3,
+        decoded,
+        key=lambda read: None if isinstance(read[1], str) else read[1].shape,
+        weight=lambda read: batch_pixels if isinstance(read[1], str) else read[1].size // 3,
         limit=batch_pixels,
     ):
-        images = [read.image for read in batch if read.image is not None]
+        images = [image for _, image in batch if not isinstance(image, str)]
         if not images:
-            yield from batch
+            for path, reason in batch:
+                unread: FileResult[T] = FileResult(path=path, error=str(reason))
+                yield unread
             continue
+        paths = [path for path, _ in batch]
         try:
-            predictions = predictor.predict_batch(images)
+            predictions = predict_batch(images)
         except DataError as error:  # too large for the memory that is free
-            for read in batch:
-                yield FileResult(path=read.path, error=f"{read.path}: {error}")
+            for path in paths:
+                unrun: FileResult[T] = FileResult(path=path, error=f"{path}: {error}")
+                yield unrun
             continue
-        for read, prediction in zip(batch, predictions, strict=True):
-            yield FileResult(path=read.path, image=read.image, prediction=prediction)
+        for path, image, prediction in zip(paths, images, predictions, strict=True):
+            yield FileResult(path=path, image=image, prediction=prediction)

@@ -1,7 +1,9 @@
 """A network with its card, ready to be given images."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -11,16 +13,23 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.data.readers.image import read_rgb8
 from atrous.errors import DataError, ShapeError
+from atrous.inference.classification import Classification
 from atrous.inference.folding import fold
 from atrous.inference.memory import check_memory
 from atrous.inference.prediction import Prediction
 from atrous.networks.card import Card
+from atrous.networks.catalog import Task
 from atrous.networks.preprocessing import preprocess
 from atrous.networks.weights import load_weights
 
+Image: TypeAlias = str | Path | NDArray[np.uint8] | Tensor
+"""A file, an RGB array `(H, W, 3)` of 8 bits, or a tensor `(C, *S)` in [0, 1]."""
 
-class Predictor:
-    """Give it an image of any size, get a mask of that size.
+T = TypeVar("T", Prediction, Classification)
+
+
+class _LoadedNetwork(ABC, Generic[T]):
+    """What predictors of masks and of labels share: preprocessing, and a fast form to run.
 
     Attributes:
         network: The plain network in eval mode; takes normalised tensors, as trained.
@@ -28,13 +37,15 @@ class Predictor:
         card: What it is, what it must be fed, what its classes mean.
     """
 
+    task: Task
+
     def __init__(
         self, network: nn.Module, card: Card, *, device: torch.device | str = "cpu"
     ) -> None:
-        if card.task != "segmentation":
+        if card.task != self.task:
             raise DataError(
-                f"{card.name} is a network for {card.task}; prediction of masks needs one for "
-                f"segmentation."
+                f"{card.name} is a network for {card.task}, but one for {self.task} is needed; "
+                f"take another file."
             )
         self.network = network.eval().to(device)
         self.card = card
@@ -44,28 +55,20 @@ class Predictor:
         if any(isinstance(module, nn.Conv2d) for module in self.fast_network.modules()):
             self.fast_network = self.fast_network.to(memory_format=torch.channels_last)
 
-    def predict(
-        self, image: str | Path | NDArray[np.uint8] | Tensor, *, with_probabilities: bool = False
-    ) -> Prediction:
-        """The mask of one image.
-
-        Args:
-            image: A file, an RGB array `(H, W, 3)` of 8 bits, or a tensor `(C, *S)` in [0, 1].
-            with_probabilities: Also give the softmax of the logits: `C * 4` bytes per pixel.
+    def predict(self, image: Image) -> T:
+        """What the network says of one image.
 
         Raises:
             DataError: If the file cannot be read, or the image would not fit into memory.
             ShapeError: If the array or tensor is of another shape or type.
         """
-        if isinstance(image, str | Path):
-            image = read_rgb8(Path(image))
-        pixels = image if isinstance(image, Tensor) else _tensor(image)
-        return self._predict(pixels[None], with_probabilities=with_probabilities)[0]
+        return self._predict(_pixels(image)[None])[0]
 
-    def predict_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
-        """The masks of RGB images `(H, W, 3)` of 8 bits and one size, in one run of the network.
+    def predict_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[T]:
+        """What it says of RGB images `(H, W, 3)` of 8 bits and one size, run together.
 
         Raises:
+            DataError: If the images would not fit into memory.
             ShapeError: If the images differ in size, or are of another shape or type.
         """
         if not images:
@@ -73,21 +76,42 @@ class Predictor:
         shapes = {image.shape for image in images}
         if len(shapes) > 1:
             raise ShapeError(f"A batch holds images of shapes {sorted(shapes)}; give one size.")
-        return self._predict(torch.stack([_tensor(image) for image in images]))
+        return self._predict(torch.stack([_pixels(image) for image in images]))
 
-    @torch.inference_mode()
-    def _predict(self, pixels: Tensor, *, with_probabilities: bool = False) -> list[Prediction]:
-        """`(B, C, *S)`, of 8 bits or in [0, 1], to B predictions of size S."""
-        size = pixels.shape[2:]
+    @abstractmethod
+    def _predict(self, pixels: Tensor) -> list[T]:
+        """`(B, C, *S)`, of 8 bits or in [0, 1], to B results."""
+
+    def _logits(self, pixels: Tensor) -> Tensor:
+        """Preprocess and run; under the caller's inference mode."""
         if self.device.type == "cpu":
-            input_size = self.card.preprocessing.size or tuple(size)
-            check_memory(self.fast_network, input_size, num_channels=pixels.shape[1])
+            size = self.card.preprocessing.size or tuple(pixels.shape[2:])
+            check_memory(self.fast_network, size, num_channels=pixels.shape[1])
         x = pixels.to(self.device)
         x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
         x = preprocess(x, self.card.preprocessing)
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        logits = self.fast_network(x)
+        return self.fast_network(x)
+
+
+class Predictor(_LoadedNetwork[Prediction]):
+    """Give it an image of any size, get a mask of that size."""
+
+    task: Task = "segmentation"
+
+    @torch.inference_mode()
+    def predict_probabilities(self, image: Image) -> Prediction:
+        """As `predict`, with the probability of every class: `C * 4` bytes per pixel more."""
+        return self._masks(_pixels(image)[None], with_probabilities=True)[0]
+
+    @torch.inference_mode()
+    def _predict(self, pixels: Tensor) -> list[Prediction]:
+        return self._masks(pixels, with_probabilities=False)
+
+    def _masks(self, pixels: Tensor, *, with_probabilities: bool) -> list[Prediction]:
+        size = pixels.shape[2:]
+        logits = self._logits(pixels)
         masks = logits.argmax(1).to(torch.uint8)
         if masks.shape[1:] != size:
             masks = F.interpolate(masks[:, None], size=size, mode="nearest-exact")[:, 0]
@@ -95,7 +119,7 @@ class Predictor:
         if with_probabilities:
             probabilities = logits.softmax(1)
             if probabilities.shape[2:] != size:
-                mode = "trilinear" if x.ndim == 5 else "bilinear"
+                mode = "trilinear" if pixels.ndim == 5 else "bilinear"
                 probabilities = F.interpolate(probabilities, size=size, mode=mode)
         return [
             Prediction(
@@ -108,18 +132,47 @@ class Predictor:
         ]
 
 
-def load(path: str | Path, *, device: torch.device | str = "cpu") -> Predictor:
-    """A predictor from one weights file, which holds its card.
+class LabelPredictor(_LoadedNetwork[Classification]):
+    """Give it an image, get the probability of every class."""
+
+    task: Task = "classification"
+
+    @torch.inference_mode()
+    def _predict(self, pixels: Tensor) -> list[Classification]:
+        return [
+            Classification(probabilities=row.cpu(), class_names=self.card.class_names)
+            for row in self._logits(pixels).softmax(1)
+        ]
+
+
+def load(path: str | Path, *, device: torch.device | str = "cpu") -> Predictor | LabelPredictor:
+    """A predictor from one weights file, which holds its card: of masks or of labels by its task.
 
     Raises:
         DataError: If the file is not one that `save_weights` or `atrous convert` wrote.
     """
     weights = load_weights(Path(path))
+    if weights.card.task == "classification":
+        return LabelPredictor(weights.network, weights.card, device=device)
     return Predictor(weights.network, weights.card, device=device)
 
 
-def _tensor(image: NDArray[np.uint8]) -> Tensor:
-    """`(H, W, 3)` to `(3, H, W)`, the same memory."""
+def load_segmenter(path: str | Path, *, device: torch.device | str = "cpu") -> Predictor:
+    """As `load`, for callers that need masks.
+
+    Raises:
+        DataError: If the file cannot be loaded, or its network gives labels.
+    """
+    weights = load_weights(Path(path))
+    return Predictor(weights.network, weights.card, device=device)
+
+
+def _pixels(image: Image) -> Tensor:
+    """`(C, *S)`; an array keeps its memory."""
+    if isinstance(image, Tensor):
+        return image
+    if isinstance(image, str | Path):
+        image = read_rgb8(Path(image))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ShapeError(
             f"An array of shape {image.shape} and type {image.dtype} was given, expected RGB of "

@@ -65,7 +65,7 @@ class ResultsFolder:
         """Whether both pictures of a result are there; they are whole if they are."""
         return self._mask(name).is_file() and self._overlay(name).is_file()
 
-    def write(self, name: str, result: FileResult) -> None:
+    def write(self, name: str, result: FileResult[Prediction]) -> None:
         """Write a result's mask and overlay.
 
         Raises:

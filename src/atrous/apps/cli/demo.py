@@ -51,7 +51,7 @@ def _street_scenes(out: Path, root: Path) -> None:
     convert(checkpoint, to=weights)
     pictures = sorted((data / "val").iterdir())[:: len(list((data / "val").iterdir())) // 8]
     typer.echo(f"\n$ atrous predict {weights} {data / 'val'}/… --out {out}")
-    predict(weights, [str(path) for path in pictures], out=out, overwrite=True)
+    predict(str(weights), [str(path) for path in pictures], out=out, overwrite=True)
     typer.echo(
         f"\n$ atrous evaluate {weights} {data} --layout camvid --split val "
         f"--protocol camvid_published --html {page}"

@@ -41,7 +41,7 @@ def evaluate(
     from atrous.apps.cli.progress import progress
     from atrous.data.catalog import open_layout
     from atrous.errors import UnknownNameError
-    from atrous.inference import load
+    from atrous.inference import load_segmenter
     from atrous.metrics.bootstrap import bootstrap_mean_iou
     from atrous.metrics.protocols import PROTOCOLS, score
     from atrous.training.evaluate import evaluate as evaluate_samples
@@ -51,7 +51,7 @@ def evaluate(
         check_place(html)
     if protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", protocol, PROTOCOLS)
-    predictor = load(weights, device=checked_device(device))
+    predictor = load_segmenter(weights, device=checked_device(device))
     card = predictor.card
     samples = open_layout(layout, data, split=split, num_classes=len(card.class_names))
     counts: list[ImageCounts] = []

@@ -1,37 +1,15 @@
 """`atrous networks [PATTERN]`."""
 
+import hashlib
 import json
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 if TYPE_CHECKING:
     from atrous.networks.catalog import NetworkEntry
-
-
-def networks(
-    pattern: Annotated[str, typer.Argument(help="Only names like this, such as 'espnet*'.")] = "*",
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """List the networks that can be built, with parameters and MACs at the size they are quoted."""
-    from fnmatch import fnmatchcase
-
-    from atrous.errors import UnknownNameError
-    from atrous.networks.catalog import NETWORKS
-    from atrous.reports.profile_page import scaled
-
-    chosen = {name: entry for name, entry in NETWORKS.items() if fnmatchcase(name, pattern)}
-    if not chosen:
-        raise UnknownNameError("network", pattern, NETWORKS)
-    rows = [_row(name, entry) for name, entry in sorted(chosen.items())]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    typer.echo(f"{'network':<24}{'task':<16}{'params':>14}{'MACs':>12}  size")
-    for row in rows:
-        size, macs = "x".join(map(str, row["size"])), scaled(row["macs"])
-        typer.echo(f"{row['name']:<24}{row['task']:<16}{row['params']:>14,}{macs:>12}  {size}")
-    typer.echo("MACs are multiply-accumulates of one image of that size; FLOPs are twice as many.")
 
 
 class Row(TypedDict):
@@ -41,21 +19,96 @@ class Row(TypedDict):
     task: str
     params: int
     macs: int
+    field: list[int] | None
     size: list[int]
+
+
+def networks(
+    pattern: Annotated[str, typer.Argument(help="Only names like this, such as 'espnet*'.")] = "*",
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the networks that can be built: parameters, MACs and field at the size they are quoted.
+
+    The numbers are computed from the networks themselves, which takes some seconds the first time.
+    """
+    from fnmatch import fnmatchcase
+
+    from atrous.errors import UnknownNameError
+    from atrous.networks.catalog import NETWORKS
+    from atrous.reports.profile_page import scaled
+
+    chosen = [name for name in sorted(NETWORKS) if fnmatchcase(name, pattern)]
+    if not chosen:
+        raise UnknownNameError("network", pattern, NETWORKS)
+    rows = _rows({name: NETWORKS[name] for name in chosen})
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    typer.echo(f"{'network':<24}{'task':<16}{'params':>14}{'MACs':>12}{'field':>12}  size")
+    for row in rows:
+        size, macs = "x".join(map(str, row["size"])), scaled(row["macs"])
+        field = "whole" if row["field"] is None else "x".join(map(str, row["field"]))
+        typer.echo(
+            f"{row['name']:<24}{row['task']:<16}{row['params']:>14,}{macs:>12}{field:>12}  {size}"
+        )
+    typer.echo(
+        "MACs are multiply-accumulates of one input of that size; FLOPs are twice as many.\n"
+        "field: pixels that one output sees; of a classifier, one position of its widest map."
+    )
+
+
+def _rows(entries: "dict[str, NetworkEntry]") -> list[Row]:
+    """Computed once per version of the code, and kept in the user's cache."""
+    from atrous._files import make_folder, write_text
+    from atrous.apps.cli.progress import progress
+    from atrous.errors import DataError
+    from atrous.networks.fetch import cache_folder
+
+    path = cache_folder() / f"networks-{_fingerprint()}.json"
+    known: dict[str, Row] = {}
+    with suppress(OSError, ValueError):  # no cache, or not a whole one: compute
+        known = json.loads(path.read_text(encoding="utf-8"))
+    missing = [name for name in entries if name not in known]
+    with progress("networks", len(missing)) as advance:
+        for name in missing:
+            known[name] = _row(name, entries[name])
+            advance()
+    if missing:
+        with suppress(DataError):  # a home that cannot be written in only costs the seconds again
+            make_folder(path.parent)
+            write_text(path, json.dumps(known))
+    return [known[name] for name in entries]
+
+
+def _fingerprint() -> str:
+    """Of the code that the numbers depend on."""
+    import torch
+
+    import atrous
+
+    digest = hashlib.sha256(torch.__version__.encode())
+    for room in ("analysis", "blocks", "networks"):
+        for file in sorted((Path(atrous.__file__).parent / room).glob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _row(name: str, entry: "NetworkEntry") -> Row:
     import torch
 
     from atrous.analysis import profile
+    from atrous.apps.cli.profile import main_map
 
     with torch.device("meta"):  # shapes suffice: no weights are made
         network = entry.build()
-    cost = profile(network.eval(), entry.size)
+    cost = profile(network.eval(), entry.size, with_fields=True)
+    assert cost.layer_fields is not None
+    field = cost.layer_fields[main_map(cost)]
     return {
         "name": name,
         "task": entry.task,
-        "params": sum(p.numel() for p in network.parameters()),
+        "params": cost.params,
         "macs": cost.macs,
+        "field": list(field.size) if "whole" not in field.extent else None,
         "size": list(entry.size),
     }

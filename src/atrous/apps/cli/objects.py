@@ -86,16 +86,16 @@ def _fields(model: str, size: str | None) -> "tuple[ReceptiveField, EffectiveFie
     from atrous.analysis import effective_receptive_field, profile, receptive_field
     from atrous.apps.cli.measure import input_size
     from atrous.apps.cli.models import open_model
-    from atrous.apps.cli.profile import last_map
+    from atrous.apps.cli.profile import main_map
 
     opened = open_model(model, needs_weights=True)
     in_channels, lengths = input_size(opened, size)
     cost = profile(opened.model, lengths, in_channels=in_channels, with_fields=True)
-    layer = last_map(cost)
+    layer = main_map(cost)
     used = effective_receptive_field(
         opened.model,
         size=lengths,
-        output=None if layer == "output" else layer,
+        output=None if layer.startswith("output") else layer,
         in_channels=in_channels,
         num_images=4,
     )

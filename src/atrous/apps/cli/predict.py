@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from atrous.inference import FileResult, Predictor
+    from atrous.inference import FileResult, Prediction, Predictor
     from atrous.reports.results_folder import ResultsFolder
 
 
 def predict(
-    weights: Annotated[Path, typer.Argument(help="A .safetensors file that holds a card.")],
+    model: Annotated[
+        str, typer.Argument(help="A .safetensors file with a card; or a name, with --weights.")
+    ],
     images: Annotated[list[str], typer.Argument(help="Files, folders, or quoted patterns.")],
     out: Annotated[Path, typer.Option(help="Folder for masks, overlays and shares.")],
+    weights: Annotated[
+        str | None,
+        typer.Option(help="For a name: published weights, such as torchvision:IMAGENET1K_V2."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do again what is there already.")
     ] = False,
@@ -30,28 +36,36 @@ def predict(
 ) -> None:
     """Segment images: class masks, overlays with a legend, and the share of every class.
 
+    A network that gives labels prints the likeliest five, and writes them as CSV and JSON.
+
     A file that cannot be read is named and left out, and the exit code is 1; what is done already
     is not done again.
     """
     from atrous.apps.cli.allocator import keep_freed_memory
+    from atrous.apps.cli.classify import classify
     from atrous.apps.cli.device import checked_device
     from atrous.data.listing import list_images
     from atrous.data.readers.raster import DEFAULT_MAX_PIXELS
     from atrous.errors import DataError
-    from atrous.inference import load
+    from atrous.inference import LabelPredictor, load
+    from atrous.networks.fetch import fetch_weights
     from atrous.reports.results_folder import ResultsFolder, unique_names
 
     keep_freed_memory()
     paths = list_images(images)
-    predictor = load(weights, device=checked_device(device))
+    file = Path(model) if weights is None else fetch_weights(model, weights)
+    predictor = load(file, device=checked_device(device))
     names = dict(zip(paths, unique_names(paths), strict=True))
+    limit = max_pixels or DEFAULT_MAX_PIXELS
+    if isinstance(predictor, LabelPredictor):
+        if classify(predictor, paths, names, out, max_pixels=limit, as_json=as_json):
+            raise typer.Exit(1)
+        return
     folder = ResultsFolder(out, predictor.card)
     with _removed_if_unused(out):
-        folder.prepare(weights, may_overwrite=overwrite)
+        folder.prepare(file, may_overwrite=overwrite)
         todo = [path for path in paths if overwrite or not folder.holds(names[path])]
-        shares, errors = _run(
-            predictor, folder, todo, names, max_pixels or DEFAULT_MAX_PIXELS, quiet=as_json
-        )
+        shares, errors = _run(predictor, folder, todo, names, limit, quiet=as_json)
         if len(errors) == len(paths):
             if len(paths) == 1:
                 raise DataError(next(iter(errors.values())))
@@ -83,7 +97,7 @@ def _run(
     errors: dict[Path, str] = {}
     pending: list[Future[None]] = []
 
-    def write(result: "FileResult") -> None:
+    def write(result: "FileResult[Prediction]") -> None:
         folder.write(names[result.path], result)
 
     with (

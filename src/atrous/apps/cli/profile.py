@@ -179,16 +179,26 @@ def _page(measured: "Measured", photo: Path | None) -> str:
     )
 
 
-def last_map(cost: "Profile") -> str:
-    """Name of the last layer that gives a map of the input, `output` where the network does."""
-    rank = len(cost.input_shapes[0])
-    shapes = {layer.name: layer.output_shape for layer in cost.layers if layer.field is not None}
-    maps = [
-        name
-        for name, shape in shapes.items()
-        if shape is not None and len(shape) == rank and max(shape[2:]) > 1
-    ]
-    return "output" if "" in maps else maps[-1]
+def main_map(cost: "Profile") -> str:
+    """Name of the map to look at: the first output that is one, else the map of the widest field.
+
+    A classifier's output sees everything by its pooling; what tells networks apart is what they see
+    before that.
+    """
+    assert cost.layer_fields is not None  # the caller asked for fields
+    fields, rank = cost.layer_fields, len(cost.input_shapes[0])
+    shapes = {layer.name: layer.output_shape for layer in cost.layers}
+    for name in ("output", "output[0]"):
+        if name in fields and len(shapes[""] or ()) == rank:
+            return name
+    finite = {
+        name: field.size
+        for name, field in fields.items()
+        if set(field.extent) == {"finite"} and len(shapes.get(name.partition("[")[0]) or ()) == rank
+    }
+    if not finite:
+        return list(fields)[-1]
+    return max(reversed(list(finite)), key=lambda name: finite[name])
 
 
 def _pictures(measured: "Measured", photo: Path | None) -> "list[Picture]":
@@ -204,12 +214,12 @@ def _pictures(measured: "Measured", photo: Path | None) -> "list[Picture]":
     height, width = measured.size
     pixels = draw_shapes(0, size=(height, width))[0] if photo is None else read_rgb8(photo)
     pixels = np.array(ImageOps.fit(Image.fromarray(pixels), (width, height)))
-    layer = last_map(measured.cost)
+    layer = main_map(measured.cost)
     seen = measured.seen.layers[layer]
     used = effective_receptive_field(
         measured.model,
         size=measured.size,
-        output=None if layer == "output" else layer,
+        output=None if layer.startswith("output") else layer,
         num_images=4,
         in_channels=measured.in_channels,
     )
