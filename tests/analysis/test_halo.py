@@ -133,9 +133,10 @@ def test_tiles_with_halo_equal_the_whole_and_with_one_step_less_do_not(name, axi
     [
         ("plain", 3, 3, 1),
         ("dilated", 7, 7, 1),
-        # Output 0 reads from -13 on, and 13 px are three and a quarter steps of 4.
+        # In positions: 2 at stride 2, then 2 at stride 4, then 3 at stride 4; after: 1, 1, 2.
         ("strided", 12, 8, 4),
         ("no padding", 3, 3, 1),
+        # Down: 1, 2 at stride 2, 2 at stride 4; up: 4 and 1 at stride 2, then 10 and 1.
         ("transposed 2", 11, 11, 4),
     ],
 )
@@ -190,7 +191,13 @@ class Centre(Excite):
         return x + x[..., x.shape[-2] // 2 :, :].mean(2, keepdim=True)
 
 
+class FixedSize(Excite):
+    def forward(self, x):
+        return self.conv(x.view(1, 3, 64, 64))
+
+
 BLOCKED = {
+    "one size only": (FixedSize, "shift-variant", "fixed size"),
     "squeeze and excite": (Excite, "global", "mean"),
     "pooling pyramid": (Pyramid, "shift-variant", ""),
     "positions": (Positions, "shift-variant", "add"),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -305,7 +306,11 @@ def write_slice(r: Random, c: int, n: int) -> Pair:
         near = torch.stack(
             [CONV[n](x[:, i : i + 1], weight, padding=1)[:, 0] for i in range(x.shape[1])], 1
         )
-        y = torch.zeros_like(x) if kind == "fresh" else x.clone()
+        y = (
+            torch.zeros_like(x)
+            if kind == "fresh"
+            else x.clone(memory_format=torch.contiguous_format)
+        )
         if kind == "rows":
             y[:, :, 1:3] = near[:, :, 1:3]
         elif kind == "channel":
@@ -444,6 +449,15 @@ def random_graph(seed: int) -> tuple[Chain, Chain, tuple[int, ...]]:
         has_mixed |= kind in MIXING
         x = z.detach() / z.max()
     return Chain([a for a, _ in pairs]), Chain([b for _, b in pairs]), shape
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """The tensors are tiny: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def support(twin: nn.Module, shape: tuple[int, ...]) -> tuple[list[int], list[np.ndarray]]:

@@ -20,6 +20,9 @@ from atrous.analysis.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError
 
 
+_LARGEST_SETS = 100_000_000  # words of 64 positions
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceptiveField:
     """What one output of a network sees, and the same for every layer on the way.
@@ -146,7 +149,7 @@ def _with_holes(
     """Count the positions that the central output of every layer reads.
 
     Only where intervals alone leave it open does it run again, at the same size, keeping every
-    position.
+    position; not where that would take gigabytes.
     """
     counted = dict(fields)
     opened = []
@@ -157,7 +160,8 @@ def _with_holes(
             counted[name] = replace(fields[name], seen=fields[name].size)
         else:
             opened.append(name)
-    if opened:
+    words = sum(last.size) / 64
+    if opened and last.run.largest / 3 * words < _LARGEST_SETS:
         factors = [n // m for n, m in zip(last.size, inputs[source].shape[2:], strict=True)]
         detailed = look(stage, enlarged(inputs, factors), source=source, keeps_positions=True)
         for name in opened:

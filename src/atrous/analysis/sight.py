@@ -18,7 +18,7 @@ from atrous.errors import AtrousError
 
 _LARGEST = 1 << 15
 _MAX_RUNS = 3
-_LARGEST_ARRAY = 200_000_000
+_LARGEST_ARRAY = 100_000_000  # entries; a few such arrays are alive at a time
 
 
 @dataclass(slots=True, eq=False)

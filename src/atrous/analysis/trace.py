@@ -112,6 +112,7 @@ class Trace(TorchDispatchMode):
         self.memo = memo
         self.layers = [""]
         self.idle = Run(())
+        self.bug: Exception | None = None
 
     def __torch_dispatch__(
         self, func: Op, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -121,8 +122,12 @@ class Trace(TorchDispatchMode):
         kwargs = kwargs or {}
         out = self._execute(func, args, kwargs)
         call = Call(func, args, kwargs, out, (), self.idle)
-        for listener in self.listeners:
-            listener.op(call, self.layers[-1])
+        try:
+            for listener in self.listeners:
+                listener.op(call, self.layers[-1])
+        except Exception as error:
+            self.bug = error  # ours, not the model's: it must not be explained to the user
+            raise
         return out
 
     def _execute(self, func: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -195,6 +200,8 @@ class Stage:
         except AtrousError:
             raise
         except Exception as error:
+            if error is trace.bug:
+                raise
             raise _explain(error, self.model, trace, fakes) from error
         finally:
             for tensor in (*self.model.parameters(), *self.model.buffers()):
