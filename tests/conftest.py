@@ -16,9 +16,8 @@ def _seed() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _threads() -> None:
-    # Workers of xdist share the cores; torch would start as many threads in each of them.
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        torch.set_num_threads(1)
+    # The tests run one process a core: more threads in each would only wait for each other.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

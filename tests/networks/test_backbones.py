@@ -18,7 +18,6 @@ FOREIGN = [
     "torchvision:googlenet",
     pytest.param("timm:efficientnet_b0", marks=pytest.mark.real),
     pytest.param("timm:inception_v3", marks=pytest.mark.real),
-    pytest.param("timm:swin_tiny_patch4_window7_224", marks=pytest.mark.real),
     pytest.param("torchvision:inception_v3", marks=pytest.mark.real),
     pytest.param("torchvision:densenet121", marks=pytest.mark.real),
     pytest.param("torchvision:convnext_tiny", marks=pytest.mark.real),
@@ -107,8 +106,20 @@ def test_espnetv2_can_end_before_its_last_level():
 @pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_backbones_fit_the_same_contract(name):
     encoder = create_encoder(name, in_channels=4)
-    # Swin's maps are multiples of its window only at the size it was made for.
+    # Windows of Swin must fit into its maps.
     assert_contract(encoder, in_channels=4, least=224 if "swin" in name else 96)
+
+
+@pytest.mark.real
+@torch.no_grad()
+def test_maps_that_come_with_channels_last_are_turned():
+    # timm's Swin gives (B, H, W, C), and takes no other size than the one it was built for.
+    encoder = create_encoder("timm:swin_tiny_patch4_window7_224").eval()
+    facts = zip(
+        encoder(torch.randn(1, 3, 224, 224)), encoder.out_channels, encoder.reductions, strict=True
+    )
+    for feature_map, channels, reduction in facts:
+        assert feature_map.shape == (1, channels, 224 // reduction, 224 // reduction)
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """VGG's block: a stack of 3x3 convolutions."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from atrous.blocks.conv import Activation, Norm, relu
 from atrous.blocks.conv_bias import ConvBiasAct
@@ -65,3 +65,12 @@ class VGGBlock(nn.Sequential):
                 for index in range(num_convs)
             )
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Layer by layer, not unit by unit: who calls a unit keeps its input alive until its last
+        # layer is done, and of VGG's large maps that costs memory and time.
+        for unit in self:
+            assert isinstance(unit, ConvBiasAct)
+            for layer in unit:
+                x = layer(x)
+        return x

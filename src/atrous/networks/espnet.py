@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.blocks.anysize import crop_to_size, pad_to_multiple
+from atrous.blocks.average import average_pool
 from atrous.blocks.conv import ConvNormAct, NormAct, batch_norm, prelu
 from atrous.blocks.esp import DILATIONS, ESPBlock, StridedESPBlock
-from atrous.blocks.nd import AVG_POOL, CONV, CONV_TRANSPOSE, LINEAR_MODE
+from atrous.blocks.nd import CONV, CONV_TRANSPOSE, LINEAR_MODE
 from atrous.errors import ShapeError
 from atrous.types import SpatialDims
 
@@ -60,7 +61,7 @@ class ESPNetEncoder(nn.Module):
         norm_act = partial(NormAct, norm=_norm, act=prelu, spatial_dims=spatial_dims)
         joined1, joined2, joined3 = 16 + in_channels, 64 + 64 + in_channels, 128 + 128
 
-        self.halve_image = AVG_POOL[spatial_dims](3, stride=2, padding=1)
+        self.halve_image = average_pool(stride=2, spatial_dims=spatial_dims)
         self.stem = ConvNormAct(
             in_channels, 16, 3, stride=2, norm=_norm, act=prelu, spatial_dims=spatial_dims
         )
