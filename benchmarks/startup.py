@@ -5,6 +5,7 @@ Run: `python -m benchmarks.startup`.
 
 import subprocess
 import sys
+from functools import partial
 
 from benchmarks.timing import machine, time_in_turn
 
@@ -20,7 +21,7 @@ def main() -> None:
     }
     timings = time_in_turn(
         {
-            name: lambda command=command: subprocess.run(command, capture_output=True, check=True)
+            name: partial(subprocess.run, command, capture_output=True, check=True)
             for name, command in commands.items()
         },
         rounds=9,

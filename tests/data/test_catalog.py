@@ -22,7 +22,28 @@ def any_root(tmp_path):
                 (tmp_path / folder).glob(f"*{index}.png"), tmp_path / folder / f"{index}.png"
             )
             Image.fromarray((mask > 0).astype("uint8")).save(path)
+        as_voc(tmp_path, index)
+        as_cityscapes(tmp_path, index)
     return tmp_path
+
+
+def as_voc(root, index):
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    rgb, mask = draw_shapes(index)
+    Image.fromarray(rgb).save(root / "JPEGImages" / f"{index}.jpg")
+    Image.fromarray(mask.astype("uint8")).save(root / "SegmentationClass" / f"{index}.png")
+    (root / "ImageSets" / "Segmentation" / "val.txt").write_text("0\n1\n")
+
+
+def as_cityscapes(root, index):
+    rgb, mask = draw_shapes(index)
+    for pixels, folder, end in (
+        (rgb, "leftImg8bit", "leftImg8bit"),
+        (mask.astype("uint8"), "gtFine", "gtFine_labelIds"),
+    ):
+        (root / folder / "val" / "ulm").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / folder / "val" / "ulm" / f"ulm_{index}_{end}.png")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -55,12 +76,16 @@ def test_mask_folder_wants_to_know_its_classes(any_root):
         open_layout("mask_folder", any_root, split="val")
 
 
-def test_camvid_wants_a_split(any_root):
-    with pytest.raises(DataError, match="none was named"):
-        open_layout("camvid", any_root)
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "voc"])
+def test_a_layout_of_splits_wants_one(any_root, name):
+    with pytest.raises(DataError, match=f"{name!r} is kept in splits, but none was named"):
+        open_layout(name, any_root)
 
 
-@pytest.mark.parametrize(("name", "num_classes"), [("camvid", 11), ("binary_folder", 2)])
+@pytest.mark.parametrize(
+    ("name", "num_classes"),
+    [("camvid", 11), ("binary_folder", 2), ("cityscapes", 19), ("voc", 21)],
+)
 def test_a_layout_that_knows_its_classes_leaves_another_number_aside(any_root, name, num_classes):
     layout = open_layout(name, any_root, split="val", num_classes=12)  # the network's, with void
     assert layout.num_classes == num_classes

@@ -1,5 +1,7 @@
 """The predictor's mask is the network's argmax; batches, sizes and kinds of input agree."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from PIL import Image
 import atrous
 from atrous.data.synthetic import draw_shapes
 from atrous.errors import DataError, ShapeError
-from atrous.inference import Predictor, fold
+from atrous.inference import LabelPredictor, Predictor, fold
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing import Preprocessing, preprocess
@@ -107,6 +109,96 @@ def test_a_classifiers_card_is_refused(predictor):
     }
     with pytest.raises(DataError, match="is a network for classification"):
         Predictor(predictor.network, Card(**facts, task="classification"))
+
+
+@pytest.fixture
+def joint_card():
+    return Card(
+        name="ynet.test",
+        network="ynet",
+        arguments={"num_classes": 2, "num_labels": 3},
+        task="joint",
+        class_names=("a", "b"),
+        palette=((0, 0, 0), (9, 9, 9)),
+        label_names=("x", "y", "z"),
+        preprocessing=Preprocessing(mean=(0.5,) * 3, std=(0.2,) * 3),
+    )
+
+
+class JointNetwork(torch.nn.Module):
+    """The least that gives mask logits of two classes and logits of three labels."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Conv2d(3, 2, 3, padding=1)
+        self.branch = torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.head(x), self.branch(x.mean((2, 3)))
+
+
+def test_a_joint_network_gives_the_mask_of_its_first_output_and_labels_of_its_second(
+    joint_card, image
+):
+    joint = Predictor(JointNetwork(), joint_card)
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        logits, labels = joint.network(preprocess(pixels, joint_card.preprocessing))
+    for prediction in (joint.predict(image), joint.predict_probabilities(image)):
+        assert torch.allclose(prediction.label_probabilities, labels[0].softmax(0), atol=1e-4)
+        assert prediction.label_names == ("x", "y", "z")
+        assert prediction.label.top(1)[0][0] == "xyz"[int(labels.argmax())]
+        is_clear = (logits[0, 0] - logits[0, 1]).abs() > 1e-4
+        assert is_clear.any()
+        assert torch.equal(prediction.mask[is_clear], logits[0].argmax(0).to(torch.uint8)[is_clear])
+
+
+def test_a_batch_of_a_joint_network_gives_every_image_its_own_label(joint_card, image):
+    joint = Predictor(JointNetwork(), joint_card)
+    images = [image, 255 - image]
+    together = joint.predict_batch(images)
+    for prediction, alone in zip(together, map(joint.predict, images), strict=True):
+        torch.testing.assert_close(
+            prediction.label_probabilities, alone.label_probabilities, atol=1e-5, rtol=0
+        )
+    assert not torch.allclose(together[0].label_probabilities, together[1].label_probabilities)
+
+
+def test_labels_without_names_are_numbered(joint_card, image):
+    joint = Predictor(JointNetwork(), dataclasses.replace(joint_card, label_names=()))
+    assert joint.predict(image).label_names == ("label 0", "label 1", "label 2")
+
+
+def test_a_card_of_another_number_of_labels_is_refused(joint_card, image):
+    joint = Predictor(JointNetwork(), dataclasses.replace(joint_card, label_names=("x", "y")))
+    with pytest.raises(DataError, match="names 2 labels, but the network gives 3"):
+        joint.predict(image)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "message"),
+    [
+        ("segmentation", Predictor, "gives a pair, but its card says that its task is segm"),
+        ("classification", LabelPredictor, "gives a pair, but its card says that it only"),
+    ],
+)
+def test_a_pair_from_a_network_whose_card_says_otherwise_is_refused(
+    joint_card, image, task, kind, message
+):
+    card = dataclasses.replace(joint_card, task=task, label_names=())
+    with pytest.raises(DataError, match=message):
+        kind(JointNetwork(), card).predict(image)
+
+
+def test_one_output_from_a_network_whose_card_says_two_is_refused(joint_card, predictor, image):
+    with pytest.raises(DataError, match="gives one output, but its card says"):
+        Predictor(predictor.network, joint_card).predict(image)
+
+
+def test_a_network_of_masks_says_nothing_of_the_whole_image(predictor, image):
+    prediction = predictor.predict(image)
+    assert prediction.label is None
+    assert prediction.label_names == ()
 
 
 def test_folding_changes_no_output_and_no_original():

@@ -28,9 +28,22 @@ def test_a_card_comes_back_equal():
     assert Card.from_json(card().to_json()) == card()
 
 
+def test_labels_of_images_come_back_equal():
+    joint = card(task="joint", label_names=("benign", "invasive"))
+    assert Card.from_json(joint.to_json()) == joint
+    assert card(task="joint").label_names == ()
+
+
+def test_a_card_without_labels_of_images_can_be_read():
+    facts = json.loads(card().to_json())
+    del facts["label_names"]
+    assert Card.from_json(json.dumps(facts)) == card()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"label_names": ("a", "b")}, "names 2 labels of images, but its task is segmentation"),
         ({"task": "detection"}, "task is 'detection'"),
         ({"class_names": ("a",)}, "1 classes and 2 colours"),
         ({"void_class": 2}, "void class is 2, but it has 2 classes"),

@@ -6,6 +6,7 @@ import torch
 from atrous.data.catalog import open_layout
 from atrous.data.synthetic import SHAPE_CLASSES, write_mask_folder
 from atrous.errors import DataError
+from atrous.metrics.boundary import boundary_counts
 from atrous.metrics.confusion import confusion_matrix
 from atrous.training.evaluate import evaluate
 
@@ -40,6 +41,22 @@ def test_counts_are_those_of_each_image(samples, batch_pixels):
             truth, by_brightness([image])[0], num_classes=len(SHAPE_CLASSES)
         )
         assert torch.equal(count.matrix, expected)
+
+
+def test_boundaries_are_counted_where_asked_for(samples):
+    def all_of_void(images):
+        return [torch.full(image.shape[:2], len(SHAPE_CLASSES)) for image in images]
+
+    names = [*SHAPE_CLASSES, "void"]
+    plain = list(evaluate(all_of_void, samples, class_names=names))
+    assert all(count.boundary is None for count in plain)
+    void = len(SHAPE_CLASSES)
+    counted = evaluate(all_of_void, samples, class_names=names, void_class=void, with_boundary=True)
+    for count in counted:
+        truth = samples.rgb8_and_mask(count.index)[1]
+        prediction = torch.full_like(truth, void)
+        expected = boundary_counts(truth, prediction, num_classes=void + 1, void_class=void)
+        assert torch.equal(count.boundary, expected)
 
 
 def test_data_of_more_classes_than_the_network_is_refused(samples):

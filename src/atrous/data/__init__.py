@@ -2,7 +2,9 @@
 
 from atrous.data.catalog import LAYOUTS, Layout, open_layout
 from atrous.data.layouts.camvid import CamVid
+from atrous.data.layouts.cityscapes import Cityscapes
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.layouts.voc import VOC
 from atrous.data.listing import list_images
 from atrous.data.readers.image import read_image, read_rgb8
 from atrous.data.readers.mask import read_mask
@@ -13,8 +15,10 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
     "LAYOUTS",
+    "VOC",
     "BinaryFolder",
     "CamVid",
+    "Cityscapes",
     "Layout",
     "MaskFolder",
     "Sample",

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.data.layouts.camvid import CamVid
+from atrous.data.layouts.cityscapes import Cityscapes
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.layouts.voc import VOC
 from atrous.data.sample import Sample
 from atrous.errors import DataError, UnknownNameError
 
@@ -50,12 +52,34 @@ def _camvid(
     split: str | None,
     num_classes: int | None,  # noqa: ARG001 - one signature for all
 ) -> Layout:
+    return CamVid(root, split=_named_split(root, split, layout="camvid"))
+
+
+def _cityscapes(
+    root: Path,
+    *,
+    split: str | None,
+    num_classes: int | None,  # noqa: ARG001 - one signature for all
+) -> Layout:
+    return Cityscapes(root, split=_named_split(root, split, layout="cityscapes"))
+
+
+def _voc(
+    root: Path,
+    *,
+    split: str | None,
+    num_classes: int | None,  # noqa: ARG001 - one signature for all
+) -> Layout:
+    return VOC(root, split=_named_split(root, split, layout="voc"))
+
+
+def _named_split(root: Path, split: str | None, *, layout: str) -> str:
     if split is None:
         raise DataError(
-            f"{root}: layout 'camvid' is kept in splits, but none was named; "
+            f"{root}: layout {layout!r} is kept in splits, but none was named; "
             "expected one such as 'val'; name it."
         )
-    return CamVid(root, split=split)
+    return split
 
 
 def _mask_folder(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
@@ -80,7 +104,9 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
     {
         "binary_folder": _binary_folder,
         "camvid": _camvid,
+        "cityscapes": _cityscapes,
         "mask_folder": _mask_folder,
+        "voc": _voc,
     }
 )
 
@@ -91,9 +117,9 @@ def open_layout(
     """Open a dataset on disk by the name of its layout; files are paired at once, read later.
 
     Args:
-        name: `camvid`, `mask_folder` or `binary_folder`.
+        name: `camvid`, `cityscapes`, `voc`, `mask_folder` or `binary_folder`.
         root: The dataset's folder.
-        split: Which part; `camvid` needs it, the others take it where `root` is so divided.
+        split: Which part; the first three need it, the others take it where `root` is so divided.
         num_classes: How many classes masks may hold, for layouts that cannot know: `mask_folder`
             needs it, the others leave it aside.
 

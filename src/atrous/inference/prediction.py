@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from atrous.inference.classification import Classification
 from atrous.types import Colour
 
 
@@ -20,6 +21,26 @@ class Prediction:
     """`(C, *S)` float32 of the same size, where they were asked for."""
     spacing: tuple[float, ...] | None = None
     """Physical size of a pixel along each axis of S, where the image has one."""
+    label_probabilities: Tensor | None = None
+    """`(L,)` float32, of the labels of the whole image, where the network gives both."""
+    label_names: tuple[str, ...] = ()
+    """One for each of `label_probabilities`."""
+
+    @property
+    def label(self) -> Classification | None:
+        """What a network for both says of the whole image; None of others.
+
+        Example:
+            >>> Prediction(
+            ...     mask=torch.zeros(2, 2, dtype=torch.uint8), class_names=("stroma",),
+            ...     palette=((255, 150, 255),), label_probabilities=torch.tensor([0.25, 0.75]),
+            ...     label_names=("benign", "invasive"),
+            ... ).label.top(1)
+            [('invasive', 0.75)]
+        """
+        if self.label_probabilities is None:
+            return None
+        return Classification(probabilities=self.label_probabilities, class_names=self.label_names)
 
     def shares(self) -> dict[str, float]:
         """Part of the image that each class covers, by class name; they sum to 1.

@@ -37,15 +37,15 @@ class _LoadedNetwork(ABC, Generic[T]):
         card: What it is, what it must be fed, what its classes mean.
     """
 
-    task: Task
+    tasks: tuple[Task, ...]
 
     def __init__(
         self, network: nn.Module, card: Card, *, device: torch.device | str = "cpu"
     ) -> None:
-        if card.task != self.task:
+        if card.task not in self.tasks:
             raise DataError(
-                f"{card.name} is a network for {card.task}, but one for {self.task} is needed; "
-                f"take another file."
+                f"{card.name} is a network for {card.task}, but one for "
+                f"{' or '.join(self.tasks)} is needed; take another file."
             )
         self.network = network.eval().to(device)
         self.card = card
@@ -82,7 +82,7 @@ class _LoadedNetwork(ABC, Generic[T]):
     def _predict(self, pixels: Tensor) -> list[T]:
         """`(B, C, *S)`, of 8 bits or in [0, 1], to B results."""
 
-    def _logits(self, pixels: Tensor) -> Tensor:
+    def _run(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Preprocess and run; under the caller's inference mode."""
         if self.device.type == "cpu":
             size = self.card.preprocessing.size or tuple(pixels.shape[2:])
@@ -96,9 +96,9 @@ class _LoadedNetwork(ABC, Generic[T]):
 
 
 class Predictor(_LoadedNetwork[Prediction]):
-    """Give it an image of any size, get a mask of that size."""
+    """Give it an image of any size, get a mask of that size; and its label, of a joint network."""
 
-    task: Task = "segmentation"
+    tasks: tuple[Task, ...] = ("segmentation", "joint")
 
     @torch.inference_mode()
     def predict_probabilities(self, image: Image) -> Prediction:
@@ -111,7 +111,7 @@ class Predictor(_LoadedNetwork[Prediction]):
 
     def _masks(self, pixels: Tensor, *, with_probabilities: bool) -> list[Prediction]:
         size = pixels.shape[2:]
-        logits = self._logits(pixels)
+        logits, labels = self._mask_and_label_logits(pixels)
         masks = logits.argmax(1).to(torch.uint8)
         if masks.shape[1:] != size:
             masks = F.interpolate(masks[:, None], size=size, mode="nearest-exact")[:, 0]
@@ -121,28 +121,61 @@ class Predictor(_LoadedNetwork[Prediction]):
             if probabilities.shape[2:] != size:
                 mode = "trilinear" if pixels.ndim == 5 else "bilinear"
                 probabilities = F.interpolate(probabilities, size=size, mode=mode)
+        label_probabilities = None if labels is None else labels.softmax(1).cpu()
         return [
             Prediction(
                 mask=mask.cpu(),
                 class_names=self.card.class_names,
                 palette=self.card.palette,
                 probabilities=None if probabilities is None else probabilities[index].cpu(),
+                label_probabilities=(
+                    None if label_probabilities is None else label_probabilities[index]
+                ),
+                label_names=() if labels is None else self._label_names(labels.shape[1]),
             )
             for index, mask in enumerate(masks)
         ]
+
+    def _mask_and_label_logits(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        output = self._run(pixels)
+        if isinstance(output, Tensor) == (self.card.task == "joint"):
+            raise DataError(
+                f"{self.card.name} gives {'one output' if isinstance(output, Tensor) else 'a pair'}"
+                f", but its card says that its task is {self.card.task}; mend the card."
+            )
+        return (output, None) if isinstance(output, Tensor) else output
+
+    def _label_names(self, num_labels: int) -> tuple[str, ...]:
+        """The card's, or numbers where it names none."""
+        names = self.card.label_names or tuple(f"label {index}" for index in range(num_labels))
+        if len(names) != num_labels:
+            raise DataError(
+                f"The card of {self.card.name} names {len(names)} labels, but the network gives "
+                f"{num_labels}; mend the card."
+            )
+        return names
 
 
 class LabelPredictor(_LoadedNetwork[Classification]):
     """Give it an image, get the probability of every class."""
 
-    task: Task = "classification"
+    tasks: tuple[Task, ...] = ("classification",)
 
     @torch.inference_mode()
     def _predict(self, pixels: Tensor) -> list[Classification]:
         return [
             Classification(probabilities=row.cpu(), class_names=self.card.class_names)
-            for row in self._logits(pixels).softmax(1)
+            for row in self._label_logits(pixels).softmax(1)
         ]
+
+    def _label_logits(self, pixels: Tensor) -> Tensor:
+        output = self._run(pixels)
+        if not isinstance(output, Tensor):
+            raise DataError(
+                f"{self.card.name} gives a pair, but its card says that it only classifies; "
+                "mend the card."
+            )
+        return output
 
 
 def load(path: str | Path, *, device: torch.device | str = "cpu") -> Predictor | LabelPredictor:

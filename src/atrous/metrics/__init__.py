@@ -1,8 +1,9 @@
 """Segmentation metrics and the published protocols by name."""
 
 from atrous.metrics.bootstrap import bootstrap_mean_iou
+from atrous.metrics.boundary import boundary_counts, boundary_iou, boundary_width, inner_boundary
 from atrous.metrics.confusion import Confusion, confusion_matrix
-from atrous.metrics.protocols import PROTOCOLS, ScoringProtocol, score
+from atrous.metrics.protocols import PROTOCOLS, ScoringProtocol, check_protocol, score
 from atrous.metrics.scores import Scores
 
 __all__ = [
@@ -11,6 +12,11 @@ __all__ = [
     "Scores",
     "ScoringProtocol",
     "bootstrap_mean_iou",
+    "boundary_counts",
+    "boundary_iou",
+    "boundary_width",
+    "check_protocol",
     "confusion_matrix",
+    "inner_boundary",
     "score",
 ]

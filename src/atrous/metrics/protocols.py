@@ -27,6 +27,8 @@ class ScoringProtocol:
     """One line, to be printed beside the numbers."""
     counted: Callable[[Tensor, int | None], Tensor]
     """From `(..., C + 1, C)` counts and the void class to those the scores are taken from."""
+    num_averaged: int | None = None
+    """How many classes it is defined for, void not counted; None if for any number."""
 
 
 def _void_is_a_class(matrix: Tensor, void_class: int | None) -> Tensor:
@@ -53,6 +55,21 @@ PROTOCOLS: Final[Mapping[str, ScoringProtocol]] = MappingProxyType(
             ),
             counted=_void_is_a_class,
         ),
+        "cityscapes": ScoringProtocol(
+            description=(
+                "one matrix over the labelled pixels of the 19 classes, at the size of the truth; "
+                "a void or ignored label predicted on a class is a miss; mean over the 19 classes"
+            ),
+            counted=_void_ignored,
+            num_averaged=19,
+        ),
+        "voc": ScoringProtocol(
+            description=(
+                "one matrix over labelled pixels; mean over 21 classes, background one of them"
+            ),
+            counted=_void_ignored,
+            num_averaged=21,
+        ),
         "void_ignored": ScoringProtocol(
             description=(
                 "one matrix over labelled pixels only; void predicted on a class is a miss; "
@@ -63,7 +80,13 @@ PROTOCOLS: Final[Mapping[str, ScoringProtocol]] = MappingProxyType(
     }
 )
 """`camvid_published` gives the numbers ESPNet's authors printed for CamVid; `void_ignored` is what
-most later papers and the usual libraries give."""
+most later papers and the usual libraries give. `cityscapes` and `voc` are the arithmetic of those
+data sets' official scripts, which is the same, and refuse networks of other numbers of classes. A
+class that neither truth nor prediction holds is left out of the mean, as Cityscapes' script does.
+
+Source: Cordts et al., "The Cityscapes Dataset", CVPR 2016, and Everingham et al., "The Pascal
+    Visual Object Classes Challenge", IJCV 2015, with their official evaluation code.
+"""
 
 
 def score(matrix: Tensor, *, protocol: str, void_class: int | None = None) -> Scores:
@@ -77,7 +100,8 @@ def score(matrix: Tensor, *, protocol: str, void_class: int | None = None) -> Sc
 
     Raises:
         UnknownNameError: If no protocol has that name.
-        ShapeError: If the matrix is not `(C + 1, C)`, or `void_class` is not one of its classes.
+        ShapeError: If the matrix is not `(C + 1, C)`, `void_class` is not one of its classes, or
+            the protocol is for another number of classes.
 
     Example:
         >>> matrix = torch.tensor([[6, 2], [0, 4], [0, 4]])
@@ -106,6 +130,34 @@ def score(matrix: Tensor, *, protocol: str, void_class: int | None = None) -> Sc
     )
 
 
+def check_protocol(protocol: str, *, num_classes: int, void_class: int | None) -> None:
+    """Refuse a protocol that cannot score a network, before any image is run.
+
+    Args:
+        protocol: A name in `PROTOCOLS`.
+        num_classes: Of the network, void counted.
+        void_class: The network's own class for unlabelled pixels, if it has one.
+
+    Raises:
+        UnknownNameError: If no protocol has that name.
+        ShapeError: If `void_class` is not a class, or the protocol is for another number of them.
+    """
+    if protocol not in PROTOCOLS:
+        raise UnknownNameError("protocol", protocol, PROTOCOLS)
+    if void_class is not None and not 0 <= void_class < num_classes:
+        raise ShapeError(
+            f"void_class={void_class}; expected a class of the network, 0 to {num_classes - 1}, or "
+            "None; leave it out if the network has no class for void."
+        )
+    found = num_classes - (void_class is not None)
+    expected = PROTOCOLS[protocol].num_averaged
+    if expected is not None and found != expected:
+        raise ShapeError(
+            f"The network has {found} classes besides void; expected {expected} for protocol "
+            f"{protocol!r}; score it by 'void_ignored', or take a network of those classes."
+        )
+
+
 def apply_protocol(
     matrix: Tensor, *, protocol: str, void_class: int | None
 ) -> tuple[Tensor, Tensor]:
@@ -117,8 +169,8 @@ def apply_protocol(
         void_class: The network's own class for unlabelled pixels, if it has one.
 
     Raises:
-        UnknownNameError: If no protocol has that name.
-        ShapeError: If the matrix is not `(..., C + 1, C)`, or `void_class` is not in it.
+        UnknownNameError: As `check_protocol`.
+        ShapeError: As `check_protocol`, and if the matrix is not `(..., C + 1, C)`.
     """
     if protocol not in PROTOCOLS:
         raise UnknownNameError("protocol", protocol, PROTOCOLS)
@@ -128,11 +180,7 @@ def apply_protocol(
             f"The confusion matrix is {tuple(matrix.shape)}; expected (C + 1, C), with unlabelled "
             "truth in the last row; use confusion_matrix."
         )
-    if void_class is not None and not 0 <= void_class < num_classes:
-        raise ShapeError(
-            f"void_class={void_class}; expected a class of the network, 0 to {num_classes - 1}, or "
-            "None; leave it out if the network has no class for void."
-        )
+    check_protocol(protocol, num_classes=num_classes, void_class=void_class)
     averaged = torch.ones(num_classes, dtype=torch.bool, device=matrix.device)
     if void_class is not None:
         averaged[void_class] = False

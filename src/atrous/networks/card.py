@@ -56,6 +56,8 @@ class Card:
     palette: tuple[Colour, ...]
     void_class: int | None = None
     """Index of the class that stands for "none of the others"; scores leave it out."""
+    label_names: tuple[str, ...] = ()
+    """What the labels of whole images mean, for the task `joint`; empty if nobody has said."""
     preprocessing: Preprocessing
     divisor: int = 1
     """Lengths that are multiples of this need no padding inside the network."""
@@ -75,6 +77,11 @@ class Card:
             raise DataError(
                 f"The card's void class is {self.void_class}, but it has "
                 f"{len(self.class_names)} classes; expected an index below that."
+            )
+        if self.label_names and self.task != "joint":
+            raise DataError(
+                f"The card names {len(self.label_names)} labels of images, but its task is "
+                f"{self.task}; expected them for joint only: a classifier's are its classes."
             )
 
     @property

@@ -6,6 +6,9 @@ OUT/
   overlays/NAME.png    for people
   shares.csv           a row per image: part of it that each class covers
   shares.json          the same
+  labels/NAME.json     of a joint network: every label of the image with its probability
+  labels.csv           a row per image and label: the likeliest five
+  labels.json          the same
   run.json             which weights made it
 ```
 """
@@ -28,6 +31,7 @@ from atrous.errors import DataError
 from atrous.inference.files import FileResult
 from atrous.inference.prediction import Prediction
 from atrous.networks.card import Card
+from atrous.reports.label_tables import TOP, Ranking, labels_csv, labels_record, ranking_record
 from atrous.reports.overlay import overlay
 from atrous.types import Colour
 
@@ -57,16 +61,23 @@ class ResultsFolder:
                     f"{self.root} holds results of other weights (see {note.name} there); give "
                     f"another folder, or --overwrite."
                 )
-        for folder in (self.root / "masks", self.root / "overlays"):
-            make_folder(folder)
+        kinds = ("masks", "overlays", "labels") if self.has_labels else ("masks", "overlays")
+        for kind in kinds:
+            make_folder(self.root / kind)
         write_text(note, json.dumps(run, indent=1) + "\n")
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether results tell of the whole image too."""
+        return self.card.task == "joint"
+
     def holds(self, name: str) -> bool:
-        """Whether both pictures of a result are there; they are whole if they are."""
-        return self._mask(name).is_file() and self._overlay(name).is_file()
+        """Whether all files of a result are there; they are whole if they are."""
+        has_labels = not self.has_labels or self._labels(name).is_file()
+        return has_labels and self._mask(name).is_file() and self._overlay(name).is_file()
 
     def write(self, name: str, result: FileResult[Prediction]) -> None:
-        """Write a result's mask and overlay.
+        """Write a result's mask and overlay, and its labels if it has any.
 
         Raises:
             DataError: If the disk is full or the folder has gone.
@@ -78,6 +89,9 @@ class ResultsFolder:
         with write_atomically(self._overlay(name)) as file:
             picture = overlay(result.image, result.prediction)
             picture.save(file, format="PNG", compress_level=3)  # 2x faster than 6, 5 % larger
+        if (label := result.prediction.label) is not None:
+            ranking = label.top(len(label.class_names))
+            write_text(self._labels(name), json.dumps(ranking_record(ranking), indent=1) + "\n")
 
     def shares(self, name: str) -> dict[str, float]:
         """Part of the image that each class covers, from the mask that was written."""
@@ -87,8 +101,24 @@ class ResultsFolder:
             mask=mask, class_names=self.card.class_names, palette=self.card.palette
         ).shares()
 
+    def labels(self, name: str) -> Ranking:
+        """The likeliest labels of an image, from the file that was written.
+
+        Raises:
+            DataError: If that file has been broken or taken away.
+        """
+        path = self._labels(name)
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            return [(entry["class"], float(entry["probability"])) for entry in record[:TOP]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}: {error!r}; expected the labels that were written there; remove the file "
+                "and run again."
+            ) from error
+
     def write_summary(self, shares: Mapping[str, Mapping[str, float]]) -> None:
-        """Write shares.csv and shares.json for images by name.
+        """Write shares.csv and shares.json for images by name, and the same of labels if any.
 
         Raises:
             DataError: If they cannot be written.
@@ -104,12 +134,21 @@ class ResultsFolder:
             for name, by_class in shares.items()
         }
         write_text(self.root / "shares.json", json.dumps(rounded, indent=1) + "\n")
+        if self.has_labels:
+            rankings = {name: self.labels(name) for name in shares}
+            write_text(self.root / "labels.csv", labels_csv(rankings))
+            write_text(
+                self.root / "labels.json", json.dumps(labels_record(rankings), indent=1) + "\n"
+            )
 
     def _mask(self, name: str) -> Path:
         return self.root / "masks" / f"{name}.png"
 
     def _overlay(self, name: str) -> Path:
         return self.root / "overlays" / f"{name}.png"
+
+    def _labels(self, name: str) -> Path:
+        return self.root / "labels" / f"{name}.json"
 
 
 def mask_picture(prediction: Prediction) -> Image.Image:

@@ -11,6 +11,7 @@ from torch import Tensor
 from atrous.data.catalog import Layout
 from atrous.data.prefetch import batches, prefetch
 from atrous.errors import DataError
+from atrous.metrics.boundary import boundary_counts
 from atrous.metrics.confusion import confusion_matrix
 
 Predict: TypeAlias = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Tensor]]
@@ -26,6 +27,8 @@ class ImageCounts:
     name: str
     matrix: Tensor
     """`(C + 1, C)` int64 pixel counts: rows truth, the last one unlabelled; columns prediction."""
+    boundary: Tensor | None = None
+    """`(2, C)` int64: pixels in intersection and union of the classes' boundaries, if asked for."""
 
 
 def evaluate(
@@ -33,6 +36,8 @@ def evaluate(
     samples: Layout,
     *,
     class_names: Sequence[str],
+    void_class: int | None = None,
+    with_boundary: bool = False,
     batch_pixels: int = 500_000,
     num_workers: int = 2,
 ) -> Iterator[ImageCounts]:
@@ -42,6 +47,8 @@ def evaluate(
         predict: Called with images of one size.
         samples: Images with masks, whose classes are the first of the network's.
         class_names: The network's classes, in the order of its logits.
+        void_class: The one of them for unlabelled pixels, if any; only boundaries ask for it here.
+        with_boundary: Count the boundaries too, about half a second for a million pixels.
         batch_pixels: A batch holds at least one image, and more while they fit in this.
         num_workers: Threads that read ahead.
 
@@ -63,8 +70,14 @@ def evaluate(
     ):
         masks = predict([image for _, image, _ in batch])
         for (index, _, truth), prediction in zip(batch, masks, strict=True):
-            matrix = confusion_matrix(truth, prediction, num_classes=len(class_names))
-            yield ImageCounts(index=index, name=names[index], matrix=matrix)
+            num_classes = len(class_names)
+            matrix = confusion_matrix(truth, prediction, num_classes=num_classes)
+            boundary = None
+            if with_boundary:
+                boundary = boundary_counts(
+                    truth, prediction, num_classes=num_classes, void_class=void_class
+                )
+            yield ImageCounts(index=index, name=names[index], matrix=matrix, boundary=boundary)
 
 
 def _check_classes(samples: Layout, class_names: Sequence[str]) -> None:

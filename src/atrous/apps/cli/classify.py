@@ -1,7 +1,5 @@
 """What `predict` does with a network that gives labels: the likeliest five, printed and written."""
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from atrous.inference import LabelPredictor
-
-TOP = 5
-"""Labels that are kept of every image."""
-
-Ranking = list[tuple[str, float]]
+    from atrous.reports.label_tables import Ranking
 
 
 def classify(
@@ -38,6 +32,7 @@ def classify(
     from atrous.apps.cli.progress import progress
     from atrous.errors import DataError
     from atrous.inference import classify_files
+    from atrous.reports.label_tables import TOP, labels_csv, labels_record
 
     rankings: dict[Path, Ranking] = {}
     errors: dict[Path, str] = {}
@@ -54,11 +49,11 @@ def classify(
         raise DataError(f"None of the {len(paths)} images could be read; nothing was written.")
     ordered = {names[path]: rankings[path] for path in paths if path in rankings}
     make_folder(out)
-    write_text(out / "labels.csv", _csv(ordered))
-    write_text(out / "labels.json", json.dumps(_record(ordered), indent=1) + "\n")
+    write_text(out / "labels.csv", labels_csv(ordered))
+    write_text(out / "labels.json", json.dumps(labels_record(ordered), indent=1) + "\n")
     if as_json:
         failed = {str(path): reason for path, reason in errors.items()}
-        record = {"out": str(out), "images": _record(ordered), "errors": failed}
+        record = {"out": str(out), "images": labels_record(ordered), "errors": failed}
         typer.echo(json.dumps(record, indent=1))
     else:
         typer.echo(_text(ordered))
@@ -68,24 +63,7 @@ def classify(
     return errors
 
 
-def _record(rankings: dict[str, Ranking]) -> dict[str, list[dict[str, object]]]:
-    return {
-        name: [{"class": label, "probability": round(p, 6)} for label, p in ranking]
-        for name, ranking in rankings.items()
-    }
-
-
-def _csv(rankings: dict[str, Ranking]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "rank", "class", "probability"])
-    for name, ranking in rankings.items():
-        for rank, (label, probability) in enumerate(ranking, 1):
-            writer.writerow([name, rank, label, f"{probability:.6f}"])
-    return text.getvalue()
-
-
-def _text(rankings: dict[str, Ranking]) -> str:
+def _text(rankings: dict[str, "Ranking"]) -> str:
     lines = []
     for name, ranking in rankings.items():
         lines.append(name)

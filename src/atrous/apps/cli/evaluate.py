@@ -23,12 +23,21 @@ NUM_EXAMPLES = 4
 def evaluate(
     weights: Annotated[Path, typer.Argument(help="A .safetensors file that holds a card.")],
     data: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    layout: Annotated[str, typer.Option(help="How the folder is laid out: camvid, mask_folder, …")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="How the folder is laid out: camvid, cityscapes, voc, mask_folder, binary_folder."
+        ),
+    ],
     protocol: Annotated[
-        str, typer.Option(help="Whose rules: void_ignored, camvid_published, …")
+        str, typer.Option(help="Whose rules: void_ignored, camvid_published, cityscapes, voc.")
     ] = "void_ignored",
     split: Annotated[str | None, typer.Option(help="Part of the data set, such as val.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with pictures.")] = None,
+    boundary: Annotated[
+        bool,
+        typer.Option("--boundary", help="Also score the boundaries, 2 % of the diagonal wide."),
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
@@ -38,13 +47,11 @@ def evaluate(
     from atrous._files import check_place
     from atrous.apps.cli.allocator import keep_freed_memory
     from atrous.apps.cli.device import checked_device
-    from atrous.apps.cli.progress import progress
     from atrous.data.catalog import open_layout
     from atrous.errors import UnknownNameError
     from atrous.inference import load_segmenter
     from atrous.metrics.bootstrap import bootstrap_mean_iou
-    from atrous.metrics.protocols import PROTOCOLS, score
-    from atrous.training.evaluate import evaluate as evaluate_samples
+    from atrous.metrics.protocols import PROTOCOLS, check_protocol, score
 
     keep_freed_memory()
     if html is not None:
@@ -53,51 +60,90 @@ def evaluate(
         raise UnknownNameError("protocol", protocol, PROTOCOLS)
     predictor = load_segmenter(weights, device=checked_device(device))
     card = predictor.card
+    check_protocol(protocol, num_classes=len(card.class_names), void_class=card.void_class)
     samples = open_layout(layout, data, split=split, num_classes=len(card.class_names))
-    counts: list[ImageCounts] = []
-    with progress("evaluate", len(samples)) as advance:
-        for count in evaluate_samples(
-            lambda images: [p.mask for p in predictor.predict_batch(images)],
-            samples,
-            class_names=card.class_names,
-        ):
-            counts.append(count)
-            advance()
-    counts.sort(key=lambda count: count.index)
+    counts = _count(predictor, samples, with_boundary=boundary)
     matrices = torch.stack([count.matrix for count in counts])
     scores = score(matrices.sum(0), protocol=protocol, void_class=card.void_class)
     interval = bootstrap_mean_iou(matrices, protocol=protocol, void_class=card.void_class)
     if html is not None:
         _write_page(html, predictor, samples, counts, scores, interval)
     record = _record(scores, interval, card, len(counts))
+    if boundary:
+        record |= _boundary_record(counts, scores, card)
     typer.echo(json.dumps(record, indent=1) if as_json else _text(record))
     if html is not None and not as_json:
         typer.echo(f"page: {html}")
+
+
+def _count(
+    predictor: "Predictor", samples: "Layout", *, with_boundary: bool
+) -> list["ImageCounts"]:
+    """The counts of every image, in the order of the samples."""
+    from atrous.apps.cli.progress import progress
+    from atrous.training.evaluate import evaluate as evaluate_samples
+
+    counts = []
+    with progress("evaluate", len(samples)) as advance:
+        for count in evaluate_samples(
+            lambda images: [p.mask for p in predictor.predict_batch(images)],
+            samples,
+            class_names=predictor.card.class_names,
+            void_class=predictor.card.void_class,
+            with_boundary=with_boundary,
+        ):
+            counts.append(count)
+            advance()
+    return sorted(counts, key=lambda count: count.index)
 
 
 def _record(
     scores: "Scores", interval: tuple[float, float] | None, card: "Card", num_images: int
 ) -> dict[str, object]:
     """The result in percent, as docs/json.md promises it; what cannot be scored is None."""
-
-    def percent(value: float) -> float | None:
-        return None if math.isnan(value) else round(100 * value, 4)
-
     return {
         "protocol": scores.protocol,
-        "miou": percent(scores.mean_iou),
-        "class_average_accuracy": percent(scores.mean_accuracy),
-        "pixel_accuracy": percent(scores.pixel_accuracy),
-        "frequency_weighted_iou": percent(scores.frequency_weighted_iou),
-        "mean_dice": percent(scores.mean_dice),
+        "miou": _percent(scores.mean_iou),
+        "class_average_accuracy": _percent(scores.mean_accuracy),
+        "pixel_accuracy": _percent(scores.pixel_accuracy),
+        "frequency_weighted_iou": _percent(scores.frequency_weighted_iou),
+        "mean_dice": _percent(scores.mean_dice),
         "iou": {
-            name: percent(value)
+            name: _percent(value)
             for name, value in zip(card.class_names, scores.class_iou, strict=True)
         },
         "averaged_classes": [card.class_names[index] for index in scores.averaged_classes],
         "images": num_images,
-        "interval": {"miou": interval and [percent(bound) for bound in interval]},
+        "interval": {"miou": interval and [_percent(bound) for bound in interval]},
     }
+
+
+def _boundary_record(
+    counts: Sequence["ImageCounts"], scores: "Scores", card: "Card"
+) -> dict[str, object]:
+    """Boundary IoU of every class, and the mean over the classes that the protocol averages.
+
+    Whatever the protocol, unlabelled pixels are left out.
+    """
+    import torch
+
+    from atrous.metrics.boundary import boundary_iou
+
+    boundaries = [count.boundary for count in counts if count.boundary is not None]
+    iou = boundary_iou(torch.stack(boundaries).sum(0))
+    if card.void_class is not None:  # whose truth is left out, so that all of it would be wrong
+        iou[card.void_class] = torch.nan
+    return {
+        "mean_boundary_iou": _percent(float(iou[list(scores.averaged_classes)].nanmean())),
+        "boundary_iou": {
+            name: _percent(value)
+            for name, value in zip(card.class_names, iou.tolist(), strict=True)
+        },
+    }
+
+
+def _percent(value: float) -> float | None:
+    return None if math.isnan(value) else round(100 * value, 4)
 
 
 def _text(record: dict[str, object]) -> str:
@@ -111,8 +157,11 @@ def _text(record: dict[str, object]) -> str:
         "pixel_accuracy": "pixel accuracy",
         "frequency_weighted_iou": "frequency-weighted IoU",
         "mean_dice": "mean Dice",
+        "mean_boundary_iou": "mean boundary IoU",
     }
     for key, title in titles.items():
+        if key not in record:
+            continue
         lines.append(f"  {title:<24}{_number(record[key])} %")
     interval = record["interval"]
     if isinstance(interval, dict) and interval["miou"]:
@@ -120,10 +169,12 @@ def _text(record: dict[str, object]) -> str:
         lines[1] += f"   ({low:.2f} to {high:.2f}, 95 % bootstrap over images)"
     averaged, by_class = record["averaged_classes"], record["iou"]
     if isinstance(by_class, dict) and isinstance(averaged, list):
-        lines.append("IoU by class")
+        boundary = record.get("boundary_iou")
+        lines.append("IoU by class" + (", and of its boundary" if boundary else ""))
         for name, value in by_class.items():
+            second = f"{_number(boundary[name])} %" if isinstance(boundary, dict) else ""
             note = "" if name in averaged else "   not averaged"
-            lines.append(f"  {name:<24}{_number(value)} %{note}")
+            lines.append(f"  {name:<24}{_number(value)} %{second}{note}")
     return "\n".join(lines)
 
 
