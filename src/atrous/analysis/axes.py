@@ -9,8 +9,8 @@ The last dimension describes a set of positions on the input axis; two descripti
 
 In both, the union of two sets is one element-wise operation of numpy (minimum; bitwise or), so no
 rule needs to know which of the two it works on. "A window left the map" means that padding, a
-border clamp
-or a wrap-around was read: such outputs are not like those in the middle of a larger image.
+border clamp or a wrap-around was read: such outputs are not like those in the middle of a larger
+image.
 """
 
 from collections.abc import Sequence

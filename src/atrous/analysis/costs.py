@@ -1,9 +1,8 @@
 """Multiply-accumulates of every op that has any.
 
 Counted as torchvision and most papers do: products that are summed, in convolutions, matrix
-products and
-attention. Element-wise arithmetic, pooling, interpolation, normalisation and activations count
-nothing.
+products and attention. Element-wise arithmetic, pooling, interpolation, normalisation and
+activations count nothing.
 """
 
 from collections.abc import Callable, Mapping

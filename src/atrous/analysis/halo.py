@@ -2,9 +2,8 @@
 
 A run on fake tensors marks every value that was computed with a window beyond the border (padding,
 a clamp, a wrap-around). In a tile those values are wrong, all others are right, as long as the
-network treats
-equal content alike wherever it lies. So the halo is the width of the marked margin, and a tile may
-begin only where the strides begin anew.
+network treats equal content alike wherever it lies. So the halo is the width of the marked margin,
+and a tile may begin only where the strides begin anew.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,9 +33,8 @@ class Halo:
 
     A tile cut at `origin` with length `n`, both multiples of `alignment`, gives on
     `[origin + pixels, origin + n - pixels)` what the whole image gives there; at a border of the
-    image itself no halo
-    is needed. The image's own lengths must be multiples of `alignment` too where the network's
-    shapes depend on it.
+    image itself no halo is needed. The image's own lengths must be multiples of `alignment` too
+    where the network's shapes depend on it.
 
     Attributes:
         pixels: Halo per axis and side in input pixels, a multiple of `alignment`; None if no halo

@@ -26,7 +26,8 @@ class Profile:
         buffers: Numbers kept but not learned, such as running means.
         macs: Multiply-accumulates of the whole batch.
         uncounted: Ops whose MACs are not in `macs`, as `op in layer`; empty if all are.
-        param_bytes: Memory of weights, biases and buffers.
+        param_bytes: Memory of weights and biases.
+        buffer_bytes: Memory of buffers.
         peak_activation_bytes: Most memory that feature maps, inputs among them, take at one time
             in inference.
         saved_activation_bytes: Memory the backward pass needs kept; an estimate.
@@ -43,6 +44,7 @@ class Profile:
     macs: int
     uncounted: tuple[str, ...]
     param_bytes: int
+    buffer_bytes: int
     peak_activation_bytes: int
     saved_activation_bytes: int
     layers: tuple[LayerProfile, ...]
@@ -61,7 +63,7 @@ class Profile:
     @property
     def training_bytes(self) -> int:
         """Estimate for one training step with Adam: weights, gradients, two moments, kept maps."""
-        return 4 * self.param_bytes + self.saved_activation_bytes
+        return 4 * self.param_bytes + self.buffer_bytes + self.saved_activation_bytes
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; without the ops."""
@@ -76,6 +78,7 @@ class Profile:
             "counted": self.counted,
             "uncounted": list(self.uncounted),
             "param_bytes": self.param_bytes,
+            "buffer_bytes": self.buffer_bytes,
             "peak_activation_bytes": self.peak_activation_bytes,
             "saved_activation_bytes": self.saved_activation_bytes,
             "training_bytes": self.training_bytes,
@@ -95,8 +98,8 @@ def profile(
     """Parameters, MACs, memory and, if asked for, receptive field of every layer and op.
 
     The model runs once on tensors without numbers, in the mode (train or eval) it is in: no weight
-    is read,
-    copied or allocated, models built on the meta device work too, and the model is left as it was.
+    is read, copied or allocated, models built on the meta device work too, and the model is left
+    as it was.
 
     Args:
         model: Any module.
@@ -146,7 +149,6 @@ def _summarise(
     fields: Mapping[str, Field] | None,
 ) -> Profile:
     layers = layer_rows(model, costs, fields or {})
-    tensors = {id(t): t for t in (*model.parameters(), *model.buffers())}
     return Profile(
         network=type(model).__name__,
         input_shapes=input_shapes,
@@ -155,7 +157,8 @@ def _summarise(
         buffers=sum(layer.buffers for layer in layers),
         macs=sum(op.macs or 0 for op in costs.ops),
         uncounted=tuple(costs.uncounted),
-        param_bytes=sum(t.numel() * t.element_size() for t in tensors.values()),
+        param_bytes=sum(p.numel() * p.element_size() for p in model.parameters()),
+        buffer_bytes=sum(b.numel() * b.element_size() for b in model.buffers()),
         peak_activation_bytes=costs.ledger.peak,
         saved_activation_bytes=costs.ledger.kept,
         layers=layers,

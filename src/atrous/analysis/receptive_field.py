@@ -1,8 +1,7 @@
 """The exact receptive field of any layer of any model.
 
 Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill
-2019, for the
-terms; the field itself is followed through the graph op by op, not by the formula for chains.
+2019, for the terms; the field itself is followed through the graph op by op, not by a formula.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,6 @@ from atrous.analysis.fields import Field, count_seen, is_solid
 from atrous.analysis.sight import Sight, choose_fields, enlarged, grow, look
 from atrous.analysis.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError
-
 
 _LARGEST_SETS = 100_000_000  # words of 64 positions
 
@@ -66,9 +64,8 @@ def receptive_field(
     """Size, jump, start and holes of what one output sees of the input, for any graph.
 
     The model is run on tensors without numbers, with the set of input positions carried through
-    every
-    op; no formula for chains is used and no weight is touched. Where the border of an input of
-    `size` cuts all fields, a larger one is taken.
+    every op; no formula for chains is used and no weight is touched. Where the border of an input
+    of `size` cuts all fields, a larger one is taken.
 
     Args:
         model: Any module; run in the mode (train or eval) it is in.

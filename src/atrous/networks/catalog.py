@@ -31,6 +31,19 @@ from atrous.networks.resnet import (
     resnet101,
     resnet152,
 )
+from atrous.networks.segmenters.deeplab import deeplabv3, deeplabv3plus
+from atrous.networks.segmenters.fcn import fcn, fcn8s, fcn16s, fcn32s
+from atrous.networks.segmenters.fpn import fpn
+from atrous.networks.segmenters.linknet import linknet
+from atrous.networks.segmenters.lraspp import lraspp
+from atrous.networks.segmenters.pspnet import pspnet
+from atrous.networks.segmenters.segnet import segnet
+from atrous.networks.segmenters.step_networks import (
+    encoder_decoder,
+    skip_encoder_decoder,
+    unet,
+    vanilla,
+)
 from atrous.networks.shufflenet_v1 import (
     shufflenet_v1_g1,
     shufflenet_v1_g2,
@@ -75,6 +88,10 @@ class NetworkEntry:
     """Input size `(H, W)` or `(D, H, W)` that parameters and MACs are listed at."""
 
 
+def _segmenter(build: Callable[..., nn.Module], *, size: Size = (512, 512)) -> NetworkEntry:
+    return NetworkEntry(build=build, task="segmentation", size=size)
+
+
 def _classifier(build: Callable[..., nn.Module], *, size: Size = (224, 224)) -> NetworkEntry:
     return NetworkEntry(build=build, task="classification", size=size)
 
@@ -91,6 +108,21 @@ NETWORKS: Final[Mapping[str, NetworkEntry]] = MappingProxyType(
         "ynet_seg": NetworkEntry(build=ynet_seg, task="segmentation", size=(384, 384)),
         "biopsy": NetworkEntry(build=biopsy, task="segmentation", size=(256, 256)),
         "espnet3d": NetworkEntry(build=espnet3d, task="segmentation", size=(128, 128, 128)),
+        "vanilla": _segmenter(vanilla),
+        "encoder_decoder": _segmenter(encoder_decoder),
+        "skip_encoder_decoder": _segmenter(skip_encoder_decoder),
+        "fcn32s": _segmenter(fcn32s),
+        "fcn16s": _segmenter(fcn16s),
+        "fcn8s": _segmenter(fcn8s),
+        "fcn": _segmenter(fcn, size=(520, 520)),
+        "segnet": _segmenter(segnet, size=(360, 480)),
+        "linknet": _segmenter(linknet, size=(360, 480)),
+        "unet": _segmenter(unet),
+        "fpn": _segmenter(fpn),
+        "deeplabv3": _segmenter(deeplabv3, size=(520, 520)),
+        "deeplabv3plus": _segmenter(deeplabv3plus),
+        "pspnet": _segmenter(pspnet),
+        "lraspp": _segmenter(lraspp, size=(520, 520)),
         "vgg11": _classifier(vgg11),
         "vgg11_bn": _classifier(vgg11_bn),
         "vgg13": _classifier(vgg13),

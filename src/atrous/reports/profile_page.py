@@ -129,7 +129,9 @@ def _cards(cost: Profile, seen: ReceptiveField, halo: Halo) -> list[dict[str, st
         _card("Receptive field", field_text(field), _jump_text(field)),
         _card("Halo for exact tiles", tile, align),
         _card("Peak memory", scaled(cost.peak_activation_bytes) + "B", "feature maps, inference"),
-        _card("Weights", scaled(cost.param_bytes) + "B", "parameters and buffers"),
+        _card(
+            "Weights", scaled(cost.param_bytes + cost.buffer_bytes) + "B", "parameters and buffers"
+        ),
     ]
 
 

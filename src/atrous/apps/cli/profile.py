@@ -68,6 +68,7 @@ def record(measured: "Measured") -> dict[str, object]:
         },
         "peak_activation_bytes": cost.peak_activation_bytes,
         "param_bytes": cost.param_bytes,
+        "buffer_bytes": cost.buffer_bytes,
         "layers": cost.as_dict()["layers"],
     }
     if measured.latency is not None:
