@@ -15,16 +15,16 @@ from atrous.analysis import profile
 from benchmarks.timing import machine, time_in_turn
 
 MEMORY = """
-import resource, torch
+import resource, sys, torch
 from torchvision import models
 from atrous.analysis import profile
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with torch.device("meta"):
-    model = models.get_model("{name}", weights=None).eval()
+    model = models.get_model(sys.argv[1], weights=None).eval()
 cost = profile(model, (224, 224), with_fields=True)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(f"{name:<10} weights {{cost.param_bytes / 1e6:>8.0f} MB   "
-      f"peak RSS {{after / 1e3:>6.0f}} MB, {{(after - before) / 1e3:.0f}} MB of it for the profile")
+print(f"{sys.argv[1]:<10} weights {cost.param_bytes / 1e6:>6.0f} MB   "
+      f"peak RSS {after / 1e3:>6.0f} MB, {(after - before) / 1e3:.0f} MB of it for the profile")
 """
 
 
@@ -47,8 +47,7 @@ def main() -> None:
             f"{timing.high * 1e3:.0f}   {baseline / timing.median:.2f}x"
         )
     for name in ("vgg19", "vit_h_14"):
-        script = MEMORY.format(name=name)
-        subprocess.run([sys.executable, "-c", script], check=True)
+        subprocess.run([sys.executable, "-c", MEMORY, name], check=True)
 
 
 if __name__ == "__main__":
