@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.analysis.taps import Taps
+from atrous.analysis.taps import EMPTY, OUTSIDE, Taps
 
 Array: TypeAlias = NDArray[Any]
 """Sets of one input axis, int32 or uint64: `(*broadcast shape, K)`."""
@@ -93,9 +93,11 @@ def spread(v: Array, dim: int, length: int) -> Array:
 
 def squeeze_equal(v: Array, dim: int) -> Array:
     """Shrink a dimension to 1 if all its entries are the same."""
-    if v.shape[dim] > 1:
-        first = v[(slice(None),) * dim + (slice(0, 1),)]
-        if np.array_equal(v, np.broadcast_to(first, v.shape)):
+    n = v.shape[dim]
+    if n > 1:
+        before = (slice(None),) * dim
+        first = v[(*before, slice(0, 1))]
+        if np.array_equal(first, v[(*before, slice(n // 2, n // 2 + 1))]) and (v == first).all():
             return first
     return v
 
@@ -116,20 +118,40 @@ def with_borders(axis: Axis, v: Array, dim: int) -> Array:
 
 def gather(axis: Axis, v: Array, dim: int, taps: Taps) -> Array:
     """Union over the taps of every output index along one dimension."""
+    index = taps.index
     if v.shape[dim] == 1 and taps.length > 1:
         if taps.all_see:
             return v
         v = spread(v, dim, taps.length)
+        index = np.where(index == OUTSIDE, EMPTY, index)
+    elif taps.leaves and taps.length > 1 and not _runs_along(axis, v, dim):
+        index = np.where(index == OUTSIDE, EMPTY, index)
     if taps.leaves or taps.has_empty:
         v = with_borders(axis, v, dim)
-    if taps.index.shape[0] == 1:
-        return v.take(taps.index[0], axis=dim)
-    if v.size * taps.index.shape[0] < 200_000:
-        return axis.union.reduce(v.take(taps.index, axis=dim), axis=dim)
-    result = v.take(taps.index[0], axis=dim)
-    for row in taps.index[1:]:
+    if index.shape[0] == 1:
+        return squeeze_equal(v.take(index[0], axis=dim), dim)
+    if v.size * index.shape[0] < 200_000:
+        return squeeze_equal(axis.union.reduce(v.take(index, axis=dim), axis=dim), dim)
+    result = v.take(index[0], axis=dim)
+    for row in index[1:]:
         axis.union(result, v.take(row, axis=dim), out=result)
-    return result
+    return squeeze_equal(result, dim)
+
+
+def _runs_along(axis: Axis, v: Array, dim: int) -> bool:
+    """Whether the sets move along a dimension, or differ there only in being empty.
+
+    Padding an image leaves columns that see nothing in the array of its rows too; that a window
+    reaches beyond those says nothing about rows.
+    """
+    long = [d for d in range(v.ndim - 1) if v.shape[d] > 1 and d != dim]
+    if not long:
+        return True
+    for d in reversed(long):
+        v = v.take(v.shape[d] // 2, axis=d)
+    sets = v.reshape(-1, v.shape[-1])[:, :-1]
+    sets = sets[(sets != axis.empty[:-1]).any(axis=1)]
+    return len(sets) == 0 or bool((sets != sets[0]).any())
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from atrous.analysis.axes import Shape
 from atrous.analysis.dependence import Misalignment, Note
 from atrous.analysis.fake import image_shape, input_dtype, unwrap
-from atrous.analysis.fields import Field, count_seen, is_solid
+from atrous.analysis.fields import Field, is_solid
 from atrous.analysis.sight import Sight, choose_fields, enlarged, grow, look
 from atrous.analysis.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError
@@ -160,11 +160,9 @@ def _with_holes(
     words = sum(last.size) / 64
     if opened and last.run.largest / 3 * words < _LARGEST_SETS:
         factors = [n // m for n, m in zip(last.size, inputs[source].shape[2:], strict=True)]
-        detailed = look(stage, enlarged(inputs, factors), source=source, keeps_positions=True)
+        detailed = look(stage, enlarged(inputs, factors), source=source, intervals=last)
         for name in opened:
-            dep, shape = detailed.maps[name]
-            seen = count_seen(dep, last.maps[name][0], shape, detailed.run.axes)
-            counted[name] = replace(fields[name], seen=seen)
+            counted[name] = replace(fields[name], seen=detailed.seen[name])
     return counted
 
 

@@ -12,7 +12,7 @@ from atrous.analysis.axes import Shape, align, interval_axis, position_axis
 from atrous.analysis.call import Call
 from atrous.analysis.dependence import Dependence, Run
 from atrous.analysis.field_listener import FieldListener, Graph
-from atrous.analysis.fields import Field, main_dim, read_field
+from atrous.analysis.fields import Field, count_seen, main_dim, read_field
 from atrous.analysis.trace import Stage
 from atrous.errors import AtrousError
 
@@ -30,6 +30,7 @@ class Sight:
     maps: dict[str, tuple[Dependence, Shape]] = field(default_factory=dict)
     error: AtrousError | None = None
     fields: dict[tuple[int, Shape], Field] = field(default_factory=dict)
+    seen: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
 
     @property
     def size(self) -> Shape:
@@ -46,10 +47,15 @@ class Sight:
 
 @dataclass(slots=True, eq=False)
 class SightListener:
-    """Writes down the dependence of what every layer returns."""
+    """Writes down the dependence of what every layer returns.
+
+    Given a run of intervals, it keeps every position instead, and writes down only how many of them
+    the central output of a layer sees.
+    """
 
     fields: FieldListener
     sight: Sight
+    intervals: Sight | None = None
 
     def op(self, call: Call, layer: str) -> None:
         self.fields.op(call, layer)
@@ -61,9 +67,14 @@ class SightListener:
         maps = self.sight.maps
         for name, tensor in named_tensors(layer or "output", output):
             dep = dependence.of(tensor)
-            if dep is not None:
+            if dep is None:
+                continue
+            if self.intervals is None:
                 maps.pop(name, None)  # a layer used twice stands where it was used last
                 maps[name] = dep, tuple(tensor.shape)
+            elif name in self.intervals.maps:
+                plain, shape = self.intervals.maps[name]
+                self.sight.seen[name] = count_seen(dep, plain, shape, self.sight.run.axes)
 
 
 def named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
@@ -83,12 +94,12 @@ def look(
     inputs: Sequence[Tensor],
     *,
     source: int = 0,
-    keeps_positions: bool = False,
+    intervals: Sight | None = None,
     keeps_graph: bool = False,
 ) -> Sight:
     """Run once and follow the field; a run that fails keeps what it saw until then."""
     listener = sight_listener(
-        inputs[source].shape[2:], keeps_positions=keeps_positions, keeps_graph=keeps_graph
+        inputs[source].shape[2:], intervals=intervals, keeps_graph=keeps_graph
     )
     sight = listener.sight
     fakes = stage.fake(inputs)
@@ -101,13 +112,13 @@ def look(
 
 
 def sight_listener(
-    lengths: Sequence[int], *, keeps_positions: bool = False, keeps_graph: bool = False
+    lengths: Sequence[int], *, intervals: Sight | None = None, keeps_graph: bool = False
 ) -> SightListener:
     """A listener for an input whose spatial lengths are `lengths`."""
-    make = position_axis if keeps_positions else interval_axis
-    run = Run(tuple(make(n) for n in lengths), is_thorough=not keeps_positions)
+    make = interval_axis if intervals is None else position_axis
+    run = Run(tuple(make(n) for n in lengths), is_thorough=intervals is None)
     fields = FieldListener(run, keeps_graph=keeps_graph)
-    return SightListener(fields, Sight(run, fields.graph))
+    return SightListener(fields, Sight(run, fields.graph), intervals)
 
 
 def enlarged(inputs: Sequence[Tensor], factors: Sequence[int]) -> tuple[Tensor, ...]:
