@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from atrous.errors import ShapeError
+from atrous.networks.catalog import build_network
 from atrous.networks.convert import convert_checkpoint
 from atrous.networks.espnet import ESPNetEncoder, espnet, espnet_c
 
@@ -106,6 +107,13 @@ def test_every_parameter_learns():
 def test_few_classes_give_as_many_logits(num_classes):
     network = espnet(num_classes=num_classes, p=1, q=1).eval()
     assert network(torch.rand(1, 3, 16, 16)).shape == (1, num_classes, 16, 16)
+
+
+@pytest.mark.parametrize("argument", ["in_channels", "num_classes"])
+@pytest.mark.parametrize("name", ["espnet", "shufflenet_v1_g3"])
+def test_no_channels_or_classes_are_refused(name, argument):
+    with pytest.raises(ShapeError, match=f"{argument}=0; expected at least 1"):
+        build_network(name, {argument: 0})
 
 
 def test_no_blocks_in_a_stage_are_refused():

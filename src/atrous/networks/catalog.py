@@ -191,6 +191,10 @@ def build_network(name: str, arguments: Mapping[str, Argument] | None = None) ->
     for argument in arguments:
         if argument not in known:
             raise UnknownNameError(f"argument of {name}", argument, known)
+    for argument in ("in_channels", "num_classes"):
+        value = arguments.get(argument)
+        if isinstance(value, int) and value < 1:
+            raise ShapeError(f"{name} was given {argument}={value}; expected at least 1.")
     try:
         return factory(**arguments)
     except AtrousError:
