@@ -1,10 +1,19 @@
 """Layouts by name: what each needs to be told, and the contract all keep."""
 
+import pickle
+
 import pytest
 import torch
 from PIL import Image
 
-from atrous.data import LAYOUTS, open_layout
+from atrous.data import (
+    LAYOUTS,
+    LabelLayout,
+    Layout,
+    open_layout,
+    require_labels,
+    require_masks,
+)
 from atrous.data.synthetic import draw_shapes, write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 
@@ -24,6 +33,7 @@ def any_root(tmp_path):
             Image.fromarray((mask > 0).astype("uint8")).save(path)
         as_voc(tmp_path, index)
         as_cityscapes(tmp_path, index)
+    (tmp_path / "val" / "labels.csv").write_text("name,label\n0000,round\n0001,square\n")
     return tmp_path
 
 
@@ -46,11 +56,19 @@ def as_cityscapes(root, index):
         Image.fromarray(pixels).save(root / folder / "val" / "ulm" / f"ulm_{index}_{end}.png")
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_every_layout_keeps_the_contract(name, any_root):
-    layout = open_layout(
-        name, any_root, split="val", num_classes=2 if name == "mask_folder" else None
+LABELS_ONLY = ("image_folder",)
+WITHOUT_OWN_CLASSES = ("joint_folder", "mask_folder")
+
+
+def opened(name, root, **kwargs):
+    return open_layout(
+        name, root, split="val", num_classes=2 if name in WITHOUT_OWN_CLASSES else None, **kwargs
     )
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name not in LABELS_ONLY])
+def test_every_layout_of_masks_keeps_the_contract(name, any_root):
+    layout = require_masks(opened(name, any_root))
     assert len(layout) == len(layout.names) == len(set(layout.names)) == 2
     assert layout.class_names is None or len(layout.class_names) == layout.num_classes
     for index, name_ in enumerate(layout.names):
@@ -62,8 +80,45 @@ def test_every_layout_keeps_the_contract(name, any_root):
         assert sample.image.shape[1:] == sample.mask.shape == rgb.shape[:2]
         assert torch.equal(sample.mask, mask)
         assert set(mask.unique().tolist()) <= {*range(layout.num_classes), 255}
+        assert len(layout.files(index)) >= 2
+        assert all(path.is_file() for path in layout.files(index))
     with pytest.raises(IndexError):
         layout[2]
+
+
+@pytest.mark.parametrize("name", [*LABELS_ONLY, "joint_folder"])
+def test_every_layout_of_labels_keeps_the_contract(name, any_root):
+    layout = require_labels(opened(name, any_root))
+    assert len(layout) == len(layout.names) == len(set(layout.names)) == len(layout.labels)
+    for index, name_ in enumerate(layout.names):
+        sample, rgb = layout[index], layout.rgb8(index)
+        assert sample.name == name_
+        assert sample.image.shape[1:] == rgb.shape[:2]
+        assert sample.label == layout.labels[index]
+        assert sample.label in range(len(layout.label_names))
+        assert all(path.is_file() for path in layout.files(index))
+    with pytest.raises(IndexError):
+        layout[len(layout)]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_subset_of_every_layout_is_such_a_layout_and_travels_to_workers(name, any_root, tmp_path):
+    whole = opened(name, any_root)
+    listed = tmp_path / "some.txt"
+    listed.write_text("\n".join(reversed(whole.names)))
+    subset = pickle.loads(pickle.dumps(opened(name, any_root, subset=listed)))  # noqa: S301 - ours
+    assert isinstance(subset, Layout) == isinstance(whole, Layout)
+    assert isinstance(subset, LabelLayout) == isinstance(whole, LabelLayout)
+    assert subset.names == whole.names[::-1]
+    assert torch.equal(subset[0].image, whole[len(whole) - 1].image)
+    assert subset.files(0) == whole.files(len(whole) - 1)
+
+
+def test_what_a_layout_does_not_have_is_refused_by_name(any_root):
+    with pytest.raises(DataError, match=r"ImageFolder data has a label .* but no masks"):
+        require_masks(opened("image_folder", any_root))
+    with pytest.raises(DataError, match="BinaryFolder data has masks but no label"):
+        require_labels(opened("binary_folder", any_root))
 
 
 def test_an_unknown_layout_is_answered_with_the_nearest(tmp_path):

@@ -1,8 +1,11 @@
 """Samples, readers, and the folder layouts users have on disk."""
 
-from atrous.data.catalog import LAYOUTS, Layout, open_layout
+from atrous.data.catalog import LAYOUTS, open_layout
+from atrous.data.layout import AnyLayout, LabelLayout, Layout, require_labels, require_masks
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
+from atrous.data.layouts.image_folder import ImageFolder
+from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
 from atrous.data.layouts.voc import VOC
 from atrous.data.listing import list_images
@@ -16,9 +19,13 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "LAYOUTS",
     "VOC",
+    "AnyLayout",
     "BinaryFolder",
     "CamVid",
     "Cityscapes",
+    "ImageFolder",
+    "JointFolder",
+    "LabelLayout",
     "Layout",
     "MaskFolder",
     "Sample",
@@ -27,4 +34,6 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_rgb8",
+    "require_labels",
+    "require_masks",
 ]

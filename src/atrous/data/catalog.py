@@ -5,45 +5,32 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
-
+from atrous.data.layout import AnyLayout, LabelLayout, Layout, require_labels, require_masks
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
+from atrous.data.layouts.image_folder import ImageFolder
+from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.layouts.subset import subset_indices, take
 from atrous.data.layouts.voc import VOC
-from atrous.data.sample import Sample
 from atrous.errors import DataError, UnknownNameError
 
-
-class Layout(Protocol):
-    """A dataset of images and masks on disk, whatever its folders look like.
-
-    It has a length and integer indices, as `torch.utils.data.DataLoader` wants them.
-    """
-
-    num_classes: int
-    class_names: tuple[str, ...] | None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of every sample, in order."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
-
-    def rgb8_and_mask(self, index: int) -> tuple[NDArray[np.uint8], Tensor]:
-        """Sample `index` without floats: RGB `(H, W, 3)` uint8 and mask `(H, W)` int64."""
-        ...
+__all__ = [
+    "LAYOUTS",
+    "AnyLayout",
+    "LabelLayout",
+    "Layout",
+    "LayoutFactory",
+    "open_layout",
+    "require_labels",
+    "require_masks",
+]
 
 
 class LayoutFactory(Protocol):
     """The signature every layout has here, so that names are interchangeable."""
 
-    def __call__(self, root: Path, *, split: str | None, num_classes: int | None) -> Layout: ...
+    def __call__(self, root: Path, *, split: str | None, num_classes: int | None) -> AnyLayout: ...
 
 
 def _camvid(
@@ -83,12 +70,20 @@ def _named_split(root: Path, split: str | None, *, layout: str) -> str:
 
 
 def _mask_folder(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
-    if num_classes is None:
-        raise DataError(
-            f"{root}: layout 'mask_folder' does not know its classes; expected num_classes; "
-            "say how many there are."
-        )
     return MaskFolder(root, num_classes=num_classes, split=split)
+
+
+def _joint_folder(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
+    return JointFolder(root, num_classes=num_classes, split=split)
+
+
+def _image_folder(
+    root: Path,
+    *,
+    split: str | None,
+    num_classes: int | None,  # noqa: ARG001 - one signature for all
+) -> LabelLayout:
+    return ImageFolder(root, split=split)
 
 
 def _binary_folder(
@@ -105,6 +100,8 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
         "binary_folder": _binary_folder,
         "camvid": _camvid,
         "cityscapes": _cityscapes,
+        "image_folder": _image_folder,
+        "joint_folder": _joint_folder,
         "mask_folder": _mask_folder,
         "voc": _voc,
     }
@@ -112,21 +109,35 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
 
 
 def open_layout(
-    name: str, root: str | Path, *, split: str | None = None, num_classes: int | None = None
-) -> Layout:
-    """Open a dataset on disk by the name of its layout; files are paired at once, read later.
+    name: str,
+    root: str | Path,
+    *,
+    split: str | None = None,
+    num_classes: int | None = None,
+    subset: Path | None = None,
+) -> AnyLayout:
+    """Open a dataset on disk by the name of its layout; files are listed at once, read later.
+
+    Whether it has masks, labels of whole images or both depends on the layout: `require_masks` and
+    `require_labels` say so, and refuse the rest.
 
     Args:
-        name: `camvid`, `cityscapes`, `voc`, `mask_folder` or `binary_folder`.
+        name: One of `LAYOUTS`.
         root: The dataset's folder.
-        split: Which part; the first three need it, the others take it where `root` is so divided.
+        split: Which part. `camvid`, `cityscapes` and `voc` need it, the others take it where `root`
+            is so divided.
         num_classes: How many classes masks may hold, for layouts that cannot know: `mask_folder`
-            needs it, the others leave it aside.
+            and `joint_folder` need it unless there is a `classes.txt`, the others leave it aside.
+        subset: A text file of sample names, one a line; blank lines and those that begin with `#`
+            are passed over. The samples are these, in this order.
 
     Raises:
         UnknownNameError: If there is no such layout, or no such split.
-        DataError: If the folder is not laid out so.
+        DataError: If the folder is not laid out so, or the subset lists what it does not hold.
     """
     if name not in LAYOUTS:
         raise UnknownNameError("layout", name, LAYOUTS)
-    return LAYOUTS[name](Path(root), split=split, num_classes=num_classes)
+    layout = LAYOUTS[name](Path(root), split=split, num_classes=num_classes)
+    if subset is None:
+        return layout
+    return take(layout, subset_indices(layout.names, subset))

@@ -7,6 +7,7 @@ from PIL import ExifTags, Image
 from torch.utils.data import DataLoader
 
 from atrous.data import BinaryFolder, MaskFolder, Sample
+from atrous.data.layout import MaskValueError
 from atrous.data.synthetic import SHAPE_CLASSES, draw_shapes, write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 
@@ -200,3 +201,21 @@ def test_binary_folder_refuses_more_values(root):
     put_mask(root, [[0, 1, 255]])
     with pytest.raises(DataError, match=r"0001.png: holds the values \[0, 1, 255\]; .*mask_folder"):
         BinaryFolder(root)[1]
+
+
+@pytest.mark.parametrize("place", ["", "val"])
+def test_a_list_of_classes_names_and_counts_them(tmp_path, place):
+    write_mask_folder(tmp_path / "val", num_images=1)
+    (tmp_path / place / "classes.txt").write_text("\n".join(SHAPE_CLASSES))
+    samples = MaskFolder(tmp_path, split="val")
+    assert samples.class_names == SHAPE_CLASSES
+    assert samples.num_classes == len(SHAPE_CLASSES)
+
+
+def test_a_value_that_is_no_class_is_given_with_the_error(root):
+    mask = np.zeros((20, 30))
+    mask[0, :4] = (9, 7, 255, 7)
+    put_mask(root, mask)
+    with pytest.raises(MaskValueError) as error:
+        MaskFolder(root, num_classes=4).rgb8_and_mask(1)
+    assert error.value.values == (7, 9)

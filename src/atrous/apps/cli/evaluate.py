@@ -47,7 +47,7 @@ def evaluate(
     from atrous._files import check_place
     from atrous.apps.cli.allocator import keep_freed_memory
     from atrous.apps.cli.device import checked_device
-    from atrous.data.catalog import open_layout
+    from atrous.data.catalog import open_layout, require_masks
     from atrous.errors import UnknownNameError
     from atrous.inference import load_segmenter
     from atrous.metrics.bootstrap import bootstrap_mean_iou
@@ -61,7 +61,9 @@ def evaluate(
     predictor = load_segmenter(weights, device=checked_device(device))
     card = predictor.card
     check_protocol(protocol, num_classes=len(card.class_names), void_class=card.void_class)
-    samples = open_layout(layout, data, split=split, num_classes=len(card.class_names))
+    samples = require_masks(
+        open_layout(layout, data, split=split, num_classes=len(card.class_names))
+    )
     counts = _count(predictor, samples, with_boundary=boundary)
     matrices = torch.stack([count.matrix for count in counts])
     scores = score(matrices.sum(0), protocol=protocol, void_class=card.void_class)

@@ -34,9 +34,9 @@ def objects(
 ) -> None:
     """How large the labelled objects are, and which of them a network's field does not span."""
     from atrous.analysis.objects import object_sizes
-    from atrous.data.catalog import open_layout
+    from atrous.data.catalog import open_layout, require_masks
 
-    samples = open_layout(layout, data, split=split, num_classes=num_classes)
+    samples = require_masks(open_layout(layout, data, split=split, num_classes=num_classes))
     fields = None if model is None else _fields(model, size)
     resized = None if model is None else _card_size(model)
     found = object_sizes(

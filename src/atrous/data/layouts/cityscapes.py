@@ -6,6 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from atrous.data.layout import MaskValueError
 from atrous.data.layouts.pairs import Pair, PairedMasks
 from atrous.data.listing import images_in
 from atrous.errors import DataError, UnknownNameError
@@ -79,9 +80,10 @@ class Cityscapes(PairedMasks):
         # The licence plate's id is -1, which 8 bits hold as 255.
         is_wrong = (mask != UNLABELLED) & ((mask < 0) | (mask >= NUM_LABEL_IDS))
         if is_wrong.any():
-            raise DataError(
+            raise MaskValueError(
                 f"{path}: holds label id {int(mask[is_wrong][0])}; expected 0 to "
-                f"{NUM_LABEL_IDS - 1}, or 255; fetch the mask anew."
+                f"{NUM_LABEL_IDS - 1}, or 255; fetch the mask anew.",
+                values=tuple(mask[is_wrong].unique().tolist()),
             )
         return _TRAIN_ID_OF[mask]
 

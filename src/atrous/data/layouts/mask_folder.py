@@ -1,39 +1,57 @@
 """Segmentation data kept as two folders of equally named files: `images/` and `masks/`."""
 
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor
 
+from atrous.data.layout import MaskValueError
+from atrous.data.layouts.name_list import listed_names
 from atrous.data.layouts.pairs import Pair, PairedMasks, pair_by_stem
 from atrous.data.readers.mask import read_mask
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 
+CLASSES_FILE: Final = "classes.txt"
+
 
 class MaskFolder(PairedMasks):
     """Images in `root/images`, index masks of the same stem in `root/masks`.
 
-    Mask values are class indices, and 255 where unlabelled. Masks that mean 255 as foreground are
-    a common mistake, and would train a network on background alone: if no mask of the folder
-    holds any class but 0 while 255 occurs, the folder is refused. To know this, masks are read at
-    construction until one holds another class, which is nearly always the first.
+    Mask values are class indices, and 255 where unlabelled. A file `classes.txt` beside `images/`
+    or in `root` names the classes, one a line, and so tells their number.
+
+    Masks that mean 255 as foreground are a common mistake, and would train a network on background
+    alone: if no mask of the folder holds any class but 0 while 255 occurs, the folder is refused.
+    To know this, masks are read at construction until one holds another class, which is nearly
+    always the first.
 
     Args:
         root: Folder that holds `images/` and `masks/`, or holds splits that do.
-        num_classes: Mask values must be below this, or 255.
+        num_classes: Mask values must be below this, or 255. Needed unless there is a `classes.txt`,
+            whose number of lines holds otherwise.
         split: Name of a folder in `root` that holds `images/` and `masks/`.
 
     Raises:
         UnknownNameError: If `root` has no such split; the message lists those it has.
-        DataError: If the folders are missing, images and masks do not pair, or 255 seems to mean
-            foreground.
+        DataError: If the folders are missing, images and masks do not pair, the classes are not
+            known, or 255 seems to mean foreground.
     """
 
-    def __init__(self, root: str | Path, *, num_classes: int, split: str | None = None) -> None:
+    def __init__(
+        self, root: str | Path, *, num_classes: int | None = None, split: str | None = None
+    ) -> None:
         folder = split_folder(Path(root), split)
         pairs = pair_by_stem(folder / "images", folder / "masks")
-        super().__init__(pairs, num_classes=num_classes)
+        class_names = listed_names(folder, Path(root), file_name=CLASSES_FILE)
+        num_classes = len(class_names) if class_names else num_classes
+        if num_classes is None:
+            raise DataError(
+                f"{root}: this layout does not know its classes; expected num_classes or a "
+                f"{CLASSES_FILE} with a name a line; say how many there are."
+            )
+        super().__init__(pairs, num_classes=num_classes, class_names=class_names)
         if num_classes > 1 and _holds_only_0_and_255(pairs):
             raise DataError(
                 f"{folder / 'masks'}: the masks hold only 0 and 255; expected class indices, with "
@@ -58,9 +76,10 @@ class BinaryFolder(PairedMasks):
     def _to_classes(self, mask: Tensor, path: Path) -> Tensor:
         values = mask.unique().tolist()
         if not (set(values) <= {0, UNLABELLED} or set(values) <= {0, 1}):
-            raise DataError(
+            raise MaskValueError(
                 f"{path}: holds the values {values[:8]}; expected only 0 and 255, or only 0 and 1; "
-                "for more classes or unlabelled pixels open it as layout 'mask_folder'."
+                "for more classes or unlabelled pixels open it as layout 'mask_folder'.",
+                values=tuple(value for value in values if value not in (0, 1, UNLABELLED)),
             )
         return (mask > 0).to(torch.int64)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from atrous.data.layout import MaskSizeError, MaskValueError
 from atrous.data.listing import images_in
 from atrous.data.readers.image import read_image, read_rgb8
 from atrous.data.readers.mask import read_mask
@@ -76,19 +77,33 @@ class PairedMasks(Dataset[Sample]):
         rgb = read_rgb8(pair.image)
         return rgb, self._mask(pair, rgb.shape[:2])
 
+    def rgb8(self, index: int) -> NDArray[np.uint8]:
+        """The image of sample `index` alone: RGB `(H, W, 3)` uint8.
+
+        Raises:
+            DataError: If its file is broken.
+        """
+        return read_rgb8(self.pairs[index].image)
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Where the image and the mask of sample `index` lie; nothing is read for it."""
+        pair = self.pairs[index]
+        return pair.image, pair.mask
+
     def _mask(self, pair: Pair, image_size: Size) -> Tensor:
         mask = self._to_classes(read_mask(pair.mask), pair.mask)
         if mask.shape != image_size:
-            raise DataError(
+            raise MaskSizeError(
                 f"{pair.mask}: {tuple(mask.shape)} but its image is {image_size} (H, W); "
                 "expected equal sizes; make the mask on the upright image, at its full size."
             )
         is_wrong = (mask != UNLABELLED) & ((mask < 0) | (mask >= self.num_classes))
         if is_wrong.any():
-            raise DataError(
+            raise MaskValueError(
                 f"{pair.mask}: holds class {int(mask[is_wrong][0])}; expected classes below "
                 f"num_classes={self.num_classes}, or {UNLABELLED} where unlabelled; correct the "
-                "mask or num_classes."
+                "mask or num_classes.",
+                values=tuple(mask[is_wrong].unique().tolist()),
             )
         return mask
 

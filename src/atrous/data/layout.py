@@ -1,0 +1,116 @@
+"""What every layout is to its users: samples with masks, with labels of whole images, or both."""
+
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from atrous.data.sample import Sample
+from atrous.errors import DataError
+
+
+@runtime_checkable
+class Layout(Protocol):
+    """A dataset of images and masks on disk, whatever its folders look like.
+
+    It has a length and integer indices, as `torch.utils.data.DataLoader` wants them.
+    """
+
+    num_classes: int
+    class_names: tuple[str, ...] | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every sample, in order."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+    def rgb8_and_mask(self, index: int) -> tuple[NDArray[np.uint8], Tensor]:
+        """Sample `index` without floats: RGB `(H, W, 3)` uint8 and mask `(H, W)` int64."""
+        ...
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """The files that sample `index` is read from; nothing is read for it."""
+        ...
+
+
+@runtime_checkable
+class LabelLayout(Protocol):
+    """A dataset of images on disk, each with one label of the whole of it.
+
+    A layout that has masks too keeps both protocols; of one that has none, `Sample.mask` is None.
+    """
+
+    label_names: tuple[str, ...]
+    labels: tuple[int, ...]
+    """Index into `label_names` of every sample, in order."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every sample, in order."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+    def rgb8(self, index: int) -> NDArray[np.uint8]:
+        """The image of sample `index`: RGB `(H, W, 3)` uint8."""
+        ...
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """The files that sample `index` is read from; nothing is read for it."""
+        ...
+
+
+AnyLayout: TypeAlias = Layout | LabelLayout
+"""What `open_layout` gives; `require_masks` and `require_labels` say which it is."""
+
+
+class MaskSizeError(DataError):
+    """An image and its mask differ in size."""
+
+
+class MaskValueError(DataError):
+    """A mask holds values that are neither a class nor 255.
+
+    Attributes:
+        values: All of them that this mask holds, ascending.
+    """
+
+    def __init__(self, message: str, *, values: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.values = values
+
+
+def require_masks(layout: AnyLayout) -> Layout:
+    """The same layout, which is seen to have masks.
+
+    Raises:
+        DataError: If it has labels only.
+    """
+    if isinstance(layout, Layout):
+        return layout
+    raise DataError(
+        f"{type(layout).__name__} data has a label for every image but no masks; expected masks; "
+        "name a layout that has them, or train and score a classifier."
+    )
+
+
+def require_labels(layout: AnyLayout) -> LabelLayout:
+    """The same layout, which is seen to have a label for every image.
+
+    Raises:
+        DataError: If it has masks only.
+    """
+    if isinstance(layout, LabelLayout):
+        return layout
+    raise DataError(
+        f"{type(layout).__name__} data has masks but no label for a whole image; expected labels; "
+        "name a layout that has them: image_folder or joint_folder."
+    )

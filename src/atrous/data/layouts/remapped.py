@@ -1,0 +1,139 @@
+"""Any layout with its classes renamed, merged and dropped by a class map."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from atrous.data.class_map import ClassMap
+from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.sample import Sample
+from atrous.errors import DataError
+from atrous.types import UNLABELLED
+
+
+class RemappedMasks(Dataset[Sample]):
+    """The samples of another layout, their masks in the shared classes of a class map.
+
+    Classes that the map leaves out become 255, unlabelled; what was unlabelled stays so.
+
+    Attributes:
+        num_classes: Of the map.
+        class_names: The map's shared classes.
+
+    Raises:
+        UnknownNameError: If the map names a class that the layout does not have.
+    """
+
+    def __init__(self, source: Layout, class_map: ClassMap) -> None:
+        table = class_map.data_table(source.class_names, num_classes=source.num_classes)
+        self.num_classes = len(class_map.classes)
+        self.class_names: tuple[str, ...] | None = class_map.classes
+        self._source = source
+        # Indexed by all that a mask may hold: classes, and 255, which stays what it is.
+        self._table = torch.full((UNLABELLED + 1,), UNLABELLED)
+        self._table[: len(table)] = torch.tensor(table)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self._source[index]
+        assert sample.mask is not None  # every layout of masks gives one
+        return replace(sample, mask=self._table[sample.mask])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every sample, in order; nothing is read for it."""
+        return self._source.names
+
+    def rgb8_and_mask(self, index: int) -> tuple[NDArray[np.uint8], Tensor]:
+        """Sample `index` without floats: RGB `(H, W, 3)` uint8 and mask `(H, W)` int64."""
+        rgb, mask = self._source.rgb8_and_mask(index)
+        return rgb, self._table[mask]
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """The files that sample `index` is read from."""
+        return self._source.files(index)
+
+
+class RemappedJoint(RemappedMasks):
+    """As `RemappedMasks`, of a layout that has labels too; these are left as they are."""
+
+    def __init__(self, source: Layout, labelled: LabelLayout, class_map: ClassMap) -> None:
+        super().__init__(source, class_map)
+        self.label_names = labelled.label_names
+        self.labels = labelled.labels
+        self._labelled = labelled
+
+    def rgb8(self, index: int) -> NDArray[np.uint8]:
+        """The image of sample `index`: RGB `(H, W, 3)` uint8."""
+        return self._labelled.rgb8(index)
+
+
+class RemappedLabels(Dataset[Sample]):
+    """The samples of another layout, their labels in the shared classes of a class map.
+
+    Samples whose label the map leaves out are left out.
+
+    Attributes:
+        label_names: The map's shared classes.
+        labels: One per sample that is left.
+
+    Raises:
+        UnknownNameError: If the map names a label that the layout does not have.
+        DataError: If no sample is left.
+    """
+
+    def __init__(self, source: LabelLayout, class_map: ClassMap) -> None:
+        names = source.label_names
+        table = class_map.data_table(names, num_classes=len(names))
+        self._source = source
+        self._indices = [i for i, label in enumerate(source.labels) if table[label] != UNLABELLED]
+        self.label_names = class_map.classes
+        self.labels = tuple(table[source.labels[i]] for i in self._indices)
+        if not self._indices:
+            raise DataError(
+                f"{class_map.name} leaves out the labels of all {len(source)} images; expected "
+                f"some of {', '.join(sorted({names[label] for label in source.labels}))}; add them."
+            )
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return replace(self._source[self._indices[index]], label=self.labels[index])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every sample, in order; nothing is read for it."""
+        names = self._source.names
+        return tuple(names[index] for index in self._indices)
+
+    def rgb8(self, index: int) -> NDArray[np.uint8]:
+        """The image of sample `index`: RGB `(H, W, 3)` uint8."""
+        return self._source.rgb8(self._indices[index])
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """The files that sample `index` is read from."""
+        return self._source.files(self._indices[index])
+
+
+def remapped(layout: AnyLayout, class_map: ClassMap) -> AnyLayout:
+    """A layout of the same kind in the shared classes; the map's side of networks is not read.
+
+    Where a layout has masks and labels, the map is for the masks.
+
+    Raises:
+        UnknownNameError: If the map names a class that the layout does not have.
+        DataError: If the layout has labels only, and no sample is left.
+    """
+    if isinstance(layout, Layout):
+        if isinstance(layout, LabelLayout):
+            return RemappedJoint(layout, layout, class_map)
+        return RemappedMasks(layout, class_map)
+    return RemappedLabels(layout, class_map)
