@@ -1,0 +1,1 @@
+"""Losses of segmentation and classification, one file each; `catalog.py` names them."""
