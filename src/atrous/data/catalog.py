@@ -5,15 +5,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from atrous.data.class_map import read_class_map
 from atrous.data.layout import AnyLayout, LabelLayout, Layout, require_labels, require_masks
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
 from atrous.data.layouts.image_folder import ImageFolder
 from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.layouts.remapped import remapped
 from atrous.data.layouts.subset import subset_indices, take
 from atrous.data.layouts.voc import VOC
 from atrous.errors import DataError, UnknownNameError
+from atrous.types import UNLABELLED
 
 __all__ = [
     "LAYOUTS",
@@ -115,6 +118,7 @@ def open_layout(
     split: str | None = None,
     num_classes: int | None = None,
     subset: Path | None = None,
+    remap: str | Path | None = None,
 ) -> AnyLayout:
     """Open a dataset on disk by the name of its layout; files are listed at once, read later.
 
@@ -130,14 +134,20 @@ def open_layout(
             and `joint_folder` need it unless there is a `classes.txt`, the others leave it aside.
         subset: A text file of sample names, one a line; blank lines and those that begin with `#`
             are passed over. The samples are these, in this order.
+        remap: A class map (`read_class_map`) by which the classes of masks, or labels where there
+            are no masks, are renamed, merged and dropped. A layout that does not know its classes
+            then takes any, and what the map leaves out is unlabelled.
 
     Raises:
-        UnknownNameError: If there is no such layout, or no such split.
-        DataError: If the folder is not laid out so, or the subset lists what it does not hold.
+        UnknownNameError: If there is no such layout, split, or class that the map names.
+        DataError: If the folder is not laid out so, the subset lists what it does not hold, or the
+            map cannot be read.
     """
     if name not in LAYOUTS:
         raise UnknownNameError("layout", name, LAYOUTS)
-    layout = LAYOUTS[name](Path(root), split=split, num_classes=num_classes)
-    if subset is None:
-        return layout
-    return take(layout, subset_indices(layout.names, subset))
+    class_map = None if remap is None else read_class_map(remap)
+    allowed = num_classes if class_map is None else UNLABELLED
+    layout = LAYOUTS[name](Path(root), split=split, num_classes=allowed)
+    if subset is not None:
+        layout = take(layout, subset_indices(layout.names, subset))
+    return layout if class_map is None else remapped(layout, class_map)
