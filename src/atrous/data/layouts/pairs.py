@@ -91,7 +91,7 @@ class PairedMasks(Dataset[Sample]):
         return pair.image, pair.mask
 
     def _mask(self, pair: Pair, image_size: Size) -> Tensor:
-        mask = self._to_classes(read_mask(pair.mask), pair.mask)
+        mask = self._read_classes(pair)
         if mask.shape != image_size:
             raise MaskSizeError(
                 f"{pair.mask}: {tuple(mask.shape)} but its image is {image_size} (H, W); "
@@ -106,6 +106,10 @@ class PairedMasks(Dataset[Sample]):
                 values=tuple(mask[is_wrong].unique().tolist()),
             )
         return mask
+
+    def _read_classes(self, pair: Pair) -> Tensor:
+        """Class indices and 255 of a sample, `(H, W)` int64; layouts of other files override."""
+        return self._to_classes(read_mask(pair.mask), pair.mask)
 
     def _to_classes(self, mask: Tensor, _path: Path) -> Tensor:
         """Class indices and 255 from the values in a file; layouts with other values override."""
