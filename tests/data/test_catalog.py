@@ -1,7 +1,9 @@
 """Layouts by name: what each needs to be told, and the contract all keep."""
 
+import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -33,6 +35,9 @@ def any_root(tmp_path):
             Image.fromarray((mask > 0).astype("uint8")).save(path)
         as_voc(tmp_path, index)
         as_cityscapes(tmp_path, index)
+        as_ade20k(tmp_path, index)
+        as_coco(tmp_path, index)
+    write_panoptic_json(tmp_path)
     (tmp_path / "val" / "labels.csv").write_text("name,label\n0000,round\n0001,square\n")
     return tmp_path
 
@@ -54,6 +59,42 @@ def as_cityscapes(root, index):
     ):
         (root / folder / "val" / "ulm").mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(root / folder / "val" / "ulm" / f"ulm_{index}_{end}.png")
+
+
+def as_ade20k(root, index):
+    rgb, mask = draw_shapes(index)
+    for folder, pixels in (("images/val", rgb), ("annotations/val", mask)):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / folder / f"{index}.png")
+
+
+def as_coco(root, index):
+    """Masks of the images that lie in `val`."""
+    _, mask = draw_shapes(index)
+    shapes = (mask > 0).astype("uint8")
+    zero = np.zeros_like(shapes)
+    for folder, pixels in (
+        ("stuffthingmaps/val", shapes),
+        ("stuff_val_pixelmaps", shapes * 92),
+        ("panoptic_val", np.stack([zero, shapes, zero], axis=-1)),
+    ):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(root / folder / f"{index}.png")
+
+
+def write_panoptic_json(root):
+    files = [{"id": index, "file_name": f"{index}.png"} for index in range(2)]
+    annotations = [
+        {
+            "image_id": index,
+            "file_name": f"{index}.png",
+            "segments_info": [{"id": 256, "category_id": 18}],
+        }
+        for index in range(2)
+    ]
+    categories = [{"id": 18, "name": "dog"}, {"id": 200, "name": "rug-merged"}]
+    record = {"images": files, "annotations": annotations, "categories": categories}
+    (root / "panoptic_val.json").write_text(json.dumps(record))
 
 
 LABELS_ONLY = ("image_folder",)
@@ -131,7 +172,7 @@ def test_mask_folder_wants_to_know_its_classes(any_root):
         open_layout("mask_folder", any_root, split="val")
 
 
-@pytest.mark.parametrize("name", ["camvid", "cityscapes", "voc"])
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if not name.endswith("_folder")])
 def test_a_layout_of_splits_wants_one(any_root, name):
     with pytest.raises(DataError, match=f"{name!r} is kept in splits, but none was named"):
         open_layout(name, any_root)

@@ -2,8 +2,11 @@
 
 from atrous.data.catalog import LAYOUTS, open_layout
 from atrous.data.layout import AnyLayout, LabelLayout, Layout, require_labels, require_masks
+from atrous.data.layouts.ade20k import ADE20K
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
+from atrous.data.layouts.coco_panoptic import COCOPanoptic
+from atrous.data.layouts.coco_stuff import COCOStuff, COCOStuffOnly
 from atrous.data.layouts.image_folder import ImageFolder
 from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
@@ -15,12 +18,16 @@ from atrous.data.readers.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
 from atrous.data.sample import Sample
 
 __all__ = [
+    "ADE20K",
     "DEFAULT_MAX_PIXELS",
     "IMAGE_SUFFIXES",
     "LAYOUTS",
     "VOC",
     "AnyLayout",
     "BinaryFolder",
+    "COCOPanoptic",
+    "COCOStuff",
+    "COCOStuffOnly",
     "CamVid",
     "Cityscapes",
     "ImageFolder",

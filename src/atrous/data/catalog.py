@@ -7,8 +7,11 @@ from typing import Final, Protocol
 
 from atrous.data.class_map import read_class_map
 from atrous.data.layout import AnyLayout, LabelLayout, Layout, require_labels, require_masks
+from atrous.data.layouts.ade20k import ADE20K
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
+from atrous.data.layouts.coco_panoptic import COCOPanoptic
+from atrous.data.layouts.coco_stuff import COCOStuff, COCOStuffOnly
 from atrous.data.layouts.image_folder import ImageFolder
 from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
@@ -36,40 +39,29 @@ class LayoutFactory(Protocol):
     def __call__(self, root: Path, *, split: str | None, num_classes: int | None) -> AnyLayout: ...
 
 
-def _camvid(
-    root: Path,
-    *,
-    split: str | None,
-    num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Layout:
-    return CamVid(root, split=_named_split(root, split, layout="camvid"))
+class _OpenSplit(Protocol):
+    """A layout that is kept in splits and knows its classes."""
+
+    def __call__(self, root: Path, *, split: str) -> Layout: ...
 
 
-def _cityscapes(
-    root: Path,
-    *,
-    split: str | None,
-    num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Layout:
-    return Cityscapes(root, split=_named_split(root, split, layout="cityscapes"))
+def _in_splits(name: str, open_split: _OpenSplit) -> LayoutFactory:
+    """`open_split` with the signature of all, and an answer for those who name no split."""
 
+    def open_named(
+        root: Path,
+        *,
+        split: str | None,
+        num_classes: int | None,  # noqa: ARG001 - one signature for all
+    ) -> Layout:
+        if split is None:
+            raise DataError(
+                f"{root}: layout {name!r} is kept in splits, but none was named; "
+                "expected one such as 'val'; name it."
+            )
+        return open_split(root, split=split)
 
-def _voc(
-    root: Path,
-    *,
-    split: str | None,
-    num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Layout:
-    return VOC(root, split=_named_split(root, split, layout="voc"))
-
-
-def _named_split(root: Path, split: str | None, *, layout: str) -> str:
-    if split is None:
-        raise DataError(
-            f"{root}: layout {layout!r} is kept in splits, but none was named; "
-            "expected one such as 'val'; name it."
-        )
-    return split
+    return open_named
 
 
 def _mask_folder(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
@@ -100,13 +92,17 @@ def _binary_folder(
 
 LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
     {
+        "ade20k": _in_splits("ade20k", ADE20K),
         "binary_folder": _binary_folder,
-        "camvid": _camvid,
-        "cityscapes": _cityscapes,
+        "camvid": _in_splits("camvid", CamVid),
+        "cityscapes": _in_splits("cityscapes", Cityscapes),
+        "coco_panoptic": _in_splits("coco_panoptic", COCOPanoptic),
+        "coco_stuff": _in_splits("coco_stuff", COCOStuff),
+        "coco_stuff_only": _in_splits("coco_stuff_only", COCOStuffOnly),
         "image_folder": _image_folder,
         "joint_folder": _joint_folder,
         "mask_folder": _mask_folder,
-        "voc": _voc,
+        "voc": _in_splits("voc", VOC),
     }
 )
 
@@ -128,8 +124,8 @@ def open_layout(
     Args:
         name: One of `LAYOUTS`.
         root: The dataset's folder.
-        split: Which part. `camvid`, `cityscapes` and `voc` need it, the others take it where `root`
-            is so divided.
+        split: Which part. Layouts of published data sets need it, those that end in `_folder` take
+            it where `root` is so divided.
         num_classes: How many classes masks may hold, for layouts that cannot know: `mask_folder`
             and `joint_folder` need it unless there is a `classes.txt`, the others leave it aside.
         subset: A text file of sample names, one a line; blank lines and those that begin with `#`
