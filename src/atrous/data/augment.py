@@ -44,7 +44,7 @@ class Augmentation:
     fit: Fit = "own"
     """What a scale of 1 is: `own`, a pixel is a pixel; `inside`, all of the image just fits in
     `size`; `cover`, the image just covers `size`. With `area`, `scale` is the share of the image
-    that is seen, and there is never padding."""
+    that is seen, and nothing is padded unless it is turned."""
     scale: tuple[float, float] = (1.0, 1.0)
     """Lowest and highest magnification, drawn log-uniformly; with `area` the share of the image's
     area, drawn uniformly."""
@@ -152,7 +152,13 @@ def _draw_geometry(size: Size, augmentation: Augmentation, chance: list[float]) 
     canvas = turned_canvas(view, angle)
     magnifications = _magnifications(size, view, augmentation, scale=scale, aspect=aspect)
     axes = tuple(
-        place_axis(length, view=shown, canvas=laid, magnification=magnification, position=position)
+        place_axis(
+            length,
+            view=min(shown, laid),
+            canvas=laid,
+            magnification=magnification,
+            position=position,
+        )
         for length, shown, laid, magnification, position in zip(
             size, view, canvas, magnifications, (down, right), strict=True
         )

@@ -7,7 +7,9 @@ image. Image and mask follow the same whole-pixel stretches, so they stay aligne
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
@@ -48,7 +50,7 @@ def place_axis(
     Args:
         length: Of the image, in pixels.
         view: Middle part of the canvas that the output shows.
-        canvas: At least `view`.
+        canvas: What the image is laid on; longer than `view` if there are turned corners to fill.
         magnification: Canvas pixels per image pixel.
         position: In [0, 1): which of the possible places, from first to last.
 
@@ -96,8 +98,11 @@ def cut_and_resize(image: Tensor, geometry: Geometry) -> Tensor:
     ]
     size = (rows.length, columns.length)
     if window.shape[1:] != size:
-        # The uint8 kernel behind torchvision's resize; it leaves enlarging as it is without filter.
-        window = F.interpolate(window[None], size=size, mode="bilinear", antialias=True)[0]
+        # The uint8 kernel behind torchvision's resize; without shrinking it filters nothing.
+        # Of outputs one pixel wide it makes nonsense (torch 2.15), so those are done in floats.
+        pixels = window if columns.length > 1 else window.to(torch.float32)
+        resized = F.interpolate(pixels[None], size=size, mode="bilinear", antialias=True)[0]
+        window = resized if columns.length > 1 else resized.round_().to(torch.uint8)
     return window.contiguous()
 
 
@@ -124,8 +129,10 @@ def place_image(content: Tensor, geometry: Geometry, *, fill: Tensor | None) -> 
 
 def place_mask(mask: Tensor, geometry: Geometry) -> Tensor:
     """The mask `(H, W)` of any integer type moved as the image: `(*size)`, 255 where nothing is."""
+    values = mask.numpy()
     for axis, placement in enumerate(geometry.axes):
-        mask = mask.index_select(axis, _nearest(placement))
+        values = values.take(_nearest(placement), axis=axis)
+    mask = torch.from_numpy(values)
     if not _covers(geometry):
         canvas = mask.new_full(geometry.canvas, UNLABELLED)
         canvas[_target(geometry)[1:]] = mask
@@ -143,9 +150,9 @@ def _target(geometry: Geometry) -> tuple[slice, ...]:
     return (slice(None), *(slice(axis.start, axis.start + axis.length) for axis in geometry.axes))
 
 
-def _nearest(axis: AxisPlacement) -> Tensor:
+def _nearest(axis: AxisPlacement) -> NDArray[np.int64]:
     """Index of the image pixel whose area holds the middle of each canvas pixel."""
-    middles = 2 * torch.arange(axis.length) + 1
+    middles = 2 * np.arange(axis.length) + 1
     return axis.source_start + middles * axis.source_length // (2 * axis.length)
 
 
@@ -153,14 +160,12 @@ def _turn(canvas: Tensor, geometry: Geometry, *, mode: str) -> Tensor:
     """`(C, *canvas)` to `(C, *size)`: the view in the middle, turned about it."""
     (rows, columns), (height, width) = geometry.canvas, geometry.size
     cosine, sine = math.cos(geometry.angle), math.sin(geometry.angle)
-    # From output to canvas, both in units of half their lengths, x before y.
-    matrix = torch.tensor(
-        [
-            [cosine * width / columns, -sine * height / columns, 0.0],
-            [sine * width / rows, cosine * height / rows, 0.0],
-        ]
-    )
-    grid = F.affine_grid(matrix[None], [1, 1, height, width], align_corners=False)
+    down = (torch.arange(height) - (height - 1) / 2)[:, None]
+    right = torch.arange(width) - (width - 1) / 2
+    # Where each pixel comes from, x before y, in halves of the canvas's lengths from its middle.
+    x = (cosine * right - sine * down) * (2 / columns)
+    y = (sine * right + cosine * down) * (2 / rows)
+    grid = torch.stack([x, y], dim=-1)[None]
     turned = F.grid_sample(
         canvas[None].to(torch.float32), grid, mode=mode, padding_mode="border", align_corners=False
     )[0]
