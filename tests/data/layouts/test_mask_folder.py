@@ -219,3 +219,11 @@ def test_a_value_that_is_no_class_is_given_with_the_error(root):
     with pytest.raises(MaskValueError) as error:
         MaskFolder(root, num_classes=4).rgb8_and_mask(1)
     assert error.value.values == (7, 9)
+
+
+def test_a_broken_mask_does_not_keep_the_folder_from_being_opened(root):
+    (root / "masks" / "0000.png").write_bytes(b"not a picture")
+    dataset = MaskFolder(root, num_classes=NUM_CLASSES)
+    assert dataset[1].name == "0001"
+    with pytest.raises(DataError, match=r"0000.png: not an image"):
+        dataset[0]

@@ -1,0 +1,91 @@
+"""Know a data set again without reading it, so that what was found once is found once."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from atrous._files import make_folder, write_text
+from atrous.data.check import check_layout
+from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.report import DataReport, from_record, to_record
+
+_FORM: Final = 1
+"""Of the kept reports; raised when the check finds more than it used to."""
+
+
+def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
+    """A hash that changes when a file of the data set does; no file is read.
+
+    It is over the samples' names and order, the names, sizes and times of last change of their
+    files, and the names of classes and labels. A copy of the data elsewhere has another
+    fingerprint unless its times were kept; `DataReport.content` does not depend on them.
+
+    Args:
+        layout: The data.
+        facts: What else decides what is read from the files, such as the text of a class map.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    masks = (layout.num_classes, layout.class_names) if isinstance(layout, Layout) else None
+    labels = (layout.label_names, layout.labels) if isinstance(layout, LabelLayout) else None
+    digest.update(repr((_FORM, masks, labels, tuple(facts))).encode())
+    states: dict[Path, str] = {}
+    for index, name in enumerate(layout.names):
+        files = layout.files(index)
+        for path in files:
+            if path not in states:  # some files, such as tables of labels, belong to many samples
+                states[path] = _state(path)
+        digest.update(repr((name, [(path.name, states[path]) for path in files])).encode())
+    return digest.hexdigest()
+
+
+def _state(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return f"{error.strerror}"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def cached_check(
+    layout: AnyLayout,
+    folder: Path,
+    *,
+    against: Mapping[str, AnyLayout] | None = None,
+    facts: Sequence[str] = (),
+    num_workers: int = 2,
+    advance: Callable[[], None] = lambda: None,
+) -> DataReport:
+    """As `check_layout`, but what was found is kept as `folder/data-FINGERPRINT.json`.
+
+    Args:
+        layout: The data.
+        folder: Where reports are kept; it is made if need be.
+        against: Other splits by name, which should share no image with it.
+        facts: As for `fingerprint`.
+        num_workers: Threads that read ahead.
+        advance: Called after every image that is read; never, if the report was kept.
+
+    Raises:
+        DataError: If the layout holds no sample, or `folder` cannot be written in.
+    """
+    others = against or {}
+    prints = [f"{name} {fingerprint(other, facts=facts)}" for name, other in others.items()]
+    key = fingerprint(layout, facts=[*facts, *prints])
+    path = folder / f"data-{key}.json"
+    kept = _kept(path)
+    if kept is not None:
+        return kept
+    make_folder(folder)
+    report = check_layout(layout, against=others, num_workers=num_workers, advance=advance)
+    write_text(path, json.dumps(to_record(report)) + "\n")
+    return report
+
+
+def _kept(path: Path) -> DataReport | None:
+    """The report in a file; None if there is none or it is damaged, so that it is made anew."""
+    try:
+        return from_record(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
