@@ -109,7 +109,7 @@ def test_colours_do_not_change_where_a_view_lies():
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("fit", ["own", "inside", "cover", "area"])
+@pytest.mark.parametrize("fit", ["own", "inside", "cover", "stretch", "area"])
 def test_settings_that_change_nothing_give_the_sample_back(fit):
     image, mask = picture()
     augmentation = Augmentation(flip=0.0, size=(48, 64), fit=fit)
@@ -195,6 +195,7 @@ def test_padding_has_the_mean_colour_unless_told():
         Augmentation(size=(70, 90), scale=(0.4, 3.0), aspect=1.5),
         Augmentation(size=(70, 90), fit="inside", scale=(0.5, 2.0), vertical_flip=0.5),
         Augmentation(size=(70, 90), fit="cover", scale=(1.0, 3.0)),
+        Augmentation(size=(70, 50), fit="stretch", scale=(0.8, 1.5)),
         Augmentation(size=(70, 90), fit="area", scale=(0.1, 1.0), aspect=4 / 3),
         Augmentation(scale=(0.5, 2.0), rotation=180.0),
         Augmentation(size=(70, 90), fit="cover", rotation=20.0, scale=(0.7, 1.5)),
@@ -260,6 +261,28 @@ def test_shares_of_the_area_are_drawn_uniformly_and_never_padded():
     assert stats.kstest(shares, stats.uniform(0.2, 0.8).cdf).pvalue > 0.001
 
 
+@pytest.mark.parametrize(
+    ("fit", "covered"),
+    [("own", (60, 100)), ("inside", (48, 80)), ("cover", (90, 80)), ("stretch", (90, 80))],
+)
+def test_what_a_scale_of_1_is(fit, covered):
+    """An image of 60x100 in a view of 90x80: lengths by the rule of three, cut off at the view."""
+    image, mask = picture(60, 100)
+    augmentation = Augmentation(size=(90, 80), fit=fit)
+    _, moved = augment(image, mask, augmentation, sample_rng(0, epoch=0, index=0))
+    is_image = moved != 255
+    assert int(is_image.any(dim=1).sum()) == covered[0]
+    assert int(is_image.any(dim=0).sum()) == min(covered[1], 80)
+
+
+def test_stretching_is_resizing():
+    image, _ = picture(60, 100)
+    augmentation = Augmentation(size=(90, 80), fit="stretch", flip=0.0)
+    view, _ = augment(image, None, augmentation, sample_rng(0, epoch=0, index=0))
+    resized = F.interpolate(image[None], size=(90, 80), mode="bilinear", antialias=True)[0]
+    assert torch.equal(view, resized)
+
+
 def test_about_half_of_the_views_are_flipped():
     image, _, _ = ramps(20)
     is_flipped = [
@@ -277,7 +300,7 @@ def test_about_half_of_the_views_are_flipped():
     height=st.integers(1, 40),
     width=st.integers(1, 40),
     size=st.none() | st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    fit=st.sampled_from(["own", "inside", "cover", "area"]),
+    fit=st.sampled_from(["own", "inside", "cover", "stretch", "area"]),
     low=st.floats(0.01, 1.0),
     rotation=st.floats(0.0, 180.0),
 )

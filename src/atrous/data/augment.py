@@ -24,7 +24,7 @@ from atrous.data.augment_geometry import (
 from atrous.errors import DataError, ShapeError
 from atrous.types import Colour, Size
 
-Fit: TypeAlias = Literal["own", "inside", "cover", "area"]
+Fit: TypeAlias = Literal["own", "inside", "cover", "stretch", "area"]
 
 _BLUR_SIGMA: Final = (0.1, 2.0)
 """Pixels; as SimCLR draws it (Chen et al. 2020, appendix A)."""
@@ -43,8 +43,9 @@ class Augmentation:
     """`(H, W)` of every view; None keeps each image's own."""
     fit: Fit = "own"
     """What a scale of 1 is: `own`, a pixel is a pixel; `inside`, all of the image just fits in
-    `size`; `cover`, the image just covers `size`. With `area`, `scale` is the share of the image
-    that is seen, and nothing is padded unless it is turned."""
+    `size`; `cover`, the image just covers it; `stretch`, the image is resized to it whatever its
+    aspect. With `area`, `scale` is the share of the image that is seen, and nothing is padded
+    unless it is turned."""
     scale: tuple[float, float] = (1.0, 1.0)
     """Lowest and highest magnification, drawn log-uniformly; with `area` the share of the image's
     area, drawn uniformly."""
@@ -174,16 +175,21 @@ def _magnifications(
     """Output pixels per image pixel, down and right."""
     low, high = augmentation.scale
     stretch = augmentation.aspect ** (aspect - 0.5)  # square root of the ratio's change
-    ratios = [shown / length for shown, length in zip(view, size, strict=True)]
+    ratios = (view[0] / size[0], view[1] / size[1])
     if augmentation.fit == "area":
         share = low + scale * (high - low)
         magnification = math.sqrt(math.prod(ratios) / share)
         down, right = magnification / stretch, magnification * stretch
         # A window may not leave the image: it keeps its area's share as far as that allows.
         return max(down, ratios[0]), max(right, ratios[1])
-    fitted = {"own": 1.0, "inside": min(ratios), "cover": max(ratios)}[augmentation.fit]
-    magnification = fitted * low * (high / low) ** scale
-    return magnification / stretch, magnification * stretch
+    magnification = low * (high / low) ** scale
+    down, right = {
+        "own": (1.0, 1.0),
+        "inside": (min(ratios),) * 2,
+        "cover": (max(ratios),) * 2,
+        "stretch": ratios,
+    }[augmentation.fit]
+    return down * magnification / stretch, right * magnification * stretch
 
 
 def _draw_recolouring(augmentation: Augmentation, chance: list[float]) -> Recolouring:

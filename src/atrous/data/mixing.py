@@ -1,11 +1,12 @@
 """Mix the samples of a batch: pieces of one pasted on another, with what is known of them.
 
-Every function leaves its inputs alone, needs `(B, C, *S)` images of any type, and draws from the
-generator it is handed. A sample's partner is another sample of the batch, so a batch of one stays
-what it is.
+Every function leaves its inputs alone, takes `(B, C, *S)` images of any type (8 bits are quickest),
+and draws from the generator it is handed. A sample's partner is another sample of the batch, so a
+batch of one stays what it is.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -20,7 +21,10 @@ from atrous.types import UNLABELLED
 def cutmix(
     images: Tensor, masks: Tensor, rng: np.random.Generator, *, probability: float
 ) -> tuple[Tensor, Tensor]:
-    """A box of another sample on each, image and mask alike; its share is uniform in [0, 1).
+    """A box of another sample on each, image and mask alike.
+
+    The box has the image's shape, an area drawn uniformly and a middle anywhere, and is cut off at
+    the border.
 
     Args:
         images: `(B, C, *S)`.
@@ -36,8 +40,11 @@ def cutmix(
     """
     _check(images, masks, probability)
     partners, is_chosen = _pair(images, rng, probability)
-    is_pasted = _boxes(images, rng, is_chosen)
-    return _paste(images, partners, is_pasted), _paste_masks(masks, partners, is_pasted)
+    mixed, mixed_masks = images.clone(), masks.clone()
+    for index, box in _boxes(images, rng, is_chosen):
+        mixed[index][:, *box] = images[partners[index]][:, *box]
+        mixed_masks[index][box] = masks[partners[index]][box]
+    return mixed, mixed_masks
 
 
 def classmix(
@@ -62,14 +69,13 @@ def classmix(
     """
     _check(images, masks, probability)
     partners, is_chosen = _pair(images, rng, probability)
-    is_pasted = torch.zeros_like(masks, dtype=torch.bool)
-    for index in np.flatnonzero(is_chosen):
-        mask = masks[partners[index]]
-        classes = mask.unique()
-        classes = classes[classes != UNLABELLED]
-        order = torch.from_numpy(rng.permutation(len(classes))).to(classes.device)
-        is_pasted[index] = torch.isin(mask, classes[order[: len(classes) // 2]])
-    return _paste(images, partners, is_pasted), _paste_masks(masks, partners, is_pasted)
+    mixed, mixed_masks = images.clone(), masks.clone()
+    for index in np.flatnonzero(is_chosen).tolist():
+        partner = partners[index]
+        is_pasted = _half_of_the_classes(masks[partner], rng)
+        mixed[index] = torch.where(is_pasted, images[partner], images[index])
+        mixed_masks[index] = torch.where(is_pasted, masks[partner], masks[index])
+    return mixed, mixed_masks
 
 
 def cutmix_labels(
@@ -111,45 +117,56 @@ def cutmix_labels(
         )
     _check(images, None, probability)
     partners, is_chosen = _pair(images, rng, probability)
-    is_pasted = _boxes(images, rng, is_chosen)
-    share = is_pasted.flatten(1).to(torch.float32).mean(dim=1, keepdim=True)
+    mixed = images.clone()
     targets = F.one_hot(labels, num_classes).to(torch.float32)
-    return _paste(images, partners, is_pasted), torch.lerp(targets, targets[partners], share)
+    one_hot = targets.clone()
+    for index, box in _boxes(images, rng, is_chosen):
+        pasted = images[partners[index]][:, *box]
+        mixed[index][:, *box] = pasted
+        share = pasted[0].numel() / images[index, 0].numel()
+        targets[index] = torch.lerp(one_hot[index], one_hot[partners[index]], share)
+    return mixed, targets
 
 
 def _pair(
     images: Tensor, rng: np.random.Generator, probability: float
-) -> tuple[Tensor, NDArray[np.bool_]]:
+) -> tuple[list[int], NDArray[np.bool_]]:
     """Each sample's partner, never itself, and which samples are pasted on."""
-    is_chosen = rng.random(len(images)) < probability
-    own = torch.arange(len(images), device=images.device)
-    if len(images) < 2:
-        return own, np.zeros(len(images), dtype=np.bool_)
-    return (own + int(rng.integers(1, len(images)))) % len(images), is_chosen
+    num_samples = len(images)
+    is_chosen = rng.random(num_samples) < probability
+    if num_samples < 2:
+        return [], np.zeros(num_samples, dtype=np.bool_)
+    shift = int(rng.integers(1, num_samples))
+    return [(index + shift) % num_samples for index in range(num_samples)], is_chosen
 
 
-def _boxes(images: Tensor, rng: np.random.Generator, is_chosen: NDArray[np.bool_]) -> Tensor:
-    """`(B, *S)`: a box of the image's shape about a random point, cut off at the border."""
+def _boxes(
+    images: Tensor, rng: np.random.Generator, is_chosen: NDArray[np.bool_]
+) -> Iterator[tuple[int, tuple[slice, ...]]]:
+    """For each chosen sample a box of the image's shape about a random point, cut at the border."""
     size = images.shape[2:]
-    inside = torch.zeros((len(images), *size), dtype=torch.bool)
     drawn = rng.random((len(images), 1 + len(size)))
-    for index in np.flatnonzero(is_chosen):
-        share, *centre = drawn[index].tolist()
-        side = math.pow(share, 1 / len(size))
-        box = tuple(
-            slice(max(0, round(length * (middle - side / 2))), round(length * (middle + side / 2)))
-            for length, middle in zip(size, centre, strict=True)
+    for index in np.flatnonzero(is_chosen).tolist():
+        share, *middles = drawn[index].tolist()
+        half = math.pow(share, 1 / len(size)) / 2
+        yield (
+            index,
+            tuple(
+                slice(max(0, round(length * (middle - half))), round(length * (middle + half)))
+                for length, middle in zip(size, middles, strict=True)
+            ),
         )
-        inside[int(index)][box] = True
-    return inside.to(images.device)
 
 
-def _paste(images: Tensor, partners: Tensor, is_pasted: Tensor) -> Tensor:
-    return torch.where(is_pasted[:, None], images[partners], images)
-
-
-def _paste_masks(masks: Tensor, partners: Tensor, is_pasted: Tensor) -> Tensor:
-    return torch.where(is_pasted, masks[partners], masks)
+def _half_of_the_classes(mask: Tensor, rng: np.random.Generator) -> Tensor:
+    """Where the mask `(*S)` holds one of half of its classes, chosen at random."""
+    counts = mask.flatten().bincount(minlength=UNLABELLED + 1)  # `unique` would sort all pixels
+    counts[UNLABELLED] = 0
+    classes = counts.nonzero()[:, 0]
+    order = torch.from_numpy(rng.permutation(len(classes))).to(classes.device)
+    is_chosen = torch.zeros_like(counts, dtype=torch.bool)
+    is_chosen[classes[order[: len(classes) // 2]]] = True
+    return is_chosen[mask.to(torch.int64)]
 
 
 def _check(images: Tensor, masks: Tensor | None, probability: float) -> None:
