@@ -29,7 +29,7 @@ def boundary_loss(
     border_weight: float = BORDER_WEIGHT,
     sigma: float = SIGMA,
 ) -> Tensor:
-    """Weighted mean cross entropy; a pixel d away from a border weighs w[t] (1 + w0 exp(-2 d² / σ²)).
+    """Mean cross entropy; a pixel d from a border weighs w[t] · (1 + w0 exp(-2 d² / σ²)).
 
     d is the Euclidean distance in pixels to the nearest border pixel, one that touches (along an
     axis) a labelled pixel of another class; unlabelled pixels make no border. U-Net writes

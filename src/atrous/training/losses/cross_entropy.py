@@ -1,7 +1,7 @@
 """Cross entropy: the loss that all others are set beside."""
 
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.training.losses.pixels import (
     exact_logits,
@@ -36,7 +36,7 @@ def cross_entropy(
         ShapeError: If the shapes or types do not fit.
     """
     logits = exact_logits(logits, target)
-    total = functional.cross_entropy(
+    total = F.cross_entropy(
         logits,
         target,
         weight=None if class_weights is None else weights_like(logits, class_weights),

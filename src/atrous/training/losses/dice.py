@@ -2,8 +2,8 @@
 
 from typing import Final
 
+import torch
 from torch import Tensor
-from torch.nn import functional
 
 from atrous.training.losses.pixels import classes_present, exact_logits
 from atrous.types import UNLABELLED
@@ -34,11 +34,14 @@ def dice_loss(logits: Tensor, target: Tensor, *, epsilon: float = EPSILON) -> Te
     logits = exact_logits(logits, target)
     num_classes = logits.shape[1]
     is_labelled = target != UNLABELLED
-    probabilities = logits.softmax(1) * is_labelled.unsqueeze(1)
-    aim = functional.one_hot(target.where(is_labelled, 0), num_classes).movedim(-1, 1)
-    over_pixels = [0, *range(2, logits.ndim)]
-    overlap = (probabilities * aim).sum(over_pixels)
+    probabilities = logits.softmax(1)
+    predicted = (probabilities * is_labelled.unsqueeze(1)).transpose(0, 1).flatten(1).sum(1)
+    of_truth = probabilities.gather(1, target.where(is_labelled, 0).unsqueeze(1)).flatten()
+    # In float64, because these are added one after the other, a million of them.
+    sums = torch.zeros(num_classes + 1, dtype=torch.float64, device=logits.device)
+    labels = target.where(is_labelled, num_classes).flatten()
+    overlap = sums.index_add(0, labels, of_truth.double())[:num_classes]
     areas = classes_present(target, num_classes)
-    dice = (2 * overlap + epsilon) / (probabilities.sum(over_pixels) + areas + epsilon)
+    dice = (2 * overlap + epsilon) / (predicted + areas + epsilon)
     is_present = areas > 0
-    return ((1 - dice) * is_present).sum() / is_present.sum().clamp(min=1)
+    return (((1 - dice) * is_present).sum() / is_present.sum().clamp(min=1)).to(logits)

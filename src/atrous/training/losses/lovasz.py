@@ -3,22 +3,23 @@
 import torch
 from torch import Tensor
 
-from atrous.training.losses.pixels import exact_logits
+from atrous.training.losses.lovasz_cpu import extend_on_cpu
+from atrous.training.losses.pixels import classes_present, exact_logits
 from atrous.types import UNLABELLED
 
 
 def lovasz_softmax(logits: Tensor, target: Tensor, *, per_image: bool = False) -> Tensor:
     """Mean over the classes present of the Lovász extension of the Jaccard loss 1 - IoU.
 
-    The errors of class c are 1 - p[c] at its pixels and p[c] at the others; the loss is the area
-    that they span when sorted. Unlabelled pixels are left out. 0 with gradient 0 where nothing is
-    labelled.
+    The errors of class c are 1 - p[c] at its pixels and p[c] at the others. Taken from the largest
+    down, each counts as much as the class's IoU loses if that pixel goes wrong next. Unlabelled
+    pixels are left out. 0 with gradient 0 where nothing is labelled.
 
     Args:
         logits: `(B, C, *S)`.
         target: `(B, *S)` int64 class indices; 255 where unlabelled.
         per_image: Take the loss of each image that has labelled pixels, and their mean, instead
-            of the pixels of the batch together.
+            of all pixels of the batch together.
 
     Raises:
         ShapeError: If the shapes or types do not fit.
@@ -27,37 +28,43 @@ def lovasz_softmax(logits: Tensor, target: Tensor, *, per_image: bool = False) -
     """
     logits = exact_logits(logits, target)
     probabilities = logits.softmax(1)
-    if not per_image:
-        return _of_pixels(probabilities, target)
-    losses = [
-        _of_pixels(probabilities[i : i + 1], target[i : i + 1])
-        for i in range(len(target))
-        if bool((target[i] != UNLABELLED).any())
-    ]
-    return torch.stack(losses).mean() if losses else _of_pixels(probabilities, target)
+    slopes = torch.zeros_like(probabilities, requires_grad=False)
+    value = slopes.new_zeros(())
+    batch = slice(0, len(target))
+    groups = [slice(i, i + 1) for i in range(len(target))] if per_image else [batch]
+    groups = [group for group in groups if bool((target[group] != UNLABELLED).any())]
+    on_device = extend_on_cpu if logits.device.type == "cpu" else extend
+    for group in groups:
+        value += on_device(probabilities.detach()[group], target[group], slopes[group])
+    # Around where it stands the loss is linear in the probabilities: no need to sort backwards.
+    linear = (probabilities * slopes).sum()
+    return (value + (linear - linear.detach())) / max(1, len(groups))
 
 
-def _of_pixels(probabilities: Tensor, target: Tensor) -> Tensor:
-    num_classes = probabilities.shape[1]
-    rows = probabilities.transpose(0, 1).reshape(num_classes, -1)
+def extend(probabilities: Tensor, target: Tensor, slopes: Tensor) -> Tensor:
+    """The mean loss of the classes present; its derivatives are written into `slopes`.
+
+    All classes are sorted at once, as suits a GPU.
+
+    Shape:
+        `probabilities` and `slopes` `(B, C, *S)`, `slopes` all 0; `target` `(B, *S)`.
+    """
+    areas = classes_present(target, probabilities.shape[1])
+    present = areas.nonzero().flatten()
     labels = target.flatten()
-    is_labelled = labels != UNLABELLED
-    present = labels[is_labelled].unique().tolist()
-    total = rows.sum() * 0
-    for c in present:
-        is_class = labels == c
-        errors = torch.where(is_class, 1 - rows[c], rows[c])
-        total = total + (errors * _slopes(errors.detach(), is_class, is_labelled)).sum()
-    return total / max(1, len(present))
-
-
-def _slopes(errors: Tensor, is_class: Tensor, is_labelled: Tensor) -> Tensor:
-    """The loss's derivative by each error, `(N,)`: what IoU loses if that pixel goes wrong next."""
-    order = errors.where(is_labelled, -1).argsort(descending=True)
-    inside = is_class[order].to(torch.float64)
-    num_pixels = inside.sum()
-    left = num_pixels - inside.cumsum(0)  # the intersection, when these pixels are wrong
-    union = num_pixels + (1 - inside).cumsum(0)
-    # Differences of neighbours in 1 - left / union, in a form that does not cancel.
-    step = torch.where(inside > 0, 1 / union, left / (union * (union - 1)).clamp(min=1))
-    return torch.empty_like(errors).scatter_(0, order, step.to(errors.dtype))
+    inside = labels == present[:, None]
+    rows = probabilities.transpose(0, 1)[present].flatten(1)
+    errors = torch.where(inside, 1 - rows, rows).masked_fill(labels == UNLABELLED, -1)
+    errors, order = errors.sort(dim=1, descending=True)
+    is_inside = inside.gather(1, order)
+    num_missed = is_inside.cumsum(1)
+    # With the first pixels wrong, those inside are missing from the intersection and those outside
+    # have joined the union. In a form that does not cancel as differences of IoUs would.
+    left = (areas[present, None] - num_missed).double()
+    rank = torch.arange(1, len(labels) + 1, device=target.device)
+    union = (areas[present, None] + rank - num_missed).double()
+    losses = torch.where(is_inside, 1 / union, left / (union * (union - 1)).clamp(min=1))
+    losses = (losses * (errors >= 0)).to(errors) / len(present)
+    by_pixel = torch.zeros_like(errors).scatter_(1, order, torch.where(is_inside, -losses, losses))
+    slopes[:, present] = by_pixel.view(len(present), *target.shape).transpose(0, 1)
+    return (errors * losses).sum()

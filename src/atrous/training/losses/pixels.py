@@ -4,7 +4,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.errors import ShapeError
 from atrous.types import UNLABELLED
@@ -36,7 +36,7 @@ def exact_logits(logits: Tensor, target: Tensor) -> Tensor:
 
 def pixel_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """-log p of every pixel's class, `(B, *S)`; 0 where unlabelled."""
-    return functional.cross_entropy(logits, target, reduction="none", ignore_index=UNLABELLED)
+    return F.cross_entropy(logits, target, reduction="none", ignore_index=UNLABELLED)
 
 
 def pixel_weights(logits: Tensor, target: Tensor, class_weights: Tensor | None) -> Tensor:
