@@ -49,12 +49,12 @@ def growth_chart(fields: Sequence[tuple[str, float]], *, input_length: int) -> s
         _label_plainly(axes.yaxis)
     axes.set_xlabel("layer, in order of execution (line: the widest so far)")
     axes.set_ylabel("receptive field, px")
-    return _svg(figure)
+    return svg_text(figure)
 
 
 def cost_chart(points: Sequence[Point]) -> str:
     """Networks by MACs and receptive field; the area of a disc grows with the parameters."""
-    return _svg(cost_figure(points))
+    return svg_text(cost_figure(points))
 
 
 def cost_figure(points: Sequence[Point]) -> "Figure":
@@ -106,23 +106,31 @@ def _label_plainly(axis: "Axis") -> None:
 
 
 def _figure(*, height: float) -> tuple["Figure", "Axes"]:
+    figure, panels = svg_figure(height=height, columns=1)
+    return figure, panels[0]
+
+
+def svg_figure(*, height: float, columns: int) -> tuple["Figure", list["Axes"]]:
+    """An empty figure of panels side by side, in the colours of the page; `svg_text` ends it."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, height), layout="constrained")
+    figure = Figure(figsize=(8 if columns == 1 else 12, height), layout="constrained")
     figure.patch.set_alpha(0)
-    axes = figure.subplots()
-    axes.patch.set_alpha(0)
-    for side, spine in axes.spines.items():
-        spine.set_color(_INK)
-        spine.set_visible(side in ("left", "bottom"))
-    axes.tick_params(which="both", colors=_INK, labelsize=9)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
-    axes.grid(visible=True, color=_INK, alpha=0.12)
-    return figure, axes
+    panels = list(figure.subplots(1, columns, squeeze=False)[0])
+    for axes in panels:
+        axes.patch.set_alpha(0)
+        for side, spine in axes.spines.items():
+            spine.set_color(_INK)
+            spine.set_visible(side in ("left", "bottom"))
+        axes.tick_params(which="both", colors=_INK, labelsize=9)
+        axes.xaxis.label.set_color(_INK)
+        axes.yaxis.label.set_color(_INK)
+        axes.grid(visible=True, color=_INK, alpha=0.12)
+    return figure, panels
 
 
-def _svg(figure: "Figure") -> str:
+def svg_text(figure: "Figure") -> str:
+    """The finished figure as SVG, without a prologue."""
     import matplotlib as mpl
 
     text = io.StringIO()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from atrous.metrics.confusion import confusion_matrix
 
 Predict: TypeAlias = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Tensor]]
 """RGB images `(H, W, 3)` of one size to masks `(H, W)` of class indices, one each."""
+
+_ADVICE: Final = "evaluate on the data it was trained for, or by a class map"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +39,24 @@ def evaluate(
     *,
     class_names: Sequence[str],
     void_class: int | None = None,
+    indices: Sequence[int] | None = None,
     with_boundary: bool = False,
     batch_pixels: int = 500_000,
     num_workers: int = 2,
 ) -> Iterator[ImageCounts]:
     """Count every sample's pixels by truth and prediction, yielding images as they are done.
 
+    They come in the order in which `predict` was given them, which is not that of the samples
+    where sizes differ. Several processes can share the samples by `indices`: counts add up, so the
+    sum over processes is what one of them would have counted, and no sample counts twice.
+
     Args:
         predict: Called with images of one size.
         samples: Images with masks, whose classes are the first of the network's.
         class_names: The network's classes, in the order of its logits.
         void_class: The one of them for unlabelled pixels, if any; only boundaries ask for it here.
+        indices: Of the samples to count, such as `range(rank, len(samples), world_size)`; None for
+            all.
         with_boundary: Count the boundaries too, about half a second for a million pixels.
         batch_pixels: A batch holds at least one image, and more while they fit in this.
         num_workers: Threads that read ahead.
@@ -63,7 +72,9 @@ def evaluate(
         return index, image, mask
 
     for batch in batches(
-        prefetch(read, range(len(samples)), num_workers=num_workers),
+        prefetch(
+            read, range(len(samples)) if indices is None else indices, num_workers=num_workers
+        ),
         key=lambda sample: sample[1].shape,
         weight=lambda sample: sample[1].size // 3,
         limit=batch_pixels,
@@ -84,12 +95,12 @@ def _check_classes(samples: Layout, class_names: Sequence[str]) -> None:
     if samples.num_classes > len(class_names):
         raise DataError(
             f"The data has {samples.num_classes} classes, but the network only "
-            f"{len(class_names)}; evaluate on the data it was trained for."
+            f"{len(class_names)}; {_ADVICE}."
         )
     known = samples.class_names or ()
     for index, (data, network) in enumerate(zip(known, class_names, strict=False)):
         if data.casefold() != network.casefold():
             raise DataError(
                 f"Class {index} is {data!r} in the data and {network!r} in the network; expected "
-                f"the same classes in the same order: evaluate on the data it was trained for."
+                f"the same classes in the same order; {_ADVICE}."
             )

@@ -2,8 +2,10 @@
 
 import platform
 import shlex
+import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 
 def facts() -> dict[str, str]:
@@ -14,3 +16,20 @@ def facts() -> dict[str, str]:
         f"Python {platform.python_version()}",
         "machine": f"{platform.system()} {platform.machine()}",
     }
+
+
+def commit() -> str | None:
+    """The commit of the code, if it runs from a checkout; with a plus if files have changed."""
+    folder = Path(__file__).resolve().parent
+    git = ("git", "-C", str(folder))
+    try:
+        head = subprocess.run(  # noqa: S603 - fixed arguments
+            (*git, "rev-parse", "--short=12", "HEAD"), capture_output=True, text=True, check=True
+        ).stdout.strip()
+        changed = subprocess.run(  # noqa: S603
+            (*git, "status", "--porcelain", "--untracked-files=no"),
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None  # no git, or an installed package
+    return head + ("+" if changed else "")

@@ -6,6 +6,7 @@ import typer
 
 from atrous.apps.cli.compare import compare
 from atrous.apps.cli.convert import convert
+from atrous.apps.cli.data import data
 from atrous.apps.cli.demo import demo
 from atrous.apps.cli.doctor import doctor
 from atrous.apps.cli.evaluate import evaluate
@@ -14,6 +15,8 @@ from atrous.apps.cli.networks import networks
 from atrous.apps.cli.objects import objects
 from atrous.apps.cli.predict import predict
 from atrous.apps.cli.profile import profile
+from atrous.apps.cli.synthesize import synthesize
+from atrous.apps.cli.train import train
 from atrous.errors import AtrousError
 
 STOPPED = 130
@@ -26,7 +29,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # its imports would double the time of --help
 )
 VERBS = (
-    explain, networks, profile, compare, objects, convert, predict, evaluate, demo, doctor,
+    explain, networks, profile, compare, objects, data, convert, predict, evaluate, train,
+    synthesize, demo, doctor,
 )  # fmt: skip
 for verb in VERBS:
     app.command()(verb)

@@ -1,0 +1,229 @@
+"""What training is fed: which samples in which order, read, kept, augmented, put into batches.
+
+Nothing here has a state. The order of an epoch depends on the seed and the epoch, a sample's view
+on the seed, the epoch and the sample; so any step of any epoch can be made again, by any number of
+worker processes, which is what makes a resumed training equal to one that was never stopped.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from atrous.data.augment import Augmentation, augment, sample_rng
+from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.mixing import classmix, cutmix
+from atrous.errors import DataError
+from atrous.training.recipe import Recipe
+from atrous.types import Size
+
+_NO_LABEL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which view of which sample: all that a worker needs to make it."""
+
+    epoch: int
+    index: int
+    size: Size | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step is made of, of this process's share of the samples.
+
+    Attributes:
+        images: `(B, C, H, W)` uint8 RGB.
+        masks: `(B, H, W)` int64, 255 where unlabelled; None for label layouts.
+        labels: `(B,)` int64; None for mask layouts.
+        names: Of the samples, for messages.
+    """
+
+    images: Tensor
+    masks: Tensor | None
+    labels: Tensor | None
+    names: tuple[str, ...]
+
+
+class Views(Dataset[tuple[Tensor, Tensor | None, int, str]]):
+    """Augmented views of a layout's samples by `Key`.
+
+    Args:
+        layout: Of masks, of labels or both.
+        augmentation: How far views may differ; its size is overruled by the key's.
+        seed: Of the whole training.
+        keeps_images: Read and decode every sample once, now, and keep it in memory; worker
+            processes share that memory.
+        with_labels: Give the labels of a layout that has masks too.
+    """
+
+    def __init__(
+        self,
+        layout: AnyLayout,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        keeps_images: bool,
+        with_labels: bool,
+    ) -> None:
+        self.layout = layout
+        self.augmentation = augmentation
+        self.seed = seed
+        self.with_labels = with_labels
+        self._kept = (
+            [_read(layout, index) for index in range(len(layout))] if keeps_images else None
+        )
+
+    def __len__(self) -> int:
+        return len(self.layout)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor | None, int, str]:
+        kept = self._kept
+        pixels, mask = _read(self.layout, key.index) if kept is None else kept[key.index]
+        rng = sample_rng(self.seed, epoch=key.epoch, index=key.index)
+        augmentation = _sized(self.augmentation, key.size)
+        image, seen = augment(torch.from_numpy(pixels).permute(2, 0, 1), mask, augmentation, rng)
+        label = _NO_LABEL
+        if self.with_labels and isinstance(self.layout, LabelLayout):
+            label = self.layout.labels[key.index]
+        return image, seen, label, self.layout.names[key.index]
+
+
+def steps_per_epoch(num_samples: int, batch_size: int) -> int:
+    """Whole batches in an epoch; the samples left over take part in other epochs.
+
+    Raises:
+        DataError: If there are fewer samples than a batch holds.
+    """
+    if num_samples < batch_size:
+        raise DataError(
+            f"The training data has {num_samples} samples, but batch_size is {batch_size}; "
+            "expected at least one whole batch; lower batch_size."
+        )
+    return num_samples // batch_size
+
+
+def epoch_order(num_samples: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Indices of all samples in the order of an epoch."""
+    return np.random.default_rng((seed, epoch)).permutation(num_samples)
+
+
+def plan(
+    recipe: Recipe, *, num_samples: int, first_step: int, rank: int = 0, num_processes: int = 1
+) -> Iterator[list[Key]]:
+    """This process's part of every batch from `first_step` to the end of the last epoch.
+
+    The processes' parts of a step are together the batch that one process would have.
+    """
+    num_steps = steps_per_epoch(num_samples, recipe.batch_size)
+    total = num_steps * recipe.epochs
+    epoch, order = -1, np.empty(0, dtype=np.int64)
+    for step in range(first_step, total):
+        if step // num_steps != epoch:
+            epoch = step // num_steps
+            order = epoch_order(num_samples, seed=recipe.seed, epoch=epoch)
+        size = recipe.size_at(epoch / recipe.epochs)
+        start = step % num_steps * recipe.batch_size
+        batch = order[start : start + recipe.batch_size][rank::num_processes]
+        yield [Key(epoch, int(index), size) for index in batch]
+
+
+class _Plan:
+    """An iterable that starts anew each time, as the loader wants its batches."""
+
+    def __init__(
+        self, recipe: Recipe, *, num_samples: int, first_step: int, rank: int, num_processes: int
+    ) -> None:
+        self.recipe, self.num_samples, self.first_step = recipe, num_samples, first_step
+        self.rank, self.num_processes = rank, num_processes
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return plan(
+            self.recipe,
+            num_samples=self.num_samples,
+            first_step=self.first_step,
+            rank=self.rank,
+            num_processes=self.num_processes,
+        )
+
+
+def feed(
+    views: Views, recipe: Recipe, *, first_step: int = 0, rank: int = 0, num_processes: int = 1
+) -> Iterator[Batch]:
+    """Batches of this process from `first_step` to the end of the training.
+
+    Raises:
+        DataError: If there are fewer samples than a batch holds, or more processes.
+    """
+    if recipe.batch_size % num_processes:
+        raise DataError(
+            f"batch_size = {recipe.batch_size} cannot be shared evenly by {num_processes} "
+            f"processes; expected a multiple; change one of them."
+        )
+    loader: DataLoader[Batch] = DataLoader(
+        views,  # type: ignore[arg-type]  # torch types a dataset by its item, not by what collate gives
+        batch_sampler=_Plan(  # type: ignore[arg-type]  # keys are no numbers, and need not be
+            recipe,
+            num_samples=len(views),
+            first_step=first_step,
+            rank=rank,
+            num_processes=num_processes,
+        ),
+        num_workers=recipe.num_workers,
+        collate_fn=_collate,
+        worker_init_fn=_one_thread,
+        prefetch_factor=4 if recipe.num_workers else None,
+        generator=torch.Generator(),  # of its own, so that the training's random numbers stay put
+    )
+    yield from loader
+
+
+def mixed(batch: Batch, recipe: Recipe, *, step: int, rank: int = 0) -> Batch:
+    """The batch, with pieces of its samples pasted on each other if the recipe asks for it."""
+    if recipe.mix == "none" or batch.masks is None:
+        return batch
+    rng = np.random.default_rng((recipe.seed, step, rank, 1))
+    mix = {"cutmix": cutmix, "classmix": classmix}[recipe.mix]
+    images, masks = mix(batch.images, batch.masks, rng, probability=recipe.mix_probability)
+    return Batch(images, masks, batch.labels, batch.names)
+
+
+def _read(layout: AnyLayout, index: int) -> tuple[NDArray[np.uint8], Tensor | None]:
+    if isinstance(layout, Layout):
+        pixels, mask = layout.rgb8_and_mask(index)
+        return pixels, mask.to(torch.uint8)  # 255 and the classes fit, at an eighth of the memory
+    return layout.rgb8(index), None
+
+
+def _sized(augmentation: Augmentation, size: Size | None) -> Augmentation:
+    if size == augmentation.size:
+        return augmentation
+    from dataclasses import replace
+
+    return replace(augmentation, size=size)
+
+
+def _collate(samples: Sequence[tuple[Tensor, Tensor | None, int, str]]) -> Batch:
+    images = [image for image, _, _, _ in samples]
+    if len({image.shape for image in images}) > 1:
+        shapes = sorted({tuple(image.shape[1:]) for image in images})
+        raise DataError(
+            f"The images of a batch have the sizes {shapes}; expected one; give the recipe a size."
+        )
+    masks = [mask for _, mask, _, _ in samples if mask is not None]
+    labels = [label for _, _, label, _ in samples]
+    return Batch(
+        torch.stack(images),
+        torch.stack(masks).long() if masks else None,
+        None if _NO_LABEL in labels else torch.tensor(labels),
+        tuple(name for _, _, _, name in samples),
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,265 @@
+"""The training loop: a generator that does a step each time it is asked.
+
+    for step in fit(state, batches, objective, recipe, facts):
+        ...  # log it, evaluate, save, or stop: the loop body is the caller's
+
+Accelerate places the tensors, casts them and lets processes work together; what a training *is*
+stands here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from atrous.errors import DataError
+from atrous.networks.preprocessing import Preprocessing, preprocess
+from atrous.training.feed import Batch, mixed
+from atrous.training.moving_average import moving_average
+from atrous.training.objective import Objective, Trainee
+from atrous.training.optimiser import build_optimiser, freeze_batch_norm, set_learning_rate
+from atrous.training.recipe import Recipe
+from atrous.training.schedules import schedule_factor
+
+
+class NotFiniteError(DataError):
+    """The loss is no number any more.
+
+    Attributes:
+        batch: What it was computed from.
+        step: At which step.
+    """
+
+    def __init__(self, message: str, *, batch: Batch, step: int) -> None:
+        super().__init__(message)
+        self.batch = batch
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that was done.
+
+    Attributes:
+        number: From 0.
+        losses: Of this process's part of the batch: `total`, and its parts by name.
+        learning_rate: Of the parameters without a factor of their own.
+        num_images: Over all processes.
+    """
+
+    number: int
+    losses: dict[str, float]
+    learning_rate: float
+    num_images: int
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """What steps change: weights, their average, the optimiser, and how many steps were done.
+
+    Attributes:
+        network: As the catalog built it; in the wrapped form it learns in `trainee`.
+        trainee: What is called in training.
+        average: The moving average, if the recipe has one.
+    """
+
+    accelerator: Accelerator
+    network: nn.Module
+    trainee: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
+    step: int = 0
+
+    @property
+    def weights(self) -> nn.Module:
+        """The network to evaluate and to keep: the average where there is one."""
+        return self.network if self.average is None else self.average.module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values of everything that steps change."""
+        scaler = self.accelerator.scaler
+        return {
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any], *, step: int) -> None:
+        """Take back what `state_dict` gave after `step` steps."""
+        self.network.load_state_dict(state["network"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step = step
+
+
+def start_state(network: nn.Module, recipe: Recipe, accelerator: Accelerator) -> TrainingState:
+    """A network ready for its first step, on the accelerator's device.
+
+    Raises:
+        DataError: If the recipe asks for what this device cannot do.
+        UnknownNameError: As `build_optimiser`.
+        ShapeError: If auxiliary losses are asked of a network without such heads.
+    """
+    device = accelerator.device
+    _check_device(recipe, device)
+    if recipe.sync_batch_norm:
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    network = network.to(device)
+    if any(isinstance(module, nn.Conv2d) for module in network.modules()):
+        network = network.to(memory_format=torch.channels_last)
+    average = None if recipe.ema is None else moving_average(network, recipe.ema)
+    optimiser = build_optimiser(network, recipe)
+    trainee: nn.Module = Trainee(network, with_auxiliary=recipe.auxiliary_weight > 0)
+    if recipe.compile:
+        trainee.compile()
+    trainee, optimiser = accelerator.prepare(trainee, optimiser)
+    return TrainingState(accelerator, network, trainee, optimiser, average)
+
+
+def fit(
+    state: TrainingState,
+    batches: Iterator[Batch],
+    objective: Objective,
+    recipe: Recipe,
+    facts: Preprocessing,
+    *,
+    total_steps: int,
+    steps_per_epoch: int,
+) -> Iterator[Step]:
+    """Do the steps from `state.step` to `total_steps`, one each time the caller asks for it.
+
+    Args:
+        state: Changed by every step.
+        batches: From `state.step` on, see `training.feed.feed`.
+        objective: What is made small.
+        recipe: For how.
+        facts: How images are normalised; not resized.
+        total_steps: Of the whole training.
+        steps_per_epoch: Of it.
+
+    Raises:
+        NotFiniteError: If the loss is no number; the weights are those before the step.
+    """
+    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    while state.step < total_steps:
+        state.trainee.train()
+        if recipe.freeze_batch_norm:
+            freeze_batch_norm(state.network)
+        factor = schedule_factor(
+            recipe.schedule,
+            step=state.step,
+            total_steps=total_steps,
+            steps_per_epoch=steps_per_epoch,
+            warmup_steps=warmup,
+        )
+        set_learning_rate(state.optimiser, factor)
+        batch = mixed(next(batches), recipe, step=state.step, rank=state.accelerator.process_index)
+        losses = _learn(state, batch, objective, recipe, facts)
+        if state.average is not None:
+            state.average.update_parameters(state.network)
+        state.step += 1
+        yield Step(
+            state.step - 1,
+            losses,
+            recipe.learning_rate * factor,
+            len(batch.images) * state.accelerator.num_processes,
+        )
+
+
+def _learn(
+    state: TrainingState, batch: Batch, objective: Objective, recipe: Recipe, facts: Preprocessing
+) -> dict[str, float]:
+    """One update of the weights from one batch, perhaps in parts."""
+    accelerator = state.accelerator
+    parts = _split(batch, recipe.accumulate)
+    sums: dict[str, Tensor] = {}
+    for index, part in enumerate(parts):
+        share = len(part.images) / len(batch.images)
+        part = _to_device(part, accelerator.device)
+        is_last = index == len(parts) - 1
+        with accelerator.autocast():
+            outputs = state.trainee(network_input(part.images, facts))
+        total, losses = objective(outputs, part)
+        _check_finite(total, batch, state.step)
+        for name, value in {"total": total.detach(), **losses}.items():
+            sums[name] = sums.get(name, torch.zeros_like(value)) + share * value
+        if is_last:
+            accelerator.backward(total * share)
+        else:
+            with accelerator.no_sync(state.trainee):
+                accelerator.backward(total * share)
+    if recipe.clip is not None:
+        norm = accelerator.clip_grad_norm_(state.trainee.parameters(), recipe.clip)
+        # With a scaler the step is left out by itself, and the scale lowered.
+        if accelerator.scaler is None and norm is not None:
+            _check_finite(norm, batch, state.step)
+    state.optimiser.step()
+    state.optimiser.zero_grad(set_to_none=True)
+    return {name: float(value) for name, value in sums.items()}
+
+
+def network_input(images: Tensor, facts: Preprocessing) -> Tensor:
+    """What the network takes: 8-bit pixels normalised, never resized, channels last."""
+    x = preprocess(images.float().div_(255), facts)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _split(batch: Batch, num_parts: int) -> list[Batch]:
+    if num_parts == 1:
+        return [batch]
+    count = len(batch.images)
+    length = -(-count // num_parts)
+    return [
+        Batch(
+            batch.images[start : start + length],
+            None if batch.masks is None else batch.masks[start : start + length],
+            None if batch.labels is None else batch.labels[start : start + length],
+            batch.names[start : start + length],
+        )
+        for start in range(0, count, length)
+    ]
+
+
+def _to_device(batch: Batch, device: torch.device) -> Batch:
+    return Batch(
+        batch.images.to(device, non_blocking=True),
+        None if batch.masks is None else batch.masks.to(device, non_blocking=True),
+        None if batch.labels is None else batch.labels.to(device, non_blocking=True),
+        batch.names,
+    )
+
+
+def _check_finite(value: Tensor, batch: Batch, step: int) -> None:
+    if not torch.isfinite(value).all():
+        raise NotFiniteError(
+            f"The loss of step {step} is {float(value)}, of the samples {', '.join(batch.names)}; "
+            "expected a number; lower learning_rate, set clip, or look at those samples.",
+            batch=batch,
+            step=step,
+        )
+
+
+def _check_device(recipe: Recipe, device: torch.device) -> None:
+    if device.type == "cpu" and recipe.precision == "bfloat16":
+        raise DataError(
+            "precision is bfloat16 on a CPU, where convolutions with channels last give gradients "
+            "that are no numbers; expected float32 there; set precision."
+        )
+    if device.type == "cpu" and recipe.precision == "float16":
+        raise DataError(
+            "precision is float16 on a CPU, which is for GPUs; expected float32 there; set "
+            "precision."
+        )
+    if device.type == "cpu" and recipe.sync_batch_norm:
+        raise DataError(
+            "sync_batch_norm is true on a CPU, for which torch has none; set it to false, or "
+            "freeze_batch_norm to true."
+        )

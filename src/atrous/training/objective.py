@@ -1,0 +1,138 @@
+"""From what a network of each task gives to the one number that training makes small."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
+
+from atrous.errors import DataError, ShapeError
+from atrous.networks.catalog import Task
+from atrous.training.feed import Batch
+from atrous.training.losses.catalog import Loss, sum_of_losses
+from atrous.training.losses.cross_entropy import cross_entropy
+from atrous.training.recipe import Recipe
+
+Outputs: TypeAlias = tuple[Tensor, ...]
+"""A network's main answer, or a joint network's two, and then those of its auxiliary heads."""
+
+
+class Trainee(nn.Module):
+    """A network as training calls it: one forward that also gives the auxiliary heads' answers.
+
+    Data-parallel wrappers see `forward` only, so it cannot be a method beside it.
+
+    Args:
+        network: Of the catalog.
+        with_auxiliary: Call `network.forward_with_auxiliary`.
+
+    Shape:
+        `(B, C, *S)` to a tuple: the network's answer or answers, then the auxiliary ones.
+
+    Raises:
+        ShapeError: If auxiliary answers are asked for and the network has none.
+    """
+
+    def __init__(self, network: nn.Module, *, with_auxiliary: bool = False) -> None:
+        super().__init__()
+        if with_auxiliary and not hasattr(network, "forward_with_auxiliary"):
+            raise ShapeError(
+                "auxiliary_weight is above 0, but the network has no auxiliary heads; set it to 0, "
+                "or give network_arguments has_auxiliary = true if it can have them."
+            )
+        self.network = network
+        self.with_auxiliary = with_auxiliary
+
+    def forward(self, x: Tensor) -> Outputs:
+        if not self.with_auxiliary:
+            outputs = self.network(x)
+            return outputs if isinstance(outputs, tuple) else (outputs,)
+        forward: Callable[[Tensor], tuple[Tensor | list[Tensor], ...]] = (
+            self.network.forward_with_auxiliary
+        )
+        *main, early = forward(x)
+        return (*main, *(early if isinstance(early, list) else (early,)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The loss of a task, with its parts by name."""
+
+    task: Task
+    loss: Loss
+    auxiliary_weight: float
+    diagnosis_weight: float
+    label_smoothing: float
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The total, and its parts without their gradients.
+
+        Raises:
+            DataError: If the batch lacks the masks or labels that the task is learned from.
+        """
+        if self.task == "classification":
+            main = self._labels(outputs[0], batch)
+            early = [self._labels(output, batch) for output in outputs[1:]]
+            parts = {"labels": main}
+        else:
+            main = self._masks(outputs[0], batch)
+            parts = {"masks": main}
+            first_early = 1
+            if self.task == "joint":
+                diagnosis = self._labels(outputs[1], batch)
+                parts["labels"] = diagnosis
+                main = main + self.diagnosis_weight * diagnosis
+                first_early = 2
+            early = [self._masks(output, batch) for output in outputs[first_early:]]
+        total = main
+        if early:
+            parts["auxiliary"] = torch.stack(early).mean()
+            total = total + self.auxiliary_weight * torch.stack(early).sum()
+        return total, {name: part.detach() for name, part in parts.items()}
+
+    def _masks(self, logits: Tensor, batch: Batch) -> Tensor:
+        if batch.masks is None:
+            raise DataError("The network gives masks, but the data has none; name another layout.")
+        target = batch.masks
+        if logits.shape[2:] != target.shape[1:]:  # auxiliary heads may answer at their own size
+            logits = F.interpolate(logits, size=target.shape[1:], mode="bilinear")
+        return self.loss(logits, target)
+
+    def _labels(self, logits: Tensor, batch: Batch) -> Tensor:
+        if batch.labels is None:
+            raise DataError("The network gives labels, but the data has none; name another layout.")
+        if self.task == "joint":  # the recipe's losses are those of masks
+            return cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+        return self.loss(logits, batch.labels)
+
+
+def objective_of(recipe: Recipe, task: Task, *, class_weights: Tensor | None) -> Objective:
+    """The recipe's objective for a network of this task.
+
+    Raises:
+        UnknownNameError: If a loss is not known.
+        DataError: If a classifier is to learn by a loss of masks.
+    """
+    loss: Loss
+    if task == "classification":
+        if set(recipe.losses) != {"cross_entropy"}:
+            raise DataError(
+                f"The recipe has losses {', '.join(recipe.losses)}; expected cross_entropy alone "
+                "for a classifier; the others are for masks."
+            )
+        factor = recipe.losses["cross_entropy"]
+
+        def loss(logits: Tensor, target: Tensor) -> Tensor:
+            return factor * cross_entropy(
+                logits,
+                target,
+                class_weights=class_weights,
+                label_smoothing=recipe.label_smoothing,
+            )
+    else:
+        loss = sum_of_losses(recipe.losses, class_weights=class_weights)
+    return Objective(
+        task, loss, recipe.auxiliary_weight, recipe.diagnosis_weight, recipe.label_smoothing
+    )

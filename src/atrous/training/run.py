@@ -1,0 +1,394 @@
+"""A training run from its recipe to its best weights, resumable at every step.
+
+run = open_run(recipe, folder, accelerator)
+for progress in run.steps():
+    ...  # print it; `run.save()` and stop whenever you like
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from atrous._files import write_atomically
+from atrous.data.fingerprint import fingerprint
+from atrous.data.layout import Layout
+from atrous.errors import DataError
+from atrous.networks.card import Card, Score
+from atrous.networks.catalog import build_network
+from atrous.networks.shipped import resolve_weights
+from atrous.networks.weights import save_weights
+from atrous.training.checkpoint import (
+    latest_checkpoint,
+    random_states,
+    restore_random_states,
+    save_checkpoint,
+)
+from atrous.training.class_weights import cached_counts, class_weights
+from atrous.training.feed import Views, feed, steps_per_epoch
+from atrous.training.fit import NotFiniteError, Step, TrainingState, fit, start_state
+from atrous.training.objective import Objective, objective_of
+from atrous.training.recipe import Recipe
+from atrous.training.run_data import (
+    RunData,
+    augmentation_of,
+    card_of,
+    open_data,
+    training_facts,
+)
+from atrous.training.run_folder import RunFolder
+from atrous.training.start_weights import start_from
+from atrous.training.validate import CHIEF_SCORE, Validation, validate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """An epoch that was evaluated, as `metrics.jsonl` keeps it.
+
+    Attributes:
+        epoch: How many epochs are done.
+        step: How many steps are.
+        seconds: Of training and evaluation so far, over all sittings.
+        images_per_second: Of training, since the last record.
+        learning_rate: Of the last step.
+        losses: Means since the last record.
+        scores: In percent.
+        class_iou: In percent.
+        is_best: Whether these are the best weights so far.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    images_per_second: float
+    learning_rate: float
+    losses: Mapping[str, float]
+    scores: Mapping[str, float]
+    class_iou: Mapping[str, float]
+    is_best: bool
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values; what is no number is None."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": round(self.seconds, 1),
+            "images_per_second": round(self.images_per_second, 2),
+            "learning_rate": self.learning_rate,
+            "losses": dict(self.losses),
+            "scores": {name: _or_none(value) for name, value in self.scores.items()},
+            "class_iou": {name: _or_none(value) for name, value in self.class_iou.items()},
+            "is_best": self.is_best,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step that was done, and the record of its epoch if that was evaluated."""
+
+    step: Step
+    record: EpochRecord | None
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a record is made of, since the last one; kept in checkpoints."""
+
+    losses: dict[str, float] = field(default_factory=dict)
+    num_steps: int = 0
+    num_images: int = 0
+    training_seconds: float = 0.0
+    seconds: float = 0.0
+    best: float = -math.inf
+
+    def add(self, step: Step, seconds: float) -> None:
+        for name, value in step.losses.items():
+            self.losses[name] = self.losses.get(name, 0.0) + value
+        self.num_steps += 1
+        self.num_images += step.num_images
+        self.training_seconds += seconds
+        self.seconds += seconds
+
+    def begin_anew(self) -> None:
+        self.losses, self.num_steps, self.num_images, self.training_seconds = {}, 0, 0, 0.0
+
+    def state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Run:
+    """A run that is ready to go on; made by `open_run`.
+
+    Attributes:
+        recipe: What is trained, how, on what.
+        folder: Where everything goes.
+        data: The samples.
+        card: Of the network, without its scores.
+        state: The network, its average and its optimiser.
+        steps_per_epoch: How many.
+        total_steps: Of the whole training.
+        history: The records so far, as `metrics.jsonl` holds them.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        data: RunData,
+        card: Card,
+        state: TrainingState,
+        objective: Objective,
+    ) -> None:
+        self.recipe, self.folder, self.data, self.card = recipe, folder, data, card
+        self.state = state
+        self.steps_per_epoch = steps_per_epoch(len(data.train), recipe.batch_size)
+        self.total_steps = self.steps_per_epoch * recipe.epochs
+        self.history: list[dict[str, object]] = []
+        self._objective = objective
+        self._tally = _Tally()
+        self._saved_at = -1
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all steps were done and evaluated."""
+        return self.state.step >= self.total_steps
+
+    def steps(self) -> Iterator[Progress]:
+        """Do the steps that are left; evaluates, keeps the best weights and saves on the way.
+
+        Raises:
+            NotFiniteError: If the loss is no number; the batch is saved in the folder.
+            DataError: If a sample cannot be read, or a file not be written.
+        """
+        accelerator = self.state.accelerator
+        views = Views(
+            self.data.train,
+            augmentation_of(self.recipe),
+            seed=self.recipe.seed,
+            keeps_images=self.recipe.cache,
+            with_labels=self.card.task != "segmentation",
+        )
+        batches = feed(
+            views,
+            self.recipe,
+            first_step=self.state.step,
+            rank=accelerator.process_index,
+            num_processes=accelerator.num_processes,
+        )
+        steps = fit(
+            self.state,
+            batches,
+            self._objective,
+            self.recipe,
+            training_facts(self.recipe),
+            total_steps=self.total_steps,
+            steps_per_epoch=self.steps_per_epoch,
+        )
+        last_save = started = time.monotonic()
+        try:
+            for step in steps:
+                self._tally.add(step, time.monotonic() - started)
+                started = time.monotonic()
+                record = self._evaluated(step) if self._ends_evaluated_epoch(step) else None
+                self._tally.seconds += time.monotonic() - started
+                is_due = time.monotonic() - last_save > 60 * self.recipe.checkpoint_minutes
+                if record is not None or is_due:
+                    self.save()
+                    last_save = time.monotonic()
+                yield Progress(step, record)
+                started = time.monotonic()
+        except NotFiniteError as error:
+            self._keep_batch(error)
+            raise
+
+    def save(self) -> None:
+        """Write a checkpoint of the last step that was done; only one process does.
+
+        Raises:
+            DataError: If it cannot be written; the older ones stay.
+        """
+        if self._saved_at == self.state.step or not self.state.accelerator.is_main_process:
+            return
+        save_checkpoint(
+            self.folder.checkpoints,
+            self.state.step,
+            {
+                "training": self.state.state_dict(),
+                "tally": self._tally.state(),
+                "random": random_states(),
+            },
+        )
+        self._saved_at = self.state.step
+
+    def resume(self) -> bool:
+        """Go on from the newest whole checkpoint; False if there is none."""
+        checkpoint = latest_checkpoint(self.folder.checkpoints)
+        if checkpoint is None:
+            return False
+        self.state.load_state_dict(checkpoint.state["training"], step=checkpoint.step)
+        self._tally = _Tally(**checkpoint.state["tally"])
+        rank = self.state.accelerator.process_index
+        if rank == 0:
+            restore_random_states(checkpoint.state["random"])
+        else:  # the file holds the first process's; the others draw others, as they did
+            torch.manual_seed(self.recipe.seed + 1_000_003 * checkpoint.step + rank)
+        self._saved_at = checkpoint.step
+        # An epoch may have been recorded after the checkpoint; it will be again.
+        self.history = [
+            record
+            for record in self.folder.history()
+            if isinstance(record["step"], int) and record["step"] <= checkpoint.step
+        ]
+        return True
+
+    def _ends_evaluated_epoch(self, step: Step) -> bool:
+        done = step.number + 1
+        if done % self.steps_per_epoch:
+            return False
+        epoch = done // self.steps_per_epoch
+        return epoch % self.recipe.evaluate_every == 0 or epoch == self.recipe.epochs
+
+    def _evaluated(self, step: Step) -> EpochRecord:
+        tally = self._tally
+        started = time.monotonic()
+        result = validate(
+            self.state.weights,
+            self.data.val,
+            self.card,
+            protocol=self.recipe.protocol,
+            accelerator=self.state.accelerator,
+        )
+        chief = result.scores[CHIEF_SCORE[self.card.task]]
+        is_best = not math.isnan(chief) and chief > tally.best
+        tally.best = max(tally.best, chief) if is_best else tally.best
+        record = EpochRecord(
+            epoch=(step.number + 1) // self.steps_per_epoch,
+            step=step.number + 1,
+            seconds=tally.seconds + time.monotonic() - started,
+            images_per_second=tally.num_images / tally.training_seconds,
+            learning_rate=step.learning_rate,
+            losses={name: total / tally.num_steps for name, total in tally.losses.items()},
+            scores=result.scores,
+            class_iou=result.class_iou,
+            is_best=is_best,
+        )
+        tally.begin_anew()
+        self.history.append(record.to_json())
+        if self.state.accelerator.is_main_process:
+            card = self._scored_card(result, record.epoch)
+            save_weights(self.folder.last, self.state.weights, card)
+            if is_best:
+                save_weights(self.folder.best, self.state.weights, card)
+            self.folder.write_history(self.history)
+            self.folder.write_facts({"epochs_done": record.epoch, "seconds": record.seconds})
+        return record
+
+    def _scored_card(self, result: Validation, epoch: int) -> Card:
+        dataset = ", ".join(Path(folder).name for folder in self.recipe.data)
+        scores = tuple(
+            Score(
+                dataset=dataset,
+                split=self.recipe.val_split or "validation list",
+                protocol="first guess"
+                if "label" in name or name == "top1"
+                else self.recipe.protocol,
+                metric=name,
+                value=round(value, 4),
+                source=f"trained here, {epoch} of {self.recipe.epochs} epochs",
+            )
+            for name, value in result.scores.items()
+            if not math.isnan(value)
+        )
+        return replace(self.card, scores=scores)
+
+    def _keep_batch(self, error: NotFiniteError) -> None:
+        """Put the batch of a loss that is no number beside the run, to be looked at."""
+        rank = self.state.accelerator.process_index
+        path = self.folder.root / f"not-finite-step-{error.step}-process-{rank}.safetensors"
+        tensors: dict[str, Tensor] = {"images": error.batch.images}
+        if error.batch.masks is not None:
+            tensors["masks"] = error.batch.masks
+        if error.batch.labels is not None:
+            tensors["labels"] = error.batch.labels
+        with write_atomically(path) as file:
+            file.write(save(tensors, metadata={"names": "\n".join(error.batch.names)}))
+        logger.error("the batch is in %s", path)
+
+
+def open_run(
+    recipe: Recipe, root: Path, accelerator: Accelerator, *, overwrite: bool = False
+) -> Run:
+    """A new run in a folder, or the one there, from its newest whole checkpoint.
+
+    Args:
+        recipe: What to train.
+        root: Where everything goes.
+        accelerator: The device, and the processes that share the work.
+        overwrite: Remove an earlier run first.
+
+    Raises:
+        DataError: If the folder holds another recipe's run, the data cannot be used or has
+            changed since, or the device cannot do what the recipe asks.
+        UnknownNameError: If the recipe names what there is not.
+    """
+    folder = RunFolder(root)
+    data = open_data(recipe)
+    card = card_of(recipe, data)
+    augmentation_of(recipe)  # says what is wrong before anything is written
+    steps_per_epoch(len(data.train), recipe.batch_size)
+    start = None if recipe.weights is None else resolve_weights(recipe.weights)
+    if accelerator.is_main_process:
+        if overwrite:
+            folder.clear()
+        folder.claim(recipe)
+    accelerator.wait_for_everyone()
+    prints = {"train": fingerprint(data.train), "val": fingerprint(data.val)}
+    before = folder.read_facts().get("data")
+    if before is not None and before != prints:
+        raise DataError(
+            f"The data of {recipe.name} has changed since its run in {root} began; expected the "
+            "same files; bring them back, or start anew with --overwrite."
+        )
+    torch.manual_seed(recipe.seed)  # one start for all processes
+    network = build_network(card.network, card.arguments)
+    if start is not None:
+        start_from(network, start, replace_head=recipe.replace_head)
+    state = start_state(network, recipe, accelerator)
+    weights = _class_weights(recipe, data, folder, prints["train"])
+    if weights is not None:
+        weights = weights.to(accelerator.device)
+    objective = objective_of(recipe, card.task, class_weights=weights)
+    torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
+    run = Run(recipe, folder, data, card, state, objective)
+    if accelerator.is_main_process:
+        folder.write_facts({"data": prints})
+    run.resume()
+    return run
+
+
+def _class_weights(
+    recipe: Recipe, data: RunData, folder: RunFolder, data_fingerprint: str
+) -> Tensor | None:
+    if recipe.class_weights == "none" or not isinstance(data.train, Layout):
+        return None
+    counts = cached_counts(data.train, folder.class_counts, data_fingerprint)
+    return class_weights(recipe.class_weights, counts)
+
+
+def num_parameters(network: nn.Module) -> int:
+    """How many numbers are learned."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)

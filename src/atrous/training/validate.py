@@ -1,0 +1,156 @@
+"""Measure a network while it is trained: by protocol, over all processes, no sample twice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody reads
+
+from atrous.data.layout import AnyLayout, LabelLayout, require_labels, require_masks
+from atrous.metrics.protocols import score
+from atrous.metrics.topk import label_confusion
+from atrous.networks.card import Card
+from atrous.networks.preprocessing import preprocess
+from atrous.training.evaluate import evaluate
+from atrous.training.evaluate_labels import evaluate_labels
+
+CHIEF_SCORE: Final[Mapping[str, str]] = {
+    "segmentation": "miou",
+    "joint": "miou",
+    "classification": "top1",
+}
+"""The score by which the best weights of each task are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a network reached, in percent; not-a-number where it cannot be scored.
+
+    Attributes:
+        scores: By name: `miou`, `pixel_accuracy`; `top1`; `label_accuracy`.
+        class_iou: By class; empty for classifiers.
+        matrix: The counts that the scores are from, `(C + 1, C)`, or `(C, C)` of labels.
+    """
+
+    scores: Mapping[str, float]
+    class_iou: Mapping[str, float]
+    matrix: Tensor
+
+
+def validate(
+    network: nn.Module, samples: AnyLayout, card: Card, *, protocol: str, accelerator: Accelerator
+) -> Validation:
+    """Scores of the network over all samples, each process taking its share of them.
+
+    Args:
+        network: Put into eval mode for it, and back.
+        samples: With what the card's task is measured by.
+        card: For classes and preprocessing.
+        protocol: Of masks, see `metrics.protocols`; labels are scored by their first guess.
+        accelerator: Whose processes share the work, and whose device runs it.
+
+    Raises:
+        DataError: If a sample cannot be read, or the data has other classes.
+        UnknownNameError: If no protocol has that name.
+    """
+    indices = range(accelerator.process_index, len(samples), accelerator.num_processes)
+    with _evaluating(network):
+        runner = _Runner(network, card, accelerator.device)
+        if card.task == "classification":
+            return _validate_labels(runner, require_labels(samples), indices, accelerator)
+        counts = torch.zeros(len(card.class_names) + 1, len(card.class_names), dtype=torch.int64)
+        order = []
+        for count in evaluate(
+            runner.masks, require_masks(samples), class_names=card.class_names, indices=indices
+        ):
+            counts += count.matrix
+            order.append(count.index)
+    matrix = _sum(counts, accelerator)
+    reached = score(matrix, protocol=protocol, void_class=card.void_class)
+    scores = {
+        "miou": 100 * reached.mean_iou,
+        "class_average_accuracy": 100 * reached.mean_accuracy,
+        "pixel_accuracy": 100 * reached.pixel_accuracy,
+    }
+    if card.task == "joint":
+        labels = require_labels(samples).labels
+        hits = sum(said == labels[index] for said, index in zip(runner.said, order, strict=True))
+        total = int(_sum(torch.tensor(hits), accelerator))
+        scores["label_accuracy"] = 100 * total / len(samples)
+    by_class = zip(card.class_names, reached.class_iou, strict=True)
+    return Validation(scores, {name: 100 * iou for name, iou in by_class}, matrix)
+
+
+def predict_masks(
+    network: nn.Module, images: Sequence[NDArray[np.uint8]], card: Card, *, device: torch.device
+) -> list[Tensor]:
+    """Masks `(H, W)` of RGB images `(H, W, 3)` of any sizes, by a network that is in training."""
+    with _evaluating(network):
+        runner = _Runner(network, card, device)
+        return [runner.masks([image])[0] for image in images]
+
+
+class _Runner:
+    """A network as `evaluate` calls it; remembers what it said of whole images."""
+
+    def __init__(self, network: nn.Module, card: Card, device: torch.device) -> None:
+        self.network, self.card, self.device = network, card, device
+        self.said: list[int] = []
+
+    def masks(self, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+        outputs = self._run(images)
+        if isinstance(outputs, tuple):
+            outputs, labels = outputs
+            self.said += labels.argmax(1).tolist()
+        masks = outputs.argmax(1).to(torch.uint8)
+        size = images[0].shape[:2]
+        if masks.shape[1:] != size:
+            masks = F.interpolate(masks[:, None], size=size, mode="nearest-exact")[:, 0]
+        return list(masks.cpu())
+
+    def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+        outputs = self._run(images)
+        assert isinstance(outputs, Tensor)  # the card's task says so
+        return list(outputs.softmax(1).cpu())
+
+    def _run(self, images: Sequence[NDArray[np.uint8]]) -> Tensor | tuple[Tensor, Tensor]:
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)
+        x = preprocess(pixels.float().div_(255), self.card.preprocessing)
+        return self.network(x.contiguous(memory_format=torch.channels_last))
+
+
+def _validate_labels(
+    runner: _Runner, samples: LabelLayout, indices: range, accelerator: Accelerator
+) -> Validation:
+    rankings = list(evaluate_labels(runner.probabilities, samples, indices=indices))
+    truth = torch.tensor([ranking.truth for ranking in rankings], dtype=torch.int64)
+    guess = torch.tensor([int(ranking.ranking[0]) for ranking in rankings], dtype=torch.int64)
+    num_classes = len(runner.card.class_names)
+    counts = label_confusion(truth, guess, num_classes=num_classes)
+    matrix = _sum(counts, accelerator)
+    return Validation({"top1": 100 * float(matrix.trace() / matrix.sum())}, {}, matrix)
+
+
+def _sum(counts: Tensor, accelerator: Accelerator) -> Tensor:
+    """Over all processes; counts are whole numbers, so the sum is exact."""
+    total: Tensor = accelerator.reduce(counts.to(accelerator.device), reduction="sum")
+    return total.cpu()
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients while the block runs, then every module's mode as before."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, was_training in modes:
+            module.training = was_training
