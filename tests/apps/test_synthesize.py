@@ -1,0 +1,68 @@
+"""`synthesize`: datasets that their layouts open, and refusals in one line."""
+
+import sys
+
+import pytest
+
+from atrous.apps.cli.main import main
+from atrous.data import open_layout
+
+
+@pytest.fixture
+def atrous(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        output = capsys.readouterr()
+        return int(stop.value.code or 0), output.out, output.err
+
+    return run
+
+
+def test_tissue_in_two_splits(atrous, tmp_path):
+    out = tmp_path / "set"
+    options = ("--num-images", 4, "--val", 2, "--size", "64x72")
+    code, text, error = atrous("synthesize", "tissue", out, *options)
+    assert (code, error) == (0, "")
+    assert "train (4) and val (2)" in text
+    assert [len(open_layout("joint_folder", out, split=name)) for name in ("train", "val")] == [
+        4,
+        2,
+    ]
+
+
+def test_tissue_without_splits(atrous, tmp_path):
+    code, _, _ = atrous("synthesize", "tissue", tmp_path / "set", "--num-images", 1, "--size", 64)
+    assert code == 0
+    assert len(open_layout("joint_folder", tmp_path / "set")) == 1
+
+
+def test_shapes(atrous, tmp_path):
+    code, text, _ = atrous("synthesize", "shapes", tmp_path / "set", "--num-images", 3)
+    assert code == 0
+    assert "mask_folder" in text
+    assert len(open_layout("mask_folder", tmp_path / "set", num_classes=4)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tissue", "new", "--size", "3x64x64"), "three numbers"),
+        (("tissue", "new", "--size", "32x64"), "at least 64"),
+        (("tissue", "new", "--size", "many"), "not positive whole numbers"),
+        (("shapes", "new", "--val", "2"), "for tissue only"),
+        (("tissue", "full"), "holds something"),
+        (("tissue", "full/file.txt"), "holds something"),
+        (("tissue", "full/file.txt/deeper"), "cannot be written in"),
+    ],
+)
+def test_wrong_input_is_one_line(atrous, tmp_path, arguments, message):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file.txt").write_text("mine")
+    kind, out, *options = arguments
+    code, text, error = atrous("synthesize", kind, tmp_path / out, *options)
+    assert (code, text) == (2, "")
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "new").exists()
