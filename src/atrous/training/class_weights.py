@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atrous._files import write_text
-from atrous.data.catalog import Layout
+from atrous.data.layout import Layout
 from atrous.data.prefetch import prefetch
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
@@ -28,7 +28,7 @@ class ClassCounts:
     pixels: tuple[int, ...]
     """Pixels of each class."""
     image_pixels: tuple[int, ...]
-    """Labelled pixels of all images in which the class occurs."""
+    """All pixels, the unlabelled too, of the images in which the class occurs."""
     unlabelled: int
     """Pixels that nobody labelled."""
     num_images: int
@@ -57,7 +57,7 @@ def count_pixels(samples: Layout, *, num_workers: int = 2) -> ClassCounts:
     for counts in prefetch(count, range(len(samples)), num_workers=num_workers):
         of_classes = counts[:num_classes]
         pixels += of_classes
-        image_pixels += torch.where(of_classes > 0, of_classes.sum(), 0)
+        image_pixels += torch.where(of_classes > 0, counts.sum(), 0)
         unlabelled += int(counts[UNLABELLED])
     return ClassCounts(
         pixels=tuple(pixels.tolist()),
@@ -112,7 +112,7 @@ def median_frequency_weights(
 
     Args:
         pixel_counts: Pixels of each class.
-        image_pixel_counts: Pixels of all images in which the class occurs.
+        image_pixel_counts: All pixels, the unlabelled too, of the images in which the class occurs.
 
     Raises:
         DataError: If no pixel is labelled.
@@ -172,14 +172,23 @@ def _total(pixel_counts: Sequence[int]) -> int:
 
 def _read(cache_file: Path, fingerprint: str, samples: Layout) -> ClassCounts | None:
     try:
-        kept = json.loads(cache_file.read_text())
-        if kept.pop("fingerprint") != fingerprint or kept["num_images"] != len(samples):
+        kept = json.loads(cache_file.read_text(encoding="utf-8"))
+        if kept["fingerprint"] != fingerprint:
             return None
-        kept["pixels"], kept["image_pixels"] = tuple(kept["pixels"]), tuple(kept["image_pixels"])
-        counts = ClassCounts(**kept)
+        counts = ClassCounts(
+            pixels=tuple(int(pixels) for pixels in kept["pixels"]),
+            image_pixels=tuple(int(pixels) for pixels in kept["image_pixels"]),
+            unlabelled=int(kept["unlabelled"]),
+            num_images=int(kept["num_images"]),
+        )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         _log.warning("%s is no record of class counts (%s): counting again", cache_file, error)
         return None
-    return counts if len(counts.pixels) == samples.num_classes else None
+    is_of_these = (counts.num_images, len(counts.pixels), len(counts.image_pixels)) == (
+        len(samples),
+        samples.num_classes,
+        samples.num_classes,
+    )
+    return counts if is_of_these else None

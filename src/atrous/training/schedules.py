@@ -11,7 +11,7 @@ from 0 to `total_steps - 1`, one an optimiser update; `schedule_factor` is the w
 | `one_cycle` | 1/25 | 1/250,000 | Smith and Topin, 2018, in PyTorch's form |
 | `step` | 1 | 1/4 | ESPNet's training: halved after each third |
 | `cyclic` | 1 | 5, 4, 3, 2 or 1, times 1/256 | ESPNetv2's classifiers |
-| `hybrid` | 1 | 1 / (number of linear epochs) | EdgeNets' segmentation |
+| `hybrid` | 1 | 1 / (linear epochs + 1) | EdgeNets' segmentation |
 """
 
 import math
@@ -70,7 +70,7 @@ def one_cycle(
     return _wave(1.0, start / end_divisor, (step - top) / (total_steps - 1 - top))
 
 
-def step(
+def stepwise(
     step: int,
     total_steps: int,
     _steps_per_epoch: int = 1,
@@ -141,7 +141,7 @@ SCHEDULES: Final[Mapping[str, Schedule]] = MappingProxyType(
         "hybrid": hybrid,
         "one_cycle": one_cycle,
         "poly": poly,
-        "step": step,
+        "step": stepwise,
     }
 )
 

@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from atrous.training.losses.pixels import classes_present, exact_logits
+from atrous.training.losses.pixels import class_areas, exact_logits
 from atrous.types import UNLABELLED
 
 EPSILON: Final = 1e-6
@@ -41,7 +41,7 @@ def dice_loss(logits: Tensor, target: Tensor, *, epsilon: float = EPSILON) -> Te
     sums = torch.zeros(num_classes + 1, dtype=torch.float64, device=logits.device)
     labels = target.where(is_labelled, num_classes).flatten()
     overlap = sums.index_add(0, labels, of_truth.double())[:num_classes]
-    areas = classes_present(target, num_classes)
+    areas = class_areas(target, num_classes)
     dice = (2 * overlap + epsilon) / (predicted + areas + epsilon)
     is_present = areas > 0
     return (((1 - dice) * is_present).sum() / is_present.sum().clamp(min=1)).to(logits)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from atrous.training.losses.lovasz_cpu import extend_on_cpu
-from atrous.training.losses.pixels import classes_present, exact_logits
+from atrous.training.losses.pixels import class_areas, exact_logits
 from atrous.types import UNLABELLED
 
 
@@ -49,7 +49,7 @@ def extend(probabilities: Tensor, target: Tensor, slopes: Tensor) -> Tensor:
     Shape:
         `probabilities` and `slopes` `(B, C, *S)`, `slopes` all 0; `target` `(B, *S)`.
     """
-    areas = classes_present(target, probabilities.shape[1])
+    areas = class_areas(target, probabilities.shape[1])
     present = areas.nonzero().flatten()
     labels = target.flatten()
     inside = labels == present[:, None]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.errors import ShapeError
+from atrous.errors import DataError, ShapeError
 from atrous.types import UNLABELLED
 
 _TINY: Final = torch.finfo(torch.float32).tiny
@@ -19,6 +19,8 @@ def exact_logits(logits: Tensor, target: Tensor) -> Tensor:
 
     Raises:
         ShapeError: If `logits` are not `(B, C, *S)` floats with a target `(B, *S)` of int64.
+        DataError: If a target on the CPU holds what is neither a class nor 255; elsewhere the look
+            would make the device wait, and torch itself stops at such a class.
     """
     expected = (logits.shape[0], *logits.shape[2:]) if logits.ndim > 1 else ()
     if logits.ndim < 2 or tuple(target.shape) != expected:
@@ -31,6 +33,8 @@ def exact_logits(logits: Tensor, target: Tensor) -> Tensor:
             f"Logits are {logits.dtype} and the target {target.dtype}; expected floats and int64; "
             "give logits before the argmax, and class indices."
         )
+    if target.device.type == "cpu" and target.numel():
+        _check_classes(target, logits.shape[1])
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
@@ -72,8 +76,17 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return (weights * values).sum() / weights.sum().clamp(min=_TINY)
 
 
-def classes_present(target: Tensor, num_classes: int) -> Tensor:
-    """How many pixels of each class there are, `(C,)` int64; the unlabelled are left out."""
+def class_areas(target: Tensor, num_classes: int) -> Tensor:
+    """Pixels of each class, `(C,)` int64; the unlabelled are left out."""
     is_labelled = target != UNLABELLED
     kept = torch.where(is_labelled, target, num_classes).flatten()
     return torch.bincount(kept, minlength=num_classes + 1)[:num_classes]
+
+
+def _check_classes(target: Tensor, num_classes: int) -> None:
+    low, high = (int(bound) for bound in target.where(target != UNLABELLED, 0).aminmax())
+    if low < 0 or high >= num_classes:
+        raise DataError(
+            f"The target holds class {low if low < 0 else high}; expected 0 to {num_classes - 1}, "
+            f"or {UNLABELLED} where unlabelled; correct the masks or the number of classes."
+        )
