@@ -8,6 +8,7 @@ from typing import TypeVar, get_args
 from atrous.errors import DataError
 from atrous.networks.catalog import Argument, Task
 from atrous.networks.label_sets import LabelSet
+from atrous.networks.mask_size import MaskResize
 from atrous.networks.preprocessing import Preprocessing
 from atrous.types import Colour
 
@@ -59,6 +60,8 @@ class Card:
     label_names: tuple[str, ...] = ()
     """What the labels of whole images mean, for the task `joint`; empty if nobody has said."""
     preprocessing: Preprocessing
+    mask_resize: MaskResize = "nearest"
+    """How masks get to the image's size where the network answers at another."""
     divisor: int = 1
     """Lengths that are multiples of this need no padding inside the network."""
     scores: tuple[Score, ...] = ()
@@ -68,6 +71,11 @@ class Card:
     def __post_init__(self) -> None:
         if self.task not in get_args(Task):
             raise DataError(f"The card's task is {self.task!r}; expected one of {get_args(Task)}.")
+        if self.mask_resize not in get_args(MaskResize):
+            raise DataError(
+                f"The card's mask_resize is {self.mask_resize!r}; expected one of "
+                f"{get_args(MaskResize)}."
+            )
         if not self.class_names or len(self.class_names) != len(self.palette):
             raise DataError(
                 f"The card names {len(self.class_names)} classes and {len(self.palette)} colours; "

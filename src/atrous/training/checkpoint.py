@@ -80,7 +80,9 @@ def latest_checkpoint(folder: Path) -> Checkpoint | None:
 
 def random_states() -> dict[str, Any]:
     """The states of Python's, numpy's and torch's random numbers, as plain values."""
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002 - the global one is what must go on
+    # The global generator is what must go on, whoever uses it.
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    assert isinstance(keys, np.ndarray)  # as `legacy` promises
     version, internal, gauss = random.getstate()
     states: dict[str, Any] = {
         "python": (version, list(internal), gauss),

@@ -155,8 +155,8 @@ def _by_name(label_names: Sequence[str], class_names: Sequence[str]) -> tuple[in
     index_of = {name.casefold(): index for index, name in enumerate(class_names)}
     unknown = [name for name in label_names if name.casefold() not in index_of]
     if unknown:
-        close = get_close_matches(unknown[0], class_names, n=1)
-        hint = f" (the nearest is {close[0]!r})" if close else ""
+        close = get_close_matches(unknown[0].casefold(), index_of, n=1)
+        hint = f" (the nearest is {class_names[index_of[close[0]]]!r})" if close else ""
         raise DataError(
             f"{len(unknown)} of the data's {len(label_names)} labels are not among the network's "
             f"{len(class_names)} classes, the first being {unknown[0]!r}{hint}; expected the same "

@@ -166,8 +166,8 @@ def feed(
             f"processes; expected a multiple; change one of them."
         )
     loader: DataLoader[Batch] = DataLoader(
-        views,  # type: ignore[arg-type]  # torch types a dataset by its item, not by what collate gives
-        batch_sampler=_Plan(  # type: ignore[arg-type]  # keys are no numbers, and need not be
+        views,  # type: ignore[arg-type]  # torch knows items only, not what collate makes
+        batch_sampler=_Plan(
             recipe,
             num_samples=len(views),
             first_step=first_step,

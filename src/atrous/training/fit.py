@@ -240,8 +240,9 @@ def _to_device(batch: Batch, device: torch.device) -> Batch:
 def _check_finite(value: Tensor, batch: Batch, step: int) -> None:
     if not torch.isfinite(value).all():
         raise NotFiniteError(
-            f"The loss of step {step} is {float(value)}, of the samples {', '.join(batch.names)}; "
-            "expected a number; lower learning_rate, set clip, or look at those samples.",
+            f"The loss of step {step} is {float(value.detach())}, of the samples "
+            f"{', '.join(batch.names)}; expected a number; lower learning_rate, set clip, or look "
+            "at those samples.",
             batch=batch,
             step=step,
         )

@@ -1,6 +1,6 @@
 """A moving average of the weights while they are trained: steadier than any single step's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +21,18 @@ def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(network, multi_avg_fn=_exponential(decay), use_buffers=True)
 
 
-def _exponential(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def _exponential(
+    decay: float,
+) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
     @torch.no_grad()
-    def average(averages: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
+    def average(
+        averages: Sequence[Tensor], current: Sequence[Tensor], num_averaged: Tensor | int
+    ) -> None:
         count = int(num_averaged)
         share = 1 - min(decay, (1 + count) / (_WARM_UP + count))
         if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, current, share)
+            torch._foreach_lerp_(list(averages), list(current), share)
         else:  # counters, of which there is no average
-            torch._foreach_copy_(averages, current)
+            torch._foreach_copy_(list(averages), list(current))
 
     return average

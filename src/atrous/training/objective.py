@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from atrous.training.recipe import Recipe
 
 Outputs: TypeAlias = tuple[Tensor, ...]
 """A network's main answer, or a joint network's two, and then those of its auxiliary heads."""
+
+_ForwardWithAuxiliary: TypeAlias = Callable[[Tensor], tuple[Any, ...]]
+"""Main answers, then the auxiliary ones: a tensor or a list of them."""
 
 
 class Trainee(nn.Module):
@@ -49,11 +52,9 @@ class Trainee(nn.Module):
         if not self.with_auxiliary:
             outputs = self.network(x)
             return outputs if isinstance(outputs, tuple) else (outputs,)
-        forward: Callable[[Tensor], tuple[Tensor | list[Tensor], ...]] = (
-            self.network.forward_with_auxiliary
-        )
+        forward = cast("_ForwardWithAuxiliary", self.network.forward_with_auxiliary)
         *main, early = forward(x)
-        return (*main, *(early if isinstance(early, list) else (early,)))  # type: ignore[arg-type]
+        return (*main, *(early if isinstance(early, list) else (early,)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def card_of(recipe: Recipe, data: RunData) -> Card:
         void_class=data.labels.void_class,
         label_names=data.label_names,
         preprocessing=preprocessing_of(recipe),
+        mask_resize="linear",
         divisor=divisor if isinstance(divisor, int) else 1,
         source=recipe.source,
         licence=recipe.licence,
@@ -126,7 +127,7 @@ def augmentation_of(recipe: Recipe) -> Augmentation:
 
 
 def _open(recipe: Recipe, split: str | None, subsets: tuple[str, ...]) -> AnyLayout:
-    lists = [Path(path) for path in subsets] or [None] * len(recipe.data)
+    lists: list[Path | None] = [Path(path) for path in subsets] or [None] * len(recipe.data)
     parts = [
         open_layout(
             recipe.layout,

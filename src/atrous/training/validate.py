@@ -10,12 +10,12 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.data.layout import AnyLayout, LabelLayout, require_labels, require_masks
 from atrous.metrics.protocols import score
 from atrous.metrics.topk import label_confusion
 from atrous.networks.card import Card
+from atrous.networks.mask_size import masks_of
 from atrous.networks.preprocessing import preprocess
 from atrous.training.evaluate import evaluate
 from atrous.training.evaluate_labels import evaluate_labels
@@ -108,11 +108,8 @@ class _Runner:
         if isinstance(outputs, tuple):
             outputs, labels = outputs
             self.said += labels.argmax(1).tolist()
-        masks = outputs.argmax(1).to(torch.uint8)
         size = images[0].shape[:2]
-        if masks.shape[1:] != size:
-            masks = F.interpolate(masks[:, None], size=size, mode="nearest-exact")[:, 0]
-        return list(masks.cpu())
+        return list(masks_of(outputs, size, resize=self.card.mask_resize).cpu())
 
     def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
         outputs = self._run(images)

@@ -62,7 +62,7 @@ def train(
     if resume and not RunFolder(root).recipe.is_file():
         raise DataError(f"{root} holds no run to go on with; leave --resume out to start one.")
     accelerator = _accelerator(chosen, device)
-    _check_data(chosen, root)
+    _check_data(chosen, accelerator)
     with stopping() as stop:
         run = open_run(chosen, root, accelerator, overwrite=overwrite)
         if accelerator.is_main_process and not as_json:
@@ -120,14 +120,29 @@ def _has_accelerator() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def _check_data(recipe: "Recipe", root: Path) -> None:
-    """Read every sample once for each state of the data, and stop with a list of what is wrong."""
-    if not recipe.check_data:
-        return
+def _check_data(recipe: "Recipe", accelerator: "Accelerator") -> None:
+    """Read every sample, once for each state of the data; errors stop, warnings are printed."""
+    from atrous.apps.cli.progress import progress
+    from atrous.data.fingerprint import cached_check
+    from atrous.data.report import raise_on_errors
+    from atrous.networks.fetch import cache_folder
     from atrous.training.run_data import open_data
 
-    open_data(recipe)
-    _ = root
+    if not recipe.check_data or not accelerator.is_main_process:
+        return
+    data = open_data(recipe)
+    facts = [] if recipe.remap is None else [Path(recipe.remap).read_text(encoding="utf-8")]
+    with progress("check data", len(data.train) + len(data.val)) as advance:
+        report = cached_check(
+            data.train,
+            cache_folder() / "checks",
+            against={"validation": data.val},
+            facts=facts,
+            advance=advance,
+        )
+    raise_on_errors(report, source=f"the training data of {recipe.name}")
+    for problem in report.warnings:
+        typer.echo(f"atrous: note: {problem.text}", err=True)
 
 
 def _opening(run: "Run", recipe: Path) -> str:
