@@ -77,13 +77,13 @@ def class_colours(samples: AnyLayout) -> tuple[Colour | None, ...]:
         return ()
     names = samples.class_names
     others = numbered_labels(samples.num_classes).palette
-    colours: list[Colour | None] = [*_BRIGHT, *others[len(_BRIGHT) :]][: samples.num_classes]
+    palette = (*_BRIGHT, *others[len(_BRIGHT) :])[: samples.num_classes]
     for labels in LABEL_SETS.values():
         if names and labels.names[: len(names)] == names:
-            colours = list(labels.palette[: len(names)])
+            palette = labels.palette[: len(names)]
     if names is None or names[0].lower() == "background":
-        colours[0] = None
-    return tuple(colours)
+        return (None, *palette[1:])
+    return palette
 
 
 def gallery(samples: AnyLayout, *, left_out: frozenset[str]) -> tuple[Picture, ...]:
@@ -128,6 +128,8 @@ def augmented_rows(
     rows = []
     for index in _spread(usable, NUM_AUGMENTED):
         rgb, mask = _read(samples, index)
+        if augmentation.size is None:  # views of a size of their own may be made of a small image
+            rgb, mask = _shrunk(rgb, mask)
         image = torch.from_numpy(rgb).permute(2, 0, 1)
         truth = None if mask is None else torch.from_numpy(mask)
         pictures = [Picture(caption="as it is", source=_embedded(_drawn(rgb, mask, colours)))]
@@ -157,25 +159,20 @@ def _picture(samples: AnyLayout, index: int, *, split: str = "") -> Picture:
     return Picture(caption=caption, source=_embedded(_drawn(rgb, mask, class_colours(samples))))
 
 
-def _read(samples: AnyLayout, index: int) -> tuple[Pixels, NDArray[np.int64] | None]:
+def _read(samples: AnyLayout, index: int) -> tuple[Pixels, NDArray[np.uint8] | None]:
+    """Image `(H, W, 3)` and, where there are masks, classes and 255 `(H, W)`."""
     if isinstance(samples, Layout):
         rgb, mask = samples.rgb8_and_mask(index)
-        return rgb, mask.numpy()
+        return rgb, mask.numpy().astype(np.uint8)
     return samples.rgb8(index), None
 
 
-def _drawn(
-    rgb: Pixels, mask: NDArray[np.integer] | None, colours: Sequence[Colour | None]
-) -> Pixels:
+def _drawn(rgb: Pixels, mask: NDArray[np.uint8] | None, colours: Sequence[Colour | None]) -> Pixels:
     """A small picture: classes tinted and outlined in their colours, the unlabelled hatched."""
-    picture = Image.fromarray(rgb)
-    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BOX)
-    pixels = np.array(picture)
-    if mask is None:
-        return pixels
     # Shrunk before the outlines are drawn, which would otherwise be lost between pixels.
-    small = Image.fromarray(mask.astype(np.uint8)).resize(picture.size, Image.Resampling.NEAREST)
-    classes = np.asarray(small)
+    pixels, classes = _shrunk(rgb, mask)
+    if classes is None:
+        return pixels
     shown = np.array([colour is not None for colour in colours] + [False] * (256 - len(colours)))
     table = np.array([colour or (0, 0, 0) for colour in colours], np.uint8).reshape(-1, 3)
     table = np.concatenate([table, np.zeros((256 - len(table), 3), np.uint8)])
@@ -188,6 +185,16 @@ def _drawn(
     hatched = (classes == UNLABELLED) & ((rows + columns) % 6 < 2)
     pixels[hatched] = 255
     return pixels
+
+
+def _shrunk(rgb: Pixels, mask: NDArray[np.uint8] | None) -> tuple[Pixels, NDArray[np.uint8] | None]:
+    """Image and mask, their longer side at most that of a picture of the page."""
+    picture = Image.fromarray(rgb)
+    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BOX)
+    if mask is None:
+        return np.array(picture), None
+    small = Image.fromarray(mask).resize(picture.size, Image.Resampling.NEAREST)
+    return np.array(picture), np.array(small)
 
 
 def _both_sides(classes: NDArray[np.integer]) -> NDArray[np.bool_]:

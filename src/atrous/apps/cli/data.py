@@ -10,6 +10,7 @@ import typer
 from atrous.errors import DataError
 
 if TYPE_CHECKING:
+    from atrous.data.augment import Augmentation
     from atrous.data.layout import AnyLayout
     from atrous.data.report import DataReport
 
@@ -36,6 +37,9 @@ def data(
         str | None, typer.Option(help="Class map that renames, merges and drops classes.")
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with pictures.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Of --html: recipe by whose augmentation views are made.")
+    ] = None,
     write_split: Annotated[
         Path | None, typer.Option(help="Folder to write train.txt and val.txt of names into.")
     ] = None,
@@ -54,6 +58,7 @@ def data(
 
     if html is not None:
         check_place(html)
+    augmentation = None if recipe is None else _augmentation(recipe)
     samples = open_layout(
         layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap
     )
@@ -78,11 +83,18 @@ def data(
         text += f"\nsplit: {counts['train']} names in {write_split / _TRAIN}, "
         text += f"{counts['val']} in {write_split / _VAL}"
     if html is not None:
-        _write_page(html, title, report, samples, others)
+        _write_page(html, title, report, samples, others, augmentation)
         text += f"\npage: {html}"
     typer.echo(json.dumps(record, indent=1) if as_json else text)
     if report.errors:
         raise typer.Exit(1)
+
+
+def _augmentation(recipe: Path) -> "Augmentation":
+    from atrous.training.recipe_file import read_recipe
+    from atrous.training.run_data import augmentation_of
+
+    return augmentation_of(read_recipe(recipe))
 
 
 def _title(data: Path, layout: str, split: str | None, subset: Path | None) -> str:
@@ -156,10 +168,18 @@ def _write_page(
     report: "DataReport",
     samples: "AnyLayout",
     others: "Mapping[str, AnyLayout]",
+    augmentation: "Augmentation | None",
 ) -> None:
     from atrous._files import write_text
     from atrous.apps.cli.facts import facts
     from atrous.reports.data_page import data_page
 
-    page = data_page(title=title, report=report, samples=samples, others=others, facts=facts())
+    page = data_page(
+        title=title,
+        report=report,
+        samples=samples,
+        others=others,
+        facts=facts(),
+        augmentation=augmentation,
+    )
     write_text(path, page)
