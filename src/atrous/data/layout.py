@@ -35,7 +35,7 @@ class Layout(Protocol):
         ...
 
     def files(self, index: int) -> tuple[Path, ...]:
-        """The files that sample `index` is read from; nothing is read for it."""
+        """The files that sample `index` is read from, its image first; nothing is read for it."""
         ...
 
 
@@ -64,7 +64,7 @@ class LabelLayout(Protocol):
         ...
 
     def files(self, index: int) -> tuple[Path, ...]:
-        """The files that sample `index` is read from; nothing is read for it."""
+        """The files that sample `index` is read from, its image first; nothing is read for it."""
         ...
 
 
