@@ -97,7 +97,7 @@ def test_processes_must_share_evenly(recipe, views):
 def test_mixing_depends_on_the_step_alone(recipe, views, mix):
     recipe = replace(recipe, mix=mix, mix_probability=1.0)
     batch = next(feed(views, recipe))
-    first, again, later = (mixed(batch, recipe, step=step) for step in (3, 3, 4))
+    first, again, later = (mixed(batch, recipe, num_classes=4, step=step) for step in (3, 3, 4))
     assert torch.equal(first.images, again.images)
     assert not torch.equal(first.images, batch.images)
     assert not torch.equal(first.images, later.images)

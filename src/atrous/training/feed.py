@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from atrous.data.augment import Augmentation, augment, sample_rng
 from atrous.data.layout import AnyLayout, LabelLayout, Layout
-from atrous.data.mixing import classmix, cutmix
+from atrous.data.mixing import classmix, cutmix, cutmix_labels
 from atrous.errors import DataError
+from atrous.networks.catalog import Task
 from atrous.training.recipe import Recipe
 from atrous.types import Size
 
@@ -40,7 +41,7 @@ class Batch:
     Attributes:
         images: `(B, C, H, W)` uint8 RGB.
         masks: `(B, H, W)` int64, 255 where unlabelled; None for label layouts.
-        labels: `(B,)` int64; None for mask layouts.
+        labels: `(B,)` int64, or after mixing shares `(B, K)` float32; None for mask layouts.
         names: Of the samples, for messages.
     """
 
@@ -183,14 +184,47 @@ def feed(
     yield from loader
 
 
-def mixed(batch: Batch, recipe: Recipe, *, step: int, rank: int = 0) -> Batch:
-    """The batch, with pieces of its samples pasted on each other if the recipe asks for it."""
-    if recipe.mix == "none" or batch.masks is None:
+def mixed(batch: Batch, recipe: Recipe, *, num_classes: int, step: int, rank: int = 0) -> Batch:
+    """The batch, with pieces of its samples pasted on each other if the recipe asks for it.
+
+    Args:
+        batch: Of masks or of labels, not of both: see `check_mix`.
+        recipe: For how.
+        num_classes: Of labels, which become shares.
+        step: Which step it is for; the same step mixes alike.
+        rank: Of this process.
+    """
+    if recipe.mix == "none":
         return batch
     rng = np.random.default_rng((recipe.seed, step, rank, 1))
-    mix = {"cutmix": cutmix, "classmix": classmix}[recipe.mix]
-    images, masks = mix(batch.images, batch.masks, rng, probability=recipe.mix_probability)
-    return Batch(images, masks, batch.labels, batch.names)
+    chance = recipe.mix_probability
+    if batch.masks is not None:
+        mix = {"cutmix": cutmix, "classmix": classmix}[recipe.mix]
+        images, masks = mix(batch.images, batch.masks, rng, probability=chance)
+        return Batch(images, masks, None, batch.names)
+    assert batch.labels is not None  # a batch has one of them
+    images, shares = cutmix_labels(
+        batch.images, batch.labels, rng, num_classes=num_classes, probability=chance
+    )
+    return Batch(images, None, shares, batch.names)
+
+
+def check_mix(recipe: Recipe, task: Task) -> None:
+    """Refuse a mixing that the task has no meaning for.
+
+    Raises:
+        DataError: If masks and labels would both be mixed, or labels along missing masks.
+    """
+    if recipe.mix != "none" and task == "joint":
+        raise DataError(
+            f"mix is {recipe.mix!r}, but {recipe.network} learns masks and labels of whole images, "
+            "and a mixed image has no one label; set mix to 'none'."
+        )
+    if recipe.mix == "classmix" and task == "classification":
+        raise DataError(
+            "mix is 'classmix', which cuts along masks, but a classifier's data has none; set mix "
+            "to 'cutmix' or 'none'."
+        )
 
 
 def _read(layout: AnyLayout, index: int) -> tuple[NDArray[np.uint8], Tensor | None]:

@@ -161,7 +161,13 @@ def fit(
             warmup_steps=warmup,
         )
         set_learning_rate(state.optimiser, factor)
-        batch = mixed(next(batches), recipe, step=state.step, rank=state.accelerator.process_index)
+        batch = mixed(
+            next(batches),
+            recipe,
+            num_classes=objective.num_classes,
+            step=state.step,
+            rank=state.accelerator.process_index,
+        )
         losses = _learn(state, batch, objective, recipe, facts)
         if state.average is not None:
             state.average.update_parameters(state.network)

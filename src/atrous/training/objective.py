@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.errors import DataError, ShapeError
 from atrous.networks.catalog import Task
-from atrous.training.feed import Batch
+from atrous.training.feed import Batch, check_mix
 from atrous.training.losses.catalog import Loss, sum_of_losses
 from atrous.training.losses.cross_entropy import cross_entropy
 from atrous.training.recipe import Recipe
@@ -62,6 +62,7 @@ class Objective:
     """The loss of a task, with its parts by name."""
 
     task: Task
+    num_classes: int
     loss: Loss
     auxiliary_weight: float
     diagnosis_weight: float
@@ -106,10 +107,16 @@ class Objective:
             raise DataError("The network gives labels, but the data has none; name another layout.")
         if self.task == "joint":  # the recipe's losses are those of masks
             return cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+        if batch.labels.ndim == 2:  # shares of a mixed image; PyTorch knows these
+            return F.cross_entropy(
+                logits.float(), batch.labels, label_smoothing=self.label_smoothing
+            )
         return self.loss(logits, batch.labels)
 
 
-def objective_of(recipe: Recipe, task: Task, *, class_weights: Tensor | None) -> Objective:
+def objective_of(
+    recipe: Recipe, task: Task, *, num_classes: int, class_weights: Tensor | None
+) -> Objective:
     """The recipe's objective for a network of this task.
 
     Raises:
@@ -117,6 +124,7 @@ def objective_of(recipe: Recipe, task: Task, *, class_weights: Tensor | None) ->
         DataError: If a classifier is to learn by a loss of masks.
     """
     loss: Loss
+    check_mix(recipe, task)
     if task == "classification":
         if set(recipe.losses) != {"cross_entropy"}:
             raise DataError(
@@ -135,5 +143,10 @@ def objective_of(recipe: Recipe, task: Task, *, class_weights: Tensor | None) ->
     else:
         loss = sum_of_losses(recipe.losses, class_weights=class_weights)
     return Objective(
-        task, loss, recipe.auxiliary_weight, recipe.diagnosis_weight, recipe.label_smoothing
+        task,
+        num_classes,
+        loss,
+        recipe.auxiliary_weight,
+        recipe.diagnosis_weight,
+        recipe.label_smoothing,
     )

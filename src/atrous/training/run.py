@@ -367,7 +367,9 @@ def open_run(
     weights = _class_weights(recipe, data, folder, prints["train"])
     if weights is not None:
         weights = weights.to(accelerator.device)
-    objective = objective_of(recipe, card.task, class_weights=weights)
+    objective = objective_of(
+        recipe, card.task, num_classes=len(card.class_names), class_weights=weights
+    )
     torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
     run = Run(recipe, folder, data, card, state, objective)
     if accelerator.is_main_process:

@@ -60,10 +60,13 @@ def _agreed(run: "Run", stop: "Stop") -> bool:
 def _tell(run: "Run", progress: "Progress", *, as_json: bool) -> None:
     from atrous.apps.cli.train import record_line
     from atrous.apps.cli.train_pictures import write_pictures
+    from atrous.reports.training_events import write_events
 
     record = progress.record
     assert record is not None
     write_pictures(run, record)
+    if run.recipe.tensorboard:
+        write_events(run.folder.root / "events", record)
     if as_json:
         typer.echo(json.dumps(record.to_json()))
     else:
