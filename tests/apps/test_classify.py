@@ -78,12 +78,6 @@ def test_nothing_is_written_when_nothing_could_be_read(atrous, weights, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_masks_cannot_be_scored_with_a_classifier(atrous, weights, tmp_path):
-    code, _, error = atrous("evaluate", weights, tmp_path, "--layout", "mask_folder")
-    assert code == 2
-    assert "one for segmentation or joint is needed" in error
-
-
 def test_weights_that_cannot_be_fetched_are_one_line(atrous, pictures, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("no route to host")

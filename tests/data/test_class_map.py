@@ -104,10 +104,11 @@ def test_a_missing_file_is_answered_with_the_maps_there_are(tmp_path):
         read_class_map(tmp_path)
 
 
-def test_a_file_beside_the_user_goes_before_a_shipped_map(written, tmp_path, monkeypatch):
+def test_a_shipped_name_wins_over_a_file_unless_written_as_a_path(written, tmp_path, monkeypatch):
     written(GOOD).rename(tmp_path / "voc_on_person")
     monkeypatch.chdir(tmp_path)
-    assert read_class_map("voc_on_person").classes == ("street", "rest")
+    assert read_class_map("voc_on_person").classes == ("background", "person")
+    assert read_class_map("./voc_on_person").classes == ("street", "rest")
 
 
 class TestShipped:

@@ -43,6 +43,41 @@ def test_counts_are_those_of_each_image(samples, batch_pixels):
         assert torch.equal(count.matrix, expected)
 
 
+@pytest.mark.parametrize("world_size", [2, 3, 7])
+def test_processes_that_share_the_samples_count_what_one_does(samples, world_size):
+    def by_brightness(images):
+        return [torch.from_numpy(i.mean(-1) > 100).long() for i in images]
+
+    def counted(indices):
+        return list(evaluate(by_brightness, samples, class_names=SHAPE_CLASSES, indices=indices))
+
+    alone = {count.index: count.matrix for count in counted(None)}
+    parts = [counted(range(rank, len(samples), world_size)) for rank in range(world_size)]
+    together = [count for part in parts for count in part]
+    assert sorted(count.index for count in together) == sorted(alone) == list(range(5))
+    for count in together:
+        assert count.name == samples.names[count.index]
+        assert torch.equal(count.matrix, alone[count.index])
+
+
+def test_images_come_in_the_order_in_which_the_network_got_them(tmp_path):
+    for name, size in (("small", (20, 30)), ("large", (24, 30))):
+        write_mask_folder(tmp_path / name, num_images=3, size=size)
+    for index, path in enumerate(sorted((tmp_path / "large").glob("*/*"))):
+        path.rename(tmp_path / "small" / path.parent.name / f"{index % 3}b{path.suffix}")
+    mixed = open_layout("mask_folder", tmp_path / "small", num_classes=len(SHAPE_CLASSES))
+    seen = []
+
+    def remembering(images):
+        seen.extend(images)
+        return [torch.zeros(image.shape[:2]).long() for image in images]
+
+    counts = list(evaluate(remembering, mixed, class_names=SHAPE_CLASSES, batch_pixels=1300))
+    assert [count.index for count in counts] != list(range(6))
+    for count, image in zip(counts, seen, strict=True):
+        assert (mixed.rgb8_and_mask(count.index)[0] == image).all()
+
+
 def test_boundaries_are_counted_where_asked_for(samples):
     def all_of_void(images):
         return [torch.full(image.shape[:2], len(SHAPE_CLASSES)) for image in images]

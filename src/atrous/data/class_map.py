@@ -104,7 +104,8 @@ def read_class_map(source: str | Path) -> ClassMap:
     """Read a class map from a file, or one of the package by its name.
 
     Args:
-        source: Path of a TOML file, or a name that `shipped_class_maps` lists.
+        source: A name that `shipped_class_maps` lists, or the path of a TOML file. Such a name wins
+            over a file of that name, which is meant by a `Path` or `./NAME`.
 
     Raises:
         UnknownNameError: If there is neither such a file nor such a name, or the map uses a shared
@@ -115,7 +116,7 @@ def read_class_map(source: str | Path) -> ClassMap:
         >>> read_class_map("voc_on_person").classes
         ('background', 'person')
     """
-    path = _find(Path(source))
+    path = _find(source)
     facts = _read(path)
     unknown = next((key for key in facts if key not in _KEYS), None)
     if unknown is not None:
@@ -130,14 +131,14 @@ def read_class_map(source: str | Path) -> ClassMap:
     )
 
 
-def _find(source: Path) -> Path:
-    if source.is_file():
-        return source
-    shipped = SHIPPED / f"{source}.toml"
-    if source.name == str(source) and shipped.is_file():
-        return shipped
-    if source.is_dir():
-        raise DataError(f"{source} is a folder; expected a TOML file with a class map; name it.")
+def _find(source: str | Path) -> Path:
+    if isinstance(source, str) and source in shipped_class_maps():
+        return SHIPPED / f"{source}.toml"
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a TOML file with a class map; name it.")
     raise UnknownNameError("file or class map", str(source), shipped_class_maps())
 
 

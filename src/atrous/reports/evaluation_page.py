@@ -1,7 +1,5 @@
 """The result of an evaluation as one self-contained HTML page."""
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +7,16 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from atrous.metrics.label_scores import LabelScores
 from atrous.metrics.protocols import PROTOCOLS, score
 from atrous.metrics.scores import Scores
 from atrous.networks.card import Card
+from atrous.reports.label_page import label_table
 from atrous.reports.overlay import tint
 from atrous.reports.page import render
+from atrous.reports.page_values import bounds, embedded, percent
 from atrous.types import UNLABELLED, Colour
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -64,6 +64,8 @@ def evaluation_page(
     best: Sequence[Example],
     worst: Sequence[Example],
     facts: Mapping[str, str],
+    notes: Sequence[str] = (),
+    labels: LabelScores | None = None,
 ) -> str:
     """HTML with score table, bars per class, normalised confusion matrix and example images.
 
@@ -76,8 +78,10 @@ def evaluation_page(
         best: The images with the highest mean IoU, best first.
         worst: The images with the lowest, worst first.
         facts: What traces the numbers: command, data, versions, device.
+        notes: What else the scores depend on, a line each: input, averaging, class map.
+        labels: Scores of the labels of whole images, of a network that gives those too.
     """
-    percent = [
+    rows = [
         ("Mean IoU", scores.mean_iou, interval),
         ("Class average accuracy", scores.mean_accuracy, None),
         ("Pixel accuracy", scores.pixel_accuracy, None),
@@ -96,14 +100,14 @@ def evaluation_page(
     ]
     return render(
         "evaluation.html",
-        title=f"{card.name}: {_percent(scores.mean_iou)} % mean IoU",
+        title=f"{card.name}: {percent(scores.mean_iou)} % mean IoU",
         card=card,
         protocol=scores.protocol,
         protocol_description=PROTOCOLS[scores.protocol].description,
         num_images=num_images,
-        table=[
-            (name, _percent(value), bounds and _bounds(bounds)) for name, value, bounds in percent
-        ],
+        notes=notes,
+        table=[(name, percent(value), bounds(interval)) for name, value, interval in rows],
+        label_table=() if labels is None else label_table(labels),
         classes=classes,
         confusion=_confusion_rows(matrix, card),
         groups=[
@@ -111,7 +115,7 @@ def evaluation_page(
             ("Best images", [_figure(example, card) for example in best]),
         ],
         facts=facts,
-        percent=_percent,
+        percent=percent,
     )
 
 
@@ -141,18 +145,10 @@ def _figure(example: Example, card: Card) -> dict[str, object]:
     return {
         "name": example.name,
         "mean_iou": example.mean_iou,
-        "pictures": {name: _embedded(pixels) for name, pixels in pictures.items()},
+        "pictures": {
+            name: embedded(pixels, width=PICTURE_WIDTH) for name, pixels in pictures.items()
+        },
     }
-
-
-def _embedded(pixels: Pixels) -> str:
-    picture = Image.fromarray(pixels)
-    if picture.width > PICTURE_WIDTH:
-        height = max(1, round(picture.height * PICTURE_WIDTH / picture.width))
-        picture = picture.resize((PICTURE_WIDTH, height), Image.Resampling.BOX)
-    data = io.BytesIO()
-    picture.save(data, format="JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def extremes(values: Sequence[float], count: int) -> tuple[list[int], list[int]]:
@@ -170,11 +166,3 @@ def extremes(values: Sequence[float], count: int) -> tuple[list[int], list[int]]
 
 def _css(colour: Colour) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def _percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{100 * value:.2f}"
-
-
-def _bounds(bounds: tuple[float, float]) -> str:
-    return f"{_percent(bounds[0])} to {_percent(bounds[1])}"

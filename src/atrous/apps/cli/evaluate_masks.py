@@ -1,0 +1,252 @@
+"""Score masks: count every pixel, print IoU by class; and the labels of joint networks beside."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from atrous.apps.cli.evaluate_terms import Terms, interval_text, number, percent, percents
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from atrous.data.catalog import Layout
+    from atrous.data.class_map import ClassMap
+    from atrous.inference import Predictor
+    from atrous.metrics.scores import Scores
+    from atrous.networks.card import Card
+    from atrous.reports.evaluation_page import Example
+    from atrous.training.evaluate import ImageCounts, Predict
+
+NUM_EXAMPLES = 4
+"""How many of the best and of the worst images the page shows."""
+
+_TITLES = {
+    "miou": "mean IoU",
+    "class_average_accuracy": "class average accuracy",
+    "pixel_accuracy": "pixel accuracy",
+    "frequency_weighted_iou": "frequency-weighted IoU",
+    "mean_dice": "mean Dice",
+    "mean_boundary_iou": "mean boundary IoU",
+}
+
+
+def scored_card(card: "Card", protocol: str, class_map: "ClassMap | None") -> "Card":
+    """The network's card, or with a class map the same in the classes it is scored by.
+
+    Raises:
+        AtrousError: If the map does not fit the network, or the protocol not the classes.
+    """
+    from atrous.metrics.protocols import check_protocol
+    from atrous.training.shared_classes import shared_card
+
+    if class_map is not None:
+        card = shared_card(card, class_map)
+    check_protocol(protocol, num_classes=len(card.class_names), void_class=card.void_class)
+    return card
+
+
+def evaluate_masks(
+    predictor: "Predictor", samples: "Layout", card: "Card", protocol: str, terms: Terms
+) -> None:
+    """Run, score and print; write the page if one is asked for.
+
+    Args:
+        predictor: A network that gives masks.
+        samples: In the data's own classes.
+        card: What `scored_card` gave.
+        protocol: A name in `PROTOCOLS`.
+        terms: How it is scored besides.
+    """
+    import torch
+
+    from atrous._files import write_text
+    from atrous.apps.cli.evaluate_labels import joint_classes, joint_scores, label_record
+    from atrous.apps.cli.facts import facts
+    from atrous.data.catalog import require_labels, require_masks
+    from atrous.data.layouts.remapped import remapped
+    from atrous.metrics.bootstrap import bootstrap_mean_iou
+    from atrous.metrics.protocols import score
+    from atrous.reports.evaluation_page import evaluation_page
+
+    if terms.class_map is not None:
+        samples = require_masks(remapped(samples, terms.class_map))
+    label_classes = joint_classes(samples, predictor.card)
+    counts, probabilities = _count(predictor, samples, card, terms)
+    matrices = torch.stack([count.matrix for count in counts])
+    scores = score(matrices.sum(0), protocol=protocol, void_class=card.void_class)
+    interval = bootstrap_mean_iou(matrices, protocol=protocol, void_class=card.void_class)
+    record = _record(scores, interval, card, len(counts)) | terms.record(predictor.card)
+    if terms.has_boundary:
+        record |= _boundary_record(counts, scores, card)
+    labels = None
+    if label_classes is not None:
+        labels = joint_scores(probabilities, require_labels(samples), label_classes)
+        record["labels"] = label_record(labels, label_classes.names)
+    if terms.html is not None:
+        examples = _examples(predictor, samples, card, counts, protocol, terms)
+        page = evaluation_page(
+            card=card,
+            scores=scores,
+            interval=interval,
+            matrix=matrices.sum(0),
+            num_images=len(counts),
+            best=examples[0],
+            worst=examples[1],
+            facts=facts(),
+            notes=terms.notes(predictor.card),
+            labels=labels,
+        )
+        write_text(terms.html, page)
+    typer.echo(
+        json.dumps(record, indent=1) if terms.as_json else _text(record, terms, predictor.card)
+    )
+    if terms.html is not None and not terms.as_json:
+        typer.echo(f"page: {terms.html}")
+
+
+def _count(
+    predictor: "Predictor", samples: "Layout", card: "Card", terms: Terms
+) -> "tuple[list[ImageCounts], list[Tensor | None]]":
+    """The counts of every image and its label's probabilities, in the order of the samples."""
+    from atrous.apps.cli.progress import progress
+    from atrous.training.evaluate import evaluate
+
+    probabilities: list[Tensor | None] = []
+    counts = []
+    with progress("evaluate", len(samples)) as advance:
+        for count in evaluate(
+            _masks(predictor, terms, probabilities),
+            samples,
+            class_names=card.class_names,
+            void_class=card.void_class,
+            with_boundary=terms.has_boundary,
+        ):
+            counts.append(count)
+            advance()
+    # Both are in the order in which the network was given the images.
+    order = sorted(range(len(counts)), key=lambda position: counts[position].index)
+    return [counts[i] for i in order], [probabilities[i] for i in order]
+
+
+def _masks(predictor: "Predictor", terms: Terms, seen: "list[Tensor | None]") -> "Predict":
+    """Masks in the scored classes; what is said of the images as a whole is added to `seen`."""
+    from atrous.inference.averaging import predict_averaged
+    from atrous.training.shared_classes import in_shared_classes
+
+    def predict(images: "Sequence[NDArray[np.uint8]]") -> "list[Tensor]":
+        if terms.averaging:
+            found = [predict_averaged(predictor, image, terms.averaging) for image in images]
+        else:
+            found = predictor.predict_batch(images)
+        seen.extend(prediction.label_probabilities for prediction in found)
+        return [prediction.mask for prediction in found]
+
+    if terms.class_map is None:
+        return predict
+    return in_shared_classes(predict, terms.class_map.network_table(predictor.card.class_names))
+
+
+def _record(
+    scores: "Scores", interval: tuple[float, float] | None, card: "Card", num_images: int
+) -> dict[str, object]:
+    """The result in percent, as docs/json.md promises it; what cannot be scored is None."""
+    return {
+        "protocol": scores.protocol,
+        "miou": percent(scores.mean_iou),
+        "class_average_accuracy": percent(scores.mean_accuracy),
+        "pixel_accuracy": percent(scores.pixel_accuracy),
+        "frequency_weighted_iou": percent(scores.frequency_weighted_iou),
+        "mean_dice": percent(scores.mean_dice),
+        "iou": {
+            name: percent(value)
+            for name, value in zip(card.class_names, scores.class_iou, strict=True)
+        },
+        "averaged_classes": [card.class_names[index] for index in scores.averaged_classes],
+        "images": num_images,
+        "interval": {"miou": percents(interval)},
+    }
+
+
+def _boundary_record(
+    counts: Sequence["ImageCounts"], scores: "Scores", card: "Card"
+) -> dict[str, object]:
+    """Boundary IoU of every class, and the mean over the classes that the protocol averages.
+
+    Whatever the protocol, unlabelled pixels are left out.
+    """
+    import torch
+
+    from atrous.metrics.boundary import boundary_iou
+
+    boundaries = [count.boundary for count in counts if count.boundary is not None]
+    iou = boundary_iou(torch.stack(boundaries).sum(0))
+    if card.void_class is not None:  # whose truth is left out, so that all of it would be wrong
+        iou[card.void_class] = torch.nan
+    return {
+        "mean_boundary_iou": percent(float(iou[list(scores.averaged_classes)].nanmean())),
+        "boundary_iou": {
+            name: percent(value) for name, value in zip(card.class_names, iou.tolist(), strict=True)
+        },
+    }
+
+
+def _text(record: dict[str, object], terms: Terms, card: "Card") -> str:
+    from atrous.apps.cli.evaluate_labels import label_lines
+    from atrous.metrics.protocols import PROTOCOLS
+
+    protocol = str(record["protocol"])
+    rules = terms.rules(protocol, PROTOCOLS[protocol].description)
+    lines = [f"{record['images']} images, {rules}", *terms.lines(card)]
+    intervals = record["interval"]
+    for key, title in _TITLES.items():
+        if key in record:
+            bounds = intervals.get(key) if isinstance(intervals, dict) else None
+            interval = interval_text(bounds, kind="bootstrap over images")
+            lines.append(f"  {title:<24}{number(record[key])} %{interval}")
+    averaged, by_class = record["averaged_classes"], record["iou"]
+    if isinstance(by_class, dict) and isinstance(averaged, list):
+        boundary = record.get("boundary_iou")
+        lines.append("IoU by class" + (", and of its boundary" if boundary else ""))
+        for name, value in by_class.items():
+            second = f"{number(boundary[name])} %" if isinstance(boundary, dict) else ""
+            note = "" if name in averaged else "   not averaged"
+            lines.append(f"  {name:<24}{number(value)} %{second}{note}")
+    labels = record.get("labels")
+    if isinstance(labels, dict):
+        lines += label_lines(labels, terms)
+    return "\n".join(lines)
+
+
+def _examples(
+    predictor: "Predictor",
+    samples: "Layout",
+    card: "Card",
+    counts: Sequence["ImageCounts"],
+    protocol: str,
+    terms: Terms,
+) -> "tuple[list[Example], list[Example]]":
+    """The best images and the worst, run once more for their pictures."""
+    import torch
+
+    from atrous.reports.evaluation_page import Example, extremes, image_scores
+
+    matrices = torch.stack([count.matrix for count in counts])
+    scores = image_scores(matrices, protocol=protocol, void_class=card.void_class)
+    predict = _masks(predictor, terms, [])
+
+    def example(position: int) -> Example:
+        image, truth = samples.rgb8_and_mask(counts[position].index)
+        return Example(
+            name=counts[position].name,
+            mean_iou=scores[position],
+            image=image,
+            truth=truth,
+            prediction=predict([image])[0],
+        )
+
+    best, worst = extremes(scores, NUM_EXAMPLES)
+    return [example(i) for i in best], [example(i) for i in worst]
