@@ -39,10 +39,24 @@ def test_tissue_without_splits(atrous, tmp_path):
 
 
 def test_shapes(atrous, tmp_path):
-    code, text, _ = atrous("synthesize", "shapes", tmp_path / "set", "--num-images", 3)
+    code, text, _ = atrous(
+        "synthesize", "shapes", tmp_path / "set", "--num-images", 3, "--size", "64x96"
+    )
     assert code == 0
     assert "mask_folder" in text
     assert len(open_layout("mask_folder", tmp_path / "set", num_classes=4)) == 3
+
+
+def test_slides(atrous, tmp_path):
+    pytest.importorskip("imagecodecs", reason="needs the extra slides")
+    openslide = pytest.importorskip("openslide", reason="needs the extra slides")
+    options = ("--num-images", 1, "--size", "512x600", "--mpp", 0.5)
+    code, text, error = atrous("synthesize", "slides", tmp_path / "set", *options)
+    assert (code, error) == (0, "")
+    assert "0.5 µm per pixel" in text
+    with openslide.OpenSlide(tmp_path / "set" / "images" / "000.tif") as slide:
+        assert slide.dimensions == (600, 512)
+        assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +66,8 @@ def test_shapes(atrous, tmp_path):
         (("tissue", "new", "--size", "32x64"), "at least 64"),
         (("tissue", "new", "--size", "many"), "not positive whole numbers"),
         (("shapes", "new", "--val", "2"), "for tissue only"),
+        (("slides", "new", "--size", "300x900"), "at least 512"),
+        (("slides", "new", "--val", "1"), "for tissue only"),
         (("tissue", "full"), "holds something"),
         (("tissue", "full/file.txt"), "holds something"),
         (("tissue", "full/file.txt/deeper"), "cannot be written in"),

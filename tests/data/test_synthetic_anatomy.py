@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from atrous.data.synthetic_anatomy import Diagnosis, Tissue, TissueWorld, draw_anatomy
+from atrous.data.synthetic_anatomy import Tissue, draw_anatomy
 from atrous.data.synthetic_noise import Region
+from atrous.data.synthetic_world import Diagnosis, TissueWorld
 
 REGION = Region(top=200, left=-900, height=400, width=500)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atrous.data import open_layout
-from atrous.data.synthetic_anatomy import Diagnosis, Tissue, TissueWorld
+from atrous.data.synthetic_anatomy import Tissue
 from atrous.data.synthetic_tissue import (
     DIAGNOSES,
     TISSUE_PALETTE,
@@ -20,6 +20,7 @@ from atrous.data.synthetic_tissue import (
     is_clear,
     write_tissue_folder,
 )
+from atrous.data.synthetic_world import Diagnosis, TissueWorld
 from atrous.errors import DataError, ShapeError
 from atrous.networks.label_sets import BREAST_BIOPSY
 

@@ -16,8 +16,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.data.synthetic_noise import FloatArray, Region, make_key, smooth_noise, uniform
+from atrous.data.synthetic_noise import FloatArray, Region, make_key, smooth_noise
+from atrous.data.synthetic_section import is_inside
 from atrous.data.synthetic_sites import MAX_WARP, Cells, Ellipses, Nearest, find_nearest
+from atrous.data.synthetic_world import Diagnosis, TissueWorld, find_zones
 
 Mask = NDArray[np.uint8]
 Warp = tuple[FloatArray, FloatArray]
@@ -34,26 +36,6 @@ class Tissue(IntEnum):
     SECRETION = 5
     BLOOD = 6
     NECROSIS = 7
-
-
-class Diagnosis(IntEnum):
-    """Of a gland, a patch or a slide, from the mildest to the worst."""
-
-    BENIGN = 0
-    ATYPIA = 1
-    DCIS = 2
-    INVASIVE = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TissueWorld:
-    """An endless biopsy: all that its pixels depend on, but for their place."""
-
-    seed: int
-    diagnosis: Diagnosis
-    """The worst that occurs in it."""
-    is_mixed: bool = False
-    """Whether it is divided into zones of different diagnoses, as slides are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +62,12 @@ _VESSELS: Final = Ellipses(
 _FAT_CELLS: Final = Ellipses(
     name="fat cell", pitch=46, radius=(10, 14), elongation=(1, 1.2), jitter=0.6, reach=44
 )
-_ZONE_PITCH: Final = 1024
 _RIM: Final = 10
 """Desmoplastic stroma around a duct with DCIS, pixels."""
 _REACH_OF_NESTS: Final = 30
 """Desmoplastic stroma around an invasive nest, pixels."""
 _SHARE_INVOLVED: Final = (1.0, 0.75, 0.85, 1.0)
 """Of the glands in a zone, by its diagnosis; the others are benign."""
-_SHARE_WORST: Final = 0.4
-"""Of the zones of a mixed world that have its diagnosis; the others have any milder one."""
 
 
 def draw_anatomy(world: TissueWorld, region: Region) -> Anatomy:
@@ -113,6 +92,10 @@ def draw_anatomy(world: TissueWorld, region: Region) -> Anatomy:
     _fill_vessels(mask, membrane, seed, region, warp, edge)
     _fill_glands(mask, membrane, glands, gland_cells, grades, ragged)
     _fill_nests(mask, nests, nest_cells, ragged)
+    if world.sections:
+        is_glass = ~is_inside(world.sections, region, seed=seed)
+        mask[is_glass] = Tissue.BACKGROUND
+        membrane[is_glass] = False
     return Anatomy(mask=mask, gland=edge, membrane=membrane)
 
 
@@ -120,7 +103,7 @@ def _find_glands(
     world: TissueWorld, region: Region, warp: Warp
 ) -> tuple[Nearest, Cells, NDArray[np.uint8]]:
     cells = _GLANDS.cells(region, seed=world.seed)
-    zones = _zones(world, cells)
+    zones = find_zones(world, cells)
     share = np.take(np.array(_SHARE_INVOLVED, np.float32), zones)
     grades = np.where(cells.draw("involved") < share, zones, Diagnosis.BENIGN).astype(np.uint8)
     is_there = (zones != Diagnosis.INVASIVE) & (cells.draw("gland") < 0.9)
@@ -129,7 +112,7 @@ def _find_glands(
 
 def _find_nests(world: TissueWorld, region: Region, warp: Warp) -> tuple[Nearest, Cells]:
     cells = _NESTS.cells(region, seed=world.seed)
-    is_there = (_zones(world, cells) == Diagnosis.INVASIVE) & (cells.draw("nest") < 0.85)
+    is_there = (find_zones(world, cells) == Diagnosis.INVASIVE) & (cells.draw("nest") < 0.85)
     return find_nearest(_NESTS, region, cells, is_there, warp=warp), cells
 
 
@@ -138,31 +121,6 @@ def _warp(region: Region, key: int) -> FloatArray:
     slow = 6 * smooth_noise(region, pitch=36, key=key)
     shift = slow + 1.2 * smooth_noise(region, pitch=11, key=key + 1)
     return np.clip(shift, -MAX_WARP, MAX_WARP)
-
-
-def _zones(world: TissueWorld, cells: Cells) -> NDArray[np.uint8]:
-    """Diagnosis of the zone that each cell lies in: that of the nearest of scattered points."""
-    shape = cells.shape
-    if not world.is_mixed or world.diagnosis == Diagnosis.BENIGN:
-        return np.full(shape, world.diagnosis, np.uint8)
-    y = np.broadcast_to((cells.rows[:, None] * cells.pitch) / _ZONE_PITCH, shape)
-    x = np.broadcast_to((cells.columns * cells.pitch) / _ZONE_PITCH, shape)
-    best = np.full(shape, np.inf)
-    zones = np.zeros(shape, np.uint8)
-    for row in (-1, 0, 1):
-        for column in (-1, 0, 1):
-            down = np.floor(y).astype(np.int64) + row
-            right = np.floor(x).astype(np.int64) + column
-            values = {
-                name: uniform(down, right, key=make_key(world.seed, f"zone {name}"))
-                for name in ("y", "x", "worst", "milder")
-            }
-            distance = (down + values["y"] - y) ** 2 + (right + values["x"] - x) ** 2
-            milder = (values["milder"] * np.float32(world.diagnosis)).astype(np.uint8)
-            zone = np.where(values["worst"] < _SHARE_WORST, world.diagnosis, milder)
-            zones = np.where(distance < best, zone, zones).astype(np.uint8)
-            best = np.minimum(best, distance)
-    return zones
 
 
 def _fill_fat(

@@ -20,17 +20,12 @@ from atrous._files import make_folder, write_atomically, write_text
 from atrous.data.layouts.image_folder import LABEL_NAMES_FILE
 from atrous.data.layouts.joint_folder import LABELS_FILE
 from atrous.data.layouts.mask_folder import CLASSES_FILE
-from atrous.data.synthetic_anatomy import (
-    Anatomy,
-    Diagnosis,
-    Mask,
-    Tissue,
-    TissueWorld,
-    draw_anatomy,
-)
+from atrous.data.synthetic_anatomy import Anatomy, Mask, Tissue, draw_anatomy
 from atrous.data.synthetic_noise import Region
+from atrous.data.synthetic_section import touches
 from atrous.data.synthetic_stain import colour, draw_stain
 from atrous.data.synthetic_textures import MARGIN, paint
+from atrous.data.synthetic_world import Diagnosis, TissueWorld
 from atrous.errors import DataError, ShapeError
 from atrous.types import Size
 
@@ -119,6 +114,9 @@ def draw_region(
         world: The biopsy.
     """
     region = Region(top=top, left=left, height=size[0], width=size[1])
+    if world.sections and not touches(world.sections, region.grown(MARGIN)):
+        glass = np.rint(draw_stain(world.seed).glass).astype(np.uint8)
+        return np.tile(glass, (*size, 1)), np.zeros(size, np.uint8)
     anatomy = draw_anatomy(world, region.grown(MARGIN))
     return _colour(anatomy, region, world), _centre(anatomy.mask)
 
