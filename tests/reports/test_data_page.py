@@ -96,6 +96,17 @@ def test_an_image_of_another_split_is_shown_beside_its_copy(root):
     assert ">val:0004</figcaption>" in page
 
 
+def test_a_copy_whose_mask_is_broken_is_shown_without_it(root):
+    copy = Image.open(root / "train" / "images" / "0002.png")
+    for name in ("copy", "other"):
+        copy.save(root / "train" / "images" / f"{name}.png")
+    (root / "train" / "masks" / "copy.png").write_bytes(b"no picture")
+    Image.new("L", (3, 3)).save(root / "train" / "masks" / "other.png")
+    page = page_of(opened(root))
+    assert "0002 = copy = other: the same image." in page
+    assert page.count(">copy</figcaption>") == page.count(">other</figcaption>") == 1
+
+
 def test_data_that_is_all_broken_still_gives_a_page(root):
     for path in (root / "train" / "images").iterdir():
         path.write_bytes(b"")

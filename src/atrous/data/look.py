@@ -64,7 +64,7 @@ def look_at(layout: AnyLayout, index: int, name: str) -> Look:
         rgb = layout.rgb8(index)
     except DataError as error:
         problem = Problem(kind=_kind_of(error), names=(name,), text=str(error))
-        image = None if problem.kind == "unreadable" else look_at_image(layout, index, name)
+        image = look_at_image(layout, index, name)  # the mask alone may be broken
         return Look(name=name, image=image, class_pixels=None, mask_digest=b"", problem=problem)
     return Look(
         name=name,

@@ -13,7 +13,9 @@ from PIL import Image
 
 from atrous.data.augment import Augmentation, augment, sample_rng
 from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.readers.image import read_rgb8
 from atrous.data.report import Problem
+from atrous.errors import DataError
 from atrous.networks.label_sets import LABEL_SETS, numbered_labels
 from atrous.reports.overlay import outline
 from atrous.types import UNLABELLED, Colour
@@ -151,7 +153,10 @@ def _embedded(pixels: Pixels) -> str:
 
 
 def _picture(samples: AnyLayout, index: int, *, split: str = "") -> Picture:
-    rgb, mask = _read(samples, index)
+    try:
+        rgb, mask = _read(samples, index)
+    except DataError:  # only its mask: an image that cannot be read is like no other
+        rgb, mask = read_rgb8(samples.files(index)[0]), None
     caption = f"{split}:{samples.names[index]}" if split else samples.names[index]
     if isinstance(samples, LabelLayout):
         label = samples.label_names[samples.labels[index]]
