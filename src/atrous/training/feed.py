@@ -5,8 +5,9 @@ on the seed, the epoch and the sample; so any step of any epoch can be made agai
 worker processes, which is what makes a resumed training equal to one that was never stopped.
 """
 
+import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -177,7 +178,7 @@ def feed(
         ),
         num_workers=recipe.num_workers,
         collate_fn=_collate,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
         prefetch_factor=4 if recipe.num_workers else None,
         generator=torch.Generator(),  # of its own, so that the training's random numbers stay put
     )
@@ -237,8 +238,6 @@ def _read(layout: AnyLayout, index: int) -> tuple[NDArray[np.uint8], Tensor | No
 def _sized(augmentation: Augmentation, size: Size | None) -> Augmentation:
     if size == augmentation.size:
         return augmentation
-    from dataclasses import replace
-
     return replace(augmentation, size=size)
 
 
@@ -259,5 +258,8 @@ def _collate(samples: Sequence[tuple[Tensor, Tensor | None, int, str]]) -> Batch
     )
 
 
-def _one_thread(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
+    """One thread each; Ctrl-C is for the process that trains, which ends the workers itself."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
