@@ -52,6 +52,16 @@ def test_is_the_same_until_something_changes(root, tmp_path):
     assert fingerprint(opened(root), facts=["another class map"]) not in seen
 
 
+def test_a_change_of_the_class_map_changes_it(root, tmp_path):
+    path = tmp_path / "map.toml"
+    prints = set()
+    for kept in ("1", "2", "3"):
+        path.write_text(f'classes = ["shape"]\n[data]\n"{kept}" = "shape"\n')
+        os.utime(path, ns=(int(kept), int(kept)))
+        prints.add(fingerprint(opened(root, remap=path)))
+    assert len(prints) == 3
+
+
 def test_a_change_of_the_number_of_classes_or_of_labels_changes_it(root):
     assert fingerprint(opened(root, num_classes=5)) != fingerprint(opened(root))
     (root / "labels.csv").write_text("name,label\n0000,a\n0001,b\n0002,a\n")

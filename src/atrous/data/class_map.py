@@ -49,6 +49,8 @@ class ClassMap:
     """From the data's classes, or their numbers as text, to shared classes."""
     network: Mapping[str, str] | None = None
     """From the network's classes to shared classes; None where the file has no such table."""
+    path: Path | None = None
+    """The file it was read from, if from one."""
 
     def data_table(self, class_names: Sequence[str] | None, *, num_classes: int) -> tuple[int, ...]:
         """Shared index of every class of the data; 255 for those that the map leaves out.
@@ -128,6 +130,7 @@ def read_class_map(source: str | Path) -> ClassMap:
         classes=classes,
         data=_side("data", facts.get("data"), classes, path),
         network=None if network is None else _side("network", network, classes, path),
+        path=path,
     )
 
 

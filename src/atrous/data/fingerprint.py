@@ -24,7 +24,8 @@ def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
 
     Args:
         layout: The data.
-        facts: What else decides what is read from the files, such as the text of a class map.
+        facts: What else decides what is read from the files. Lists of samples, tables of labels and
+            the file of a class map are known already.
     """
     digest = hashlib.blake2b(digest_size=16)
     masks = (layout.num_classes, layout.class_names) if isinstance(layout, Layout) else None

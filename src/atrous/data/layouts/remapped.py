@@ -34,6 +34,7 @@ class RemappedMasks(Dataset[Sample]):
         self.num_classes = len(class_map.classes)
         self.class_names: tuple[str, ...] | None = class_map.classes
         self._source = source
+        self._map_files = () if class_map.path is None else (class_map.path,)
         # Indexed by all that a mask may hold: classes, and 255, which stays what it is.
         self._table = torch.full((UNLABELLED + 1,), UNLABELLED)
         self._table[: len(table)] = torch.tensor(table)
@@ -57,8 +58,8 @@ class RemappedMasks(Dataset[Sample]):
         return rgb, self._table[mask]
 
     def files(self, index: int) -> tuple[Path, ...]:
-        """The files that sample `index` is read from."""
-        return self._source.files(index)
+        """The files that sample `index` is read from, and that of the class map."""
+        return (*self._source.files(index), *self._map_files)
 
 
 class RemappedJoint(RemappedMasks):
