@@ -69,7 +69,7 @@ class Objective:
     label_smoothing: float
 
     def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The total, and its parts without their gradients.
+        """The total, and where it has several its parts, without their gradients.
 
         Raises:
             DataError: If the batch lacks the masks or labels that the task is learned from.
@@ -92,6 +92,8 @@ class Objective:
         if early:
             parts["auxiliary"] = torch.stack(early).mean()
             total = total + self.auxiliary_weight * torch.stack(early).sum()
+        if len(parts) == 1:  # it is the total
+            return total, {}
         return total, {name: part.detach() for name, part in parts.items()}
 
     def _masks(self, logits: Tensor, batch: Batch) -> Tensor:

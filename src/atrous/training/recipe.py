@@ -60,7 +60,8 @@ class Recipe:
     """One list of sample names for each folder, from the recipe's own folder; empty for all."""
     val_subset: tuple[str, ...] = ()
     remap: str | None = None
-    """A class map that renames, merges or drops the data's classes, from the recipe's folder."""
+    """A class map that renames, merges or drops the data's classes: a file in the recipe's folder,
+    or the name of one of the package's."""
     limit: int | None = None
     """Train on the first so many samples only."""
     cache: bool = True

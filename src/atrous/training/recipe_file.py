@@ -33,9 +33,11 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     for setting in settings:
         key, value = _setting(setting)
         values[key] = value
-    for key in ("train_subset", "val_subset", "remap"):
+    for key in ("train_subset", "val_subset"):
         if key in values:
             values[key] = _beside(path.parent, values[key])
+    if str(values.get("remap", "")).endswith(SUFFIX):  # a bare name is a map of the package
+        values["remap"] = _beside(path.parent, values["remap"])
     return recipe_of(values, where=str(path))
 
 

@@ -131,13 +131,11 @@ def _check_data(recipe: "Recipe", accelerator: "Accelerator") -> None:
     if not recipe.check_data or not accelerator.is_main_process:
         return
     data = open_data(recipe)
-    facts = [] if recipe.remap is None else [Path(recipe.remap).read_text(encoding="utf-8")]
     with progress("check data", len(data.train) + len(data.val)) as advance:
         report = cached_check(
             data.train,
             cache_folder() / "checks",
             against={"validation": data.val},
-            facts=facts,
             advance=advance,
         )
     raise_on_errors(report, source=f"the training data of {recipe.name}")
