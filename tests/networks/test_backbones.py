@@ -110,10 +110,32 @@ def test_foreign_backbones_fit_the_same_contract(name):
     assert_contract(encoder, in_channels=4, least=224 if "swin" in name else 96)
 
 
+@pytest.mark.parametrize(
+    ("name", "divisor"),
+    [
+        pytest.param("timm:test_vit", 16, id="positions resized"),
+        pytest.param("timm:test_maxvit", 160, id="windows"),
+        pytest.param(
+            "timm:swin_tiny_patch4_window7_224", 32, marks=pytest.mark.real, id="windows padded"
+        ),
+    ],
+)
+@torch.no_grad()
+def test_backbones_of_one_usual_size_take_multiples_of_a_divisor(name, divisor):
+    encoder = create_encoder(name, in_channels=1).eval()
+    assert encoder.divisor == encoder.minimum_size == divisor
+    for size in [(divisor, 3 * divisor), (2 * divisor, divisor)]:
+        maps = encoder(torch.randn(1, 1, *size))
+        for found, channels, reduction in zip(
+            maps, encoder.out_channels, encoder.reductions, strict=True
+        ):
+            assert found.shape == (1, channels, *(length // reduction for length in size))
+
+
 @pytest.mark.real
 @torch.no_grad()
 def test_maps_that_come_with_channels_last_are_turned():
-    # timm's Swin gives (B, H, W, C), and takes no other size than the one it was built for.
+    # timm's Swin gives (B, H, W, C).
     encoder = create_encoder("timm:swin_tiny_patch4_window7_224").eval()
     facts = zip(
         encoder(torch.randn(1, 3, 224, 224)), encoder.out_channels, encoder.reductions, strict=True
@@ -163,6 +185,7 @@ def test_foreign_resnets_can_be_dilated(name):
         ({"name": "timm:resnet18", "spatial_dims": 3}, ShapeError, "images only"),
         ({"name": "torchvision:resnet18", "spatial_dims": 3}, ShapeError, "images only"),
         ({"name": "timm:vgg11", "output_stride": 8}, ShapeError, "use another backbone"),
+        ({"name": "timm:test_coatnet"}, ShapeError, "takes images of 160x160 only"),
         ({"name": "torchvision:vgg11", "output_stride": 8}, ShapeError, "one of our own"),
         ({"name": "torchvision:resnet18", "output_stride": 8}, ShapeError, "one of our own"),
         ({"name": "torchvision:resnet50", "output_stride": 4}, ShapeError, "not 8, 16 or 32"),

@@ -39,6 +39,8 @@ class CheckedEncoder(nn.Module):
         reductions: Of each map; never falling.
         in_channels: Channels of the image.
         minimum_size: Least length of an image along any axis; None for the last reduction.
+        divisor: Of the lengths that the encoder surely takes; 1 if it takes any. A segmenter pads
+            to a multiple of it.
         spatial_dims: 2 for images, 3 for volumes.
     """
 
@@ -49,9 +51,11 @@ class CheckedEncoder(nn.Module):
         reductions: Sequence[int],
         in_channels: int,
         minimum_size: int | None = None,
+        divisor: int = 1,
         spatial_dims: SpatialDims = 2,
     ) -> None:
         super().__init__()
+        self.divisor = divisor
         self.out_channels = tuple(out_channels)
         self.reductions = tuple(reductions)
         self.in_channels = in_channels

@@ -1,6 +1,7 @@
 """What every segmenter is: an encoder, a decoder, and logits of the input's size."""
 
 from collections.abc import Sequence
+from math import lcm
 
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
@@ -28,7 +29,8 @@ class Segmenter(nn.Module):
         decoder: From the list of maps and the size of the padded input, to logits
             `(B, num_classes, *T)` of any size T that covers the same image.
         divisor: Of the lengths that the encoder gets; None for its last reduction, with which the
-            maps of most encoders lie on each other exactly; 1 for no padding.
+            maps of most encoders lie on each other exactly; 1 for no padding but what the encoder
+            itself needs.
         auxiliary: From the last map but one to logits, whose loss trains the early layers; None for
             none. See `forward_with_auxiliary`.
         align_corners: How logits are resized, see `resize_linear`.
@@ -60,6 +62,7 @@ class Segmenter(nn.Module):
         self.minimum_size = max(encoder.reductions)
         if isinstance(encoder, CheckedEncoder):
             self.minimum_size = encoder.minimum_size
+            self.divisor = lcm(self.divisor, encoder.divisor)
         self.align_corners = align_corners
         self.spatial_dims: SpatialDims = spatial_dims
 
