@@ -17,7 +17,7 @@ def compare(
     models: Annotated[list[str], typer.Argument(help=MODEL_HELP)],
     size: Annotated[str | None, typer.Option(help=SIZE_HELP)] = None,
     latency: Annotated[
-        bool, typer.Option("--latency", help="Also time them here, with random weights.")
+        bool, typer.Option("--latency", help="Also time them here, with random weights for names.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw cost against field, to a .png, .svg or .pdf.")
@@ -42,6 +42,8 @@ def compare(
         return
     typer.echo(_table(measured))
     typer.echo("MACs are multiply-accumulates of one input; FLOPs are twice as many.")
+    if latency:
+        typer.echo(_how_timed(measured))
     if plot is not None:
         typer.echo(f"plot: {plot}")
 
@@ -68,8 +70,9 @@ def _table(measured: "list[Measured]") -> str:
         )
         if one.latency is not None:
             rows[-1].append(f"{1e3 * one.latency.median_seconds:.1f} ms")
+            rows[-1].append(f"{1e3 * one.latency.spread_seconds:.1f} ms")
     if measured[0].latency is not None:
-        rows[0].append(f"latency ({measured[0].latency.num_threads} threads)")
+        rows[0] += ["latency", "spread"]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -77,6 +80,20 @@ def _table(measured: "list[Measured]") -> str:
             for column, (text, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
+    )
+
+
+def _how_timed(measured: "list[Measured]") -> str:
+    """What the times depend on: how they were taken, and where."""
+    from atrous.apps.cli.facts import facts
+
+    timed = next(one.latency for one in measured if one.latency is not None)
+    found = facts()
+    return (
+        f"Latency is the median of {len(timed.seconds)} runs after a warm-up, spread that between "
+        f"their quartiles; batch of {timed.batch_size}, {timed.num_threads} threads, "
+        f"{timed.layout}, {timed.precision}, {timed.device}; {found['machine']}, "
+        f"{found['versions']}."
     )
 
 
