@@ -132,16 +132,19 @@ def find_nearest(
     rows, columns = (np.arange(length, dtype=np.float32) for length in shape)
     centre_y, centre_x = cells.scatter(ellipses.name, region, jitter=ellipses.jitter)
     radius = cells.draw(f"{ellipses.name} radius", *ellipses.radius)
-    half = radius + (ellipses.reach + MAX_WARP)
-    touches = (abs(2 * centre_y - region.height) < region.height + 2 * half) & (
-        abs(2 * centre_x - region.width) < region.width + 2 * half
-    )
     yy, yx, xx = _quadratic_form(ellipses, cells)
+    # Beyond these half lengths every pixel is farther than the reach, which changes nothing.
+    longer = np.sqrt(xx * yy - yx * yx / 4)
+    half_y = (radius + ellipses.reach) * np.sqrt(xx) / longer + (1 + np.abs(warp[0]).max())
+    half_x = (radius + ellipses.reach) * np.sqrt(yy) / longer + (1 + np.abs(warp[1]).max())
+    touches = (abs(2 * centre_y - region.height) < region.height + 2 * half_y) & (
+        abs(2 * centre_x - region.width) < region.width + 2 * half_x
+    )
     best = np.full(shape, np.float32(ellipses.reach))
     second = best.copy()
     winner = np.zeros(shape, np.int32)
     for n, m in np.argwhere(is_there & touches):
-        window = (_span(centre_y[n, m], half[n, m]), _span(centre_x[n, m], half[n, m]))
+        window = (_span(centre_y[n, m], half_y[n, m]), _span(centre_x[n, m], half_x[n, m]))
         dy = (rows[window[0]] - centre_y[n, m])[:, None] + warp[0][window]
         dx = (columns[window[1]] - centre_x[n, m]) + warp[1][window]
         square = dy * (dy * yy[n, m] + dx * yx[n, m]) + dx * dx * xx[n, m]

@@ -51,7 +51,10 @@ def synthesize(
 
     lengths = _lengths(size, kind)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} is there and holds something; expected a new folder; name another.")
+        raise DataError(
+            f"{out} is there and holds something; expected a new or empty folder; name another, "
+            "or remove it."
+        )
     if val and kind is not Kind.TISSUE:
         raise DataError(
             f"--val {val} is for tissue only, but {kind} were asked for; leave it out, and make a "
