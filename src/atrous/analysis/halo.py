@@ -6,7 +6,7 @@ network treats equal content alike wherever it lies. So the halo is the width of
 and a tile may begin only where the strides begin anew.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, lcm
@@ -19,7 +19,7 @@ from atrous.analysis.axes import Array, align
 from atrous.analysis.dependence import Dependence, Note
 from atrous.analysis.fake import unwrap
 from atrous.analysis.fields import main_dims, middle_rows, period_of
-from atrous.analysis.receptive_field import as_inputs, find_map, sights
+from atrous.analysis.receptive_field import ReceptiveField, as_inputs, find_map, sights
 from atrous.analysis.sight import Sight, look
 from atrous.analysis.trace import Stage, staged
 from atrous.errors import AtrousError, ShapeError
@@ -65,6 +65,7 @@ def halo(
     output: str | None = None,
     in_channels: int | None = None,
     inputs: Sequence[Tensor] | None = None,
+    seen: ReceptiveField | None = None,
 ) -> Halo:
     """Pixels of context per side that make a tile's middle exact, and where tiles may begin.
 
@@ -75,6 +76,8 @@ def halo(
             returned.
         in_channels: Channels of the input; read off the first convolution if left out.
         inputs: All inputs instead of `size` and `in_channels`; tiles are cut from the first.
+        seen: The field of the same output of the same input, if it is known: where it tells that
+            no halo will do, nothing is run.
 
     Raises:
         ShapeError: If the model cannot take an input of this size.
@@ -88,13 +91,15 @@ def halo(
     """
     model = unwrap(model)
     inputs = as_inputs(model, size, in_channels=in_channels, inputs=inputs)
+    count = inputs[0].ndim - 2
+    if seen is not None and (blockers := _blockers(seen.notes)):
+        return _infinite(count, blockers)
     with staged(model) as stage:
         first, last = sights(stage, inputs)
         name = find_map(first, output)
         if name not in last.maps:
             last = first
-        blockers = _blockers(last, name)
-        count = len(first.size)
+        blockers = _blockers(last.maps[name][0].notes)
         if blockers:
             return _infinite(count, blockers)
         try:
@@ -118,10 +123,10 @@ def _infinite(count: int, blockers: tuple[Note, ...]) -> Halo:
     return Halo(pixels=none, before=none, after=none, alignment=none, blockers=blockers)
 
 
-def _blockers(sight: Sight, name: str) -> tuple[Note, ...]:
+def _blockers(notes: Iterable[Note]) -> tuple[Note, ...]:
     """Ops on the way to a map that make tiles impossible, the first to run first."""
-    notes = [note for note in sight.maps[name][0].notes if note.kind in _BLOCKING]
-    return tuple(sorted(notes, key=lambda note: note.step))
+    blocking = [note for note in notes if note.kind in _BLOCKING]
+    return tuple(sorted(blocking, key=lambda note: note.step))
 
 
 def _measure(stage: Stage, inputs: Sequence[Tensor], name: str, last: Sight) -> Halo:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,6 +38,7 @@ def predict_files(
     predictor: Predictor,
     paths: Iterable[Path],
     *,
+    foreground: int | None = None,
     num_workers: int = 2,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_pixels: int = BATCH_PIXELS,
@@ -50,12 +52,16 @@ def predict_files(
     Args:
         predictor: What is run.
         paths: Files to read.
+        foreground: Index of a class whose probability the predictions get as well.
         num_workers: Threads that decode.
         max_pixels: Larger images are errors, told from their header before decoding.
         batch_pixels: A batch holds at least one image, and more while they fit in this.
     """
     decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels)
-    yield from _run(predictor.predict_batch, decoded, batch_pixels)
+    run: Callable[[Sequence[NDArray[np.uint8]]], list[Prediction]] = predictor.predict_batch
+    if foreground is not None:
+        run = partial(predictor.predict_foreground, foreground=foreground)
+    yield from _run(run, decoded, batch_pixels)
 
 
 def classify_files(

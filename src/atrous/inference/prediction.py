@@ -18,7 +18,8 @@ class Prediction:
     class_names: tuple[str, ...]
     palette: tuple[Colour, ...]
     probabilities: Tensor | None = None
-    """`(C, *S)` float32 of the same size, where they were asked for."""
+    """`(C, *S)` float32 of the same size, where they were asked for; `(1, *S)` of one class where
+    only that one was."""
     spacing: tuple[float, ...] | None = None
     """Physical size of a pixel along each axis of S, where the image has one."""
     label_probabilities: Tensor | None = None

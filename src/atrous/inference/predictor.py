@@ -19,7 +19,9 @@ from atrous.inference.memory import check_memory
 from atrous.inference.prediction import Prediction
 from atrous.networks.card import Card
 from atrous.networks.catalog import Task
+from atrous.networks.mask_size import masks_of
 from atrous.networks.preprocessing import preprocess
+from atrous.networks.shipped import resolve_weights
 from atrous.networks.weights import load_weights
 
 Image: TypeAlias = str | Path | NDArray[np.uint8] | Tensor
@@ -73,10 +75,7 @@ class _LoadedNetwork(ABC, Generic[T]):
         """
         if not images:
             return []
-        shapes = {image.shape for image in images}
-        if len(shapes) > 1:
-            raise ShapeError(f"A batch holds images of shapes {sorted(shapes)}; give one size.")
-        return self._predict(torch.stack([_pixels(image) for image in images]))
+        return self._predict(_stacked(images))
 
     @abstractmethod
     def _predict(self, pixels: Tensor) -> list[T]:
@@ -103,21 +102,34 @@ class Predictor(_LoadedNetwork[Prediction]):
     @torch.inference_mode()
     def predict_probabilities(self, image: Image) -> Prediction:
         """As `predict`, with the probability of every class: `C * 4` bytes per pixel more."""
-        return self._masks(_pixels(image)[None], with_probabilities=True)[0]
+        classes = range(len(self.card.class_names))
+        return self._masks(_pixels(image)[None], probable_classes=classes)[0]
+
+    @torch.inference_mode()
+    def predict_foreground(
+        self, images: Sequence[NDArray[np.uint8]], *, foreground: int
+    ) -> list[Prediction]:
+        """As `predict_batch`, each with the probability of one class alone, `(1, H, W)`.
+
+        Args:
+            images: RGB `(H, W, 3)` of 8 bits and one size.
+            foreground: Index of the class, such as `foreground_class` gives.
+        """
+        if not images:
+            return []
+        return self._masks(_stacked(images), probable_classes=range(foreground, foreground + 1))
 
     @torch.inference_mode()
     def _predict(self, pixels: Tensor) -> list[Prediction]:
-        return self._masks(pixels, with_probabilities=False)
+        return self._masks(pixels, probable_classes=range(0))
 
-    def _masks(self, pixels: Tensor, *, with_probabilities: bool) -> list[Prediction]:
+    def _masks(self, pixels: Tensor, *, probable_classes: range) -> list[Prediction]:
         size = pixels.shape[2:]
         logits, labels = self._mask_and_label_logits(pixels)
-        masks = logits.argmax(1).to(torch.uint8)
-        if masks.shape[1:] != size:
-            masks = F.interpolate(masks[:, None], size=size, mode="nearest-exact")[:, 0]
+        masks = masks_of(logits, tuple(size), resize=self.card.mask_resize)
         probabilities = None
-        if with_probabilities:
-            probabilities = logits.softmax(1)
+        if probable_classes:
+            probabilities = logits.softmax(1)[:, probable_classes.start : probable_classes.stop]
             if probabilities.shape[2:] != size:
                 mode = "trilinear" if pixels.ndim == 5 else "bilinear"
                 probabilities = F.interpolate(probabilities, size=size, mode=mode)
@@ -181,10 +193,16 @@ class LabelPredictor(_LoadedNetwork[Classification]):
 def load(path: str | Path, *, device: torch.device | str = "cpu") -> Predictor | LabelPredictor:
     """A predictor from one weights file, which holds its card: of masks or of labels by its task.
 
+    Args:
+        path: The file, or the name of a model that the package ships (`SHIPPED`); such a name wins
+            over a file of that name, which is meant by a `Path` or `./NAME`.
+        device: Where it runs.
+
     Raises:
         DataError: If the file is not one that `save_weights` or `atrous convert` wrote.
+        UnknownNameError: If a text is neither a path nor the name of a shipped model.
     """
-    weights = load_weights(Path(path))
+    weights = load_weights(_file(path))
     if weights.card.task == "classification":
         return LabelPredictor(weights.network, weights.card, device=device)
     return Predictor(weights.network, weights.card, device=device)
@@ -195,9 +213,22 @@ def load_segmenter(path: str | Path, *, device: torch.device | str = "cpu") -> P
 
     Raises:
         DataError: If the file cannot be loaded, or its network gives labels.
+        UnknownNameError: If a text is neither a path nor the name of a shipped model.
     """
-    weights = load_weights(Path(path))
+    weights = load_weights(_file(path))
     return Predictor(weights.network, weights.card, device=device)
+
+
+def _file(path: str | Path) -> Path:
+    return resolve_weights(path) if isinstance(path, str) else path
+
+
+def _stacked(images: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """`(B, 3, H, W)` of images of one size."""
+    shapes = {image.shape for image in images}
+    if len(shapes) > 1:
+        raise ShapeError(f"A batch holds images of shapes {sorted(shapes)}; give one size.")
+    return torch.stack([_pixels(image) for image in images])
 
 
 def _pixels(image: Image) -> Tensor:

@@ -49,20 +49,31 @@ def profile_page(
         pictures: What one output sees.
         facts: What traces the numbers: command, versions, machine.
     """
+    shown = profile_values(name=name, cost=cost, seen=seen, halo=halo, pictures=pictures)
+    return render("profile.html", facts=facts, **shown)
+
+
+def profile_values(
+    *,
+    name: str,
+    cost: Profile,
+    seen: ReceptiveField,
+    halo: Halo,
+    pictures: Sequence[Picture],
+) -> dict[str, object]:
+    """What `profile.html` shows but for the facts, for pages that hold it among other things."""
     shape = cost.input_shapes[0]
     size = "x".join(map(str, shape[2:]))
-    return render(
-        "profile.html",
-        title=name,
-        subtitle=f"One input of {shape[1]} channels and {size} pixels, in inference.",
-        cards=_cards(cost, seen, halo),
-        notes=_notes(cost, seen, halo),
-        stages=_stages(cost),
-        growth=growth_chart(_growth(seen), input_length=shape[2]),
-        pictures=[{"source": _embedded(p.pixels), "caption": p.caption} for p in pictures],
-        layers=_rows(cost),
-        facts=facts,
-    )
+    return {
+        "title": name,
+        "subtitle": f"One input of {shape[1]} channels and {size} pixels, in inference.",
+        "cards": _cards(cost, seen, halo),
+        "notes": _notes(cost, seen, halo),
+        "stages": _stages(cost),
+        "growth": growth_chart(_growth(seen), input_length=shape[2]),
+        "pictures": [{"source": _embedded(p.pixels), "caption": p.caption} for p in pictures],
+        "layers": _rows(cost),
+    }
 
 
 def field_on_photo(

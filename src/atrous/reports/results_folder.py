@@ -9,12 +9,14 @@ OUT/
   labels/NAME.json     of a joint network: every label of the image with its probability
   labels.csv           a row per image and label: the likeliest five
   labels.json          the same
-  run.json             which weights made it
+  cutouts/NAME.png     with edits: what is in front, transparent elsewhere
+  blurred/NAME.jpg     with edits: the photo with its background blurred
+  replaced/NAME.jpg    with edits: what is in front, before another picture
+  run.json             which weights made it, and what the edits depend on
 ```
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections import Counter
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from atrous._files import make_folder, write_atomically, write_text
@@ -31,8 +34,11 @@ from atrous.errors import DataError
 from atrous.inference.files import FileResult
 from atrous.inference.prediction import Prediction
 from atrous.networks.card import Card
+from atrous.reports.background import EDIT_SUFFIXES, EditKind, Edits
 from atrous.reports.label_tables import TOP, Ranking, labels_csv, labels_record, ranking_record
+from atrous.reports.matte import make_matte
 from atrous.reports.overlay import overlay
+from atrous.reports.run_note import write_note
 from atrous.types import Colour
 
 
@@ -42,29 +48,36 @@ class ResultsFolder:
 
     root: Path
     card: Card
+    edits: Edits | None = None
+    """What to make of the background; results must then have the probability of the foreground."""
 
     def prepare(self, weights: Path, *, may_overwrite: bool) -> None:
-        """Make the folder and note in it which weights its results are of.
+        """Make the folder and note in it which weights, and which edits, its results are of.
 
         Raises:
-            DataError: If it cannot be written in, or holds results of other weights.
+            DataError: If it cannot be written in, or holds results of others.
         """
-        note = self.root / "run.json"
-        run = {"weights": self.card.name, "sha256": _sha256(weights)}
-        if note.is_file() and not may_overwrite:
-            try:
-                before = json.loads(note.read_text(encoding="utf-8"))["sha256"]
-            except (OSError, ValueError, KeyError, TypeError):
-                before = "nobody knows which"
-            if before != run["sha256"]:
-                raise DataError(
-                    f"{self.root} holds results of other weights (see {note.name} there); give "
-                    f"another folder, or --overwrite."
-                )
-        kinds = ("masks", "overlays", "labels") if self.has_labels else ("masks", "overlays")
-        for kind in kinds:
+        labels = ("labels",) if self.has_labels else ()
+        make_folder(self.root)
+        write_note(
+            self.root,
+            name=self.card.name,
+            weights=weights,
+            edits={} if self.edits is None else self.edits.traces(self.card.class_names),
+            may_overwrite=may_overwrite,
+        )
+        for kind in ("masks", "overlays", *labels, *self.edit_kinds):
             make_folder(self.root / kind)
-        write_text(note, json.dumps(run, indent=1) + "\n")
+
+    @property
+    def edit_kinds(self) -> tuple[EditKind, ...]:
+        """The folders of edited pictures."""
+        return () if self.edits is None else self.edits.kinds
+
+    @property
+    def foreground(self) -> str | None:
+        """Name of the class that edits keep in front."""
+        return None if self.edits is None else self.card.class_names[self.edits.foreground]
 
     @property
     def has_labels(self) -> bool:
@@ -73,11 +86,13 @@ class ResultsFolder:
 
     def holds(self, name: str) -> bool:
         """Whether all files of a result are there; they are whole if they are."""
-        has_labels = not self.has_labels or self._labels(name).is_file()
-        return has_labels and self._mask(name).is_file() and self._overlay(name).is_file()
+        files = [self._mask(name), self._overlay(name)]
+        files += [self._labels(name)] if self.has_labels else []
+        files += [self._edited(kind, name) for kind in self.edit_kinds]
+        return all(file.is_file() for file in files)
 
     def write(self, name: str, result: FileResult[Prediction]) -> None:
-        """Write a result's mask and overlay, and its labels if it has any.
+        """Write a result's mask, overlay and edits, and its labels if it has any.
 
         Raises:
             DataError: If the disk is full or the folder has gone.
@@ -92,6 +107,22 @@ class ResultsFolder:
         if (label := result.prediction.label) is not None:
             ranking = label.top(len(label.class_names))
             write_text(self._labels(name), json.dumps(ranking_record(ranking), indent=1) + "\n")
+        if self.edits is not None:
+            self._write_edits(name, self.edits, result.image, result.prediction)
+
+    def _write_edits(
+        self, name: str, edits: Edits, image: NDArray[np.uint8], prediction: Prediction
+    ) -> None:
+        if prediction.probabilities is None or len(prediction.probabilities) != 1:
+            raise ValueError(f"{name} lacks the probability of one class; predict it with that.")
+        matte = make_matte(image, prediction.probabilities[0].numpy())
+        for kind in edits.kinds:
+            picture = edits.made(kind, matte)
+            with write_atomically(self._edited(kind, name)) as file:
+                if kind == "cutouts":
+                    picture.save(file, format="PNG", compress_level=3)
+                else:  # a photo again: nothing that hangs on single pixels
+                    picture.save(file, format="JPEG", quality=95, subsampling=0)
 
     def shares(self, name: str) -> dict[str, float]:
         """Part of the image that each class covers, from the mask that was written."""
@@ -150,6 +181,9 @@ class ResultsFolder:
     def _labels(self, name: str) -> Path:
         return self.root / "labels" / f"{name}.json"
 
+    def _edited(self, kind: EditKind, name: str) -> Path:
+        return self.root / kind / f"{name}{EDIT_SUFFIXES[kind]}"
+
 
 def mask_picture(prediction: Prediction) -> Image.Image:
     """The mask as an indexed picture: pixel values are class indices, shown in their colours."""
@@ -190,8 +224,3 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 def _flat(palette: Sequence[Colour]) -> list[int]:
     return [channel for colour in palette for channel in colour]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,16 +17,27 @@ def demo(
             help="Folder that holds the authors' weights and data.", envvar="ATROUS_SHARED"
         ),
     ] = None,
+    should_open: Annotated[
+        bool, typer.Option("--open", help="Open the page of the portrait in a browser.")
+    ] = False,
 ) -> None:
-    """Explain a convolution, then segment street scenes with the authors' published ESPNet.
+    """Explain a convolution, cut a person out of a portrait, and segment street scenes.
 
-    The weights and pictures may not be passed on, so they are not in the package: without them
-    only the first part runs.
+    The portrait comes with matplotlib and the model with this package. The weights and pictures of
+    the street scenes may not be passed on: without them that part is left out.
     """
+    from atrous._files import make_folder
     from atrous.apps.cli.explain import explain
+    from atrous.apps.cli.portrait import cut_out_portrait
 
+    make_folder(out)
     typer.echo('$ atrous explain "Conv2d(12, 24, 3)" --size 64')
     explain("Conv2d(12, 24, 3)", size="64")
+    page = cut_out_portrait(out)
+    if page is not None and should_open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
     root = shared or Path("../shared")
     if not (root / CHECKPOINT).is_file() or not (root / CAMVID / "val").is_dir():
         typer.echo(
@@ -39,12 +50,10 @@ def demo(
 
 def _street_scenes(out: Path, root: Path) -> None:
     """Each step is the command that is printed above it."""
-    from atrous._files import make_folder
     from atrous.apps.cli.convert import convert
     from atrous.apps.cli.evaluate import evaluate
     from atrous.apps.cli.predict import predict
 
-    make_folder(out)
     weights, page = out / "espnet-camvid.safetensors", out / "evaluation.html"
     checkpoint, data = root / CHECKPOINT, root / CAMVID
     typer.echo(f"\n$ atrous convert {checkpoint} --to {weights}")
@@ -56,5 +65,7 @@ def _street_scenes(out: Path, root: Path) -> None:
         f"\n$ atrous evaluate {weights} {data} --layout camvid --split val "
         f"--protocol camvid_published --html {page}"
     )
-    evaluate(weights, data, layout="camvid", split="val", protocol="camvid_published", html=page)
+    evaluate(
+        str(weights), data, layout="camvid", split="val", protocol="camvid_published", html=page
+    )
     typer.echo(f"\nLook at {out / 'overlays'} and {page}.")

@@ -1,6 +1,6 @@
 """Open a model and find out all that `profile` and `compare` print."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from atrous.errors import ShapeError
@@ -48,7 +48,12 @@ def input_size(opened: "NamedModel", size_text: str | None) -> tuple[int | None,
 
 
 def measure(
-    text: str, size_text: str | None, *, needs_weights: bool = False, with_latency: bool = False
+    text: str,
+    size_text: str | None,
+    *,
+    needs_weights: bool = False,
+    with_latency: bool = False,
+    counts_holes: bool = True,
 ) -> Measured:
     """Profile the model that `text` names, in eval mode, at a size.
 
@@ -57,6 +62,8 @@ def measure(
         size_text: What `--size` gave; None for the size that the model is usually quoted at.
         needs_weights: Make real tensors, so that the caller can run the model.
         with_latency: Also time it here.
+        counts_holes: Also count the positions inside each field that are really read, which takes
+            longest.
 
     Raises:
         AtrousError: If there is no such model, no size, or the model does not take it.
@@ -67,14 +74,23 @@ def measure(
     opened = open_model(text, needs_weights=needs_weights or with_latency)
     in_channels, size = input_size(opened, size_text)
     model = opened.model
+    seen = receptive_field(model, size, in_channels=in_channels, counts_holes=counts_holes)
     return Measured(
         name=opened.name,
         model=model,
         size=size,
         in_channels=in_channels,
-        has_trained_weights=text.endswith(".safetensors"),
-        cost=profile(model, size, in_channels=in_channels, with_fields=True),
-        seen=receptive_field(model, size, in_channels=in_channels),
-        halo=halo(model, size, in_channels=in_channels),
+        has_trained_weights=opened.is_trained,
+        cost=_with_fields(profile(model, size, in_channels=in_channels), seen),
+        seen=seen,
+        halo=halo(model, size, in_channels=in_channels, seen=seen),
         latency=latency(model, size, in_channels=in_channels) if with_latency else None,
     )
+
+
+def _with_fields(cost: "Profile", seen: "ReceptiveField") -> "Profile":
+    """The profile with the fields of its layers, which are the slow part and known already."""
+    layers = tuple(
+        replace(layer, field=seen.layers.get(layer.name or "output")) for layer in cost.layers
+    )
+    return replace(cost, layers=layers, layer_fields=seen.layers)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atrous.errors import AtrousError, DataError, UnknownNameError
+from atrous.networks.shipped import SHIPPED, resolve_weights
 
 if TYPE_CHECKING:
     from torch import nn
 
 MODEL_HELP = (
-    "A name that `atrous networks` lists, torchvision:NAME, timm:NAME, FILE.safetensors, "
-    "or FILE.py:FUNCTION."
+    "A name that `atrous networks` lists, with --weights or without, torchvision:NAME, timm:NAME, "
+    "FILE.safetensors, or FILE.py:FUNCTION."
 )
 
 
@@ -28,11 +29,13 @@ class NamedModel:
         name: As the user wrote it.
         model: Perhaps on the meta device, without weights.
         size: Spatial size its costs are usually quoted at, where that is known.
+        is_trained: Whether its weights came from a file with a card.
     """
 
     name: str
     model: "nn.Module"
     size: tuple[int, ...] | None
+    is_trained: bool = False
 
 
 def open_model(text: str, *, needs_weights: bool = False) -> NamedModel:
@@ -47,12 +50,14 @@ def open_model(text: str, *, needs_weights: bool = False) -> NamedModel:
         DataError: If a file is missing or its function gives no model.
         MissingExtraError: If `timm:` is asked for and timm is not installed.
     """
-    if text.endswith(".safetensors"):
+    if text.endswith(".safetensors") or text in SHIPPED:
+        from atrous.networks.catalog import network_entry
         from atrous.networks.weights import load_weights
 
-        weights = load_weights(Path(text))
-        size = weights.card.preprocessing.size
-        return NamedModel(name=weights.card.name, model=weights.network, size=size)
+        weights = load_weights(resolve_weights(text))
+        card = weights.card
+        size = card.preprocessing.size or network_entry(card.network).size
+        return NamedModel(name=card.name, model=weights.network, size=size, is_trained=True)
     source, separator, name = text.partition(":")
     if separator and source.endswith(".py"):
         return NamedModel(name=text, model=_from_file(Path(source), name).eval(), size=None)
@@ -63,7 +68,7 @@ def open_model(text: str, *, needs_weights: bool = False) -> NamedModel:
 
         if separator or "/" in text or text.endswith((".py", ".pth")):
             raise UnknownNameError(
-                "model", text, [*NETWORKS, "torchvision:NAME", "FILE.py:FUNCTION"]
+                "model", text, [*NETWORKS, *SHIPPED, "torchvision:NAME", "FILE.py:FUNCTION"]
             )
         entry = network_entry(text)
         build, size = entry.build, entry.size

@@ -1,4 +1,4 @@
-"""`atrous networks [PATTERN]`."""
+"""`atrous networks [PATTERN]`, and with `--weights` the models that are shipped."""
 
 import hashlib
 import json
@@ -25,18 +25,27 @@ class Row(TypedDict):
 
 def networks(
     pattern: Annotated[str, typer.Argument(help="Only names like this, such as 'espnet*'.")] = "*",
+    weights: Annotated[
+        bool,
+        typer.Option("--weights", help="List trained models that are shipped, by their cards."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List the networks that can be built: parameters, MACs and field at the size they are quoted.
 
     The numbers are computed from the networks themselves, which takes some seconds the first time.
+    With --weights, the trained models that are part of the package; their names stand for a file.
     """
     from fnmatch import fnmatchcase
 
+    from atrous.apps.cli.shipped import list_shipped
     from atrous.errors import UnknownNameError
     from atrous.networks.catalog import NETWORKS
     from atrous.reports.profile_page import scaled
 
+    if weights:
+        list_shipped(pattern, as_json=as_json)
+        return
     chosen = [name for name in sorted(NETWORKS) if fnmatchcase(name, pattern)]
     if not chosen:
         raise UnknownNameError("network", pattern, NETWORKS)

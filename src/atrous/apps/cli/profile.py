@@ -175,7 +175,7 @@ def _page(measured: "Measured", photo: Path | None) -> str:
         cost=measured.cost,
         seen=measured.seen,
         halo=measured.halo,
-        pictures=_pictures(measured, photo) if len(measured.size) == 2 else [],
+        pictures=field_pictures(measured, photo) if len(measured.size) == 2 else [],
         facts=facts(),
     )
 
@@ -202,7 +202,7 @@ def main_map(cost: "Profile") -> str:
     return max(reversed(list(finite)), key=lambda name: finite[name])
 
 
-def _pictures(measured: "Measured", photo: Path | None) -> "list[Picture]":
+def field_pictures(measured: "Measured", photo: Path | None) -> "list[Picture]":
     """The field on a photo, and the middle of the gradient, whose holes are the gridding."""
     import numpy as np
     from PIL import Image, ImageOps
@@ -223,6 +223,7 @@ def _pictures(measured: "Measured", photo: Path | None) -> "list[Picture]":
         output=None if layer.startswith("output") else layer,
         num_images=4,
         in_channels=measured.in_channels,
+        seen=measured.seen,
     )
     weights = "its weights" if measured.has_trained_weights else "random weights"
     row, column = (slice(max(n // 2 - 30, 0), n // 2 + 31) for n in used.map.shape)

@@ -85,7 +85,9 @@ def _run(
         ThreadPoolExecutor(2, thread_name_prefix="write") as pool,
         progress("predict", len(todo)) as advance,
     ):
-        for result in predict_files(predictor, todo, max_pixels=max_pixels):
+        foreground = None if folder.edits is None else folder.edits.foreground
+        results = predict_files(predictor, todo, foreground=foreground, max_pixels=max_pixels)
+        for result in results:
             if result.prediction is None:
                 errors[result.path] = result.error or "no prediction"
                 if not quiet and len(names) > 1:  # a single one is the command's own error
@@ -119,13 +121,23 @@ def _report(
         }
         if folder.has_labels:
             record["labels"] = labels_record({name: folder.labels(name) for name in shares})
+        if folder.edits is not None:
+            record["edits"] = {"foreground": folder.foreground, "folders": list(folder.edit_kinds)}
         typer.echo(json.dumps(record, indent=1))
         return
     done = f"{len(shares)} images in {folder.root}"
     skipped = f", {num_skipped} of them done before" if num_skipped else ""
     failed = f"; {len(errors)} could not be read" if errors else ""
     labels = ", labels/, labels.csv, labels.json" if folder.has_labels else ""
-    typer.echo(f"{done}{skipped}{failed}: masks/, overlays/, shares.csv, shares.json{labels}")
+    edits = "".join(f", {kind}/" for kind in folder.edit_kinds)
+    typer.echo(
+        f"{done}{skipped}{failed}: masks/, overlays/{edits}, shares.csv, shares.json{labels}"
+    )
+    if folder.foreground is not None:
+        empty = [name for name, by_class in shares.items() if not by_class[folder.foreground]]
+        if empty:
+            more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
+            typer.echo(f"no {folder.foreground} was found in {', '.join(empty[:5])}{more}")
 
 
 @contextmanager
