@@ -55,7 +55,7 @@ def extend(probabilities: Tensor, target: Tensor, slopes: Tensor) -> Tensor:
     inside = labels == present[:, None]
     rows = probabilities.transpose(0, 1)[present].flatten(1)
     errors = torch.where(inside, 1 - rows, rows).masked_fill(labels == UNLABELLED, -1)
-    errors, order = errors.sort(dim=1, descending=True)
+    errors, order = errors.sort(dim=1, descending=True, stable=True)
     is_inside = inside.gather(1, order)
     num_missed = is_inside.cumsum(1)
     # With the first pixels wrong, those inside are missing from the intersection and those outside

@@ -1,6 +1,7 @@
 """The sorting of Lovász-Softmax on a CPU, where it would take longer than the network."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import numpy as np
 import torch
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.types import UNLABELLED
+
+_WORTH_THREADS: Final = 1 << 15
+"""Pixels from which a class takes longer than starting a thread for it."""
 
 
 def extend_on_cpu(probabilities: Tensor, target: Tensor, slopes: Tensor) -> Tensor:
@@ -19,16 +23,20 @@ def extend_on_cpu(probabilities: Tensor, target: Tensor, slopes: Tensor) -> Tens
     areas = np.bincount(labels, minlength=UNLABELLED + 1)[:UNLABELLED]
     present = areas.nonzero()[0].tolist()
     unlabelled = np.flatnonzero(labels == UNLABELLED)
+    # NumPy only in the threads: torch would start threads of its own in each.
+    rows, by_class = probabilities.numpy(), slopes.numpy()
 
     def one_class(c: int) -> float:
-        row = probabilities[:, c].flatten().numpy()
+        row = rows[:, c].flatten()
         inside = labels == c
         errors = np.abs(inside - row)
         errors[unlabelled] = 0
         value, derivatives = _extend_one(errors, inside)
-        slopes[:, c] = torch.from_numpy(derivatives / len(present)).view(target.shape)
+        by_class[:, c] = (derivatives / len(present)).reshape(target.shape)
         return value
 
+    if labels.size < _WORTH_THREADS:
+        return slopes.new_tensor(sum(map(one_class, present)) / len(present))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         return slopes.new_tensor(sum(pool.map(one_class, present)) / len(present))
 
