@@ -106,7 +106,7 @@ class Recipe:
     )
     """Factor of every loss by name, see `training.losses.catalog`."""
     class_weights: str = "none"
-    """`none`, `enet` or `median_frequency`, from the training data."""
+    """`none`, `enet`, `espnet` or `median_frequency`, from the training data."""
     label_smoothing: float = 0.0
     """Of classifiers."""
     auxiliary_weight: float = 0.0

@@ -44,7 +44,7 @@ Did you mean 'people'? Known: people.
             )
         return path
     path = Path(text)
-    if path.suffix or len(path.parts) > 1 or path.exists():
+    if path.suffix or text != path.name or path.exists():
         return path
     from atrous.networks.catalog import NETWORKS
 
