@@ -1,5 +1,7 @@
 """ESPNet: published parameters and MACs, and any size."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,8 +39,15 @@ def test_parameters_for_other_numbers_of_classes(num_classes, params):
 @pytest.mark.parametrize(
     ("network", "size", "gmacs"),
     [
-        pytest.param(espnet_c, (512, 1024), 3.470, id="encoder"),
-        pytest.param(espnet, (512, 1024), 4.780, id="street"),
+        *(
+            pytest.param(partial(factory, q=q, **more), (512, 1024), gmacs, id=f"{title} q{q}")
+            for title, factory, more, row in [
+                ("encoder", espnet_c, {}, (2.159, 2.684, 3.470)),
+                ("plain skip", espnet, {"joins_image_in_skip": False}, (3.399, 3.923, 4.709)),
+                ("joined skip", espnet, {}, (3.470, 3.994, 4.780)),
+            ]
+            for q, gmacs in zip((3, 5, 8), row, strict=True)
+        ),
         pytest.param(lambda: espnet(num_classes=12), (360, 480), 1.335, id="camvid"),
     ],
 )
