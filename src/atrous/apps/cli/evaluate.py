@@ -20,8 +20,9 @@ def evaluate(
     layout: Annotated[
         str,
         typer.Option(
-            help="How the folder is laid out: binary_folder, camvid, cityscapes, image_folder, "
-            "joint_folder, mask_folder, voc."
+            help="How the folder is laid out: ade20k, binary_folder, camvid, cityscapes, "
+            "coco_panoptic, coco_stuff, coco_stuff_only, image_folder, joint_folder, mask_folder, "
+            "voc."
         ),
     ],
     protocol: Annotated[
