@@ -56,8 +56,8 @@ def open_model(text: str, *, needs_weights: bool = False) -> NamedModel:
 
         weights = load_weights(resolve_weights(text))
         card = weights.card
-        size = card.preprocessing.size or network_entry(card.network).size
-        return NamedModel(name=card.name, model=weights.network, size=size, is_trained=True)
+        usual = card.preprocessing.size or network_entry(card.network).size
+        return NamedModel(name=card.name, model=weights.network, size=usual, is_trained=True)
     source, separator, name = text.partition(":")
     if separator and source.endswith(".py"):
         return NamedModel(name=text, model=_from_file(Path(source), name).eval(), size=None)

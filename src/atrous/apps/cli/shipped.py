@@ -87,7 +87,8 @@ def _text(row: Row) -> str:
         + (f", resized to {resized} (H x W) inside" if resized else ""),
     ]
     lines += [
-        "  score     {metric} {value:.2f} % on {dataset} {split}, protocol {protocol}".format(**score)
+        f"  score     {score['metric']} {score['value']:.2f} % on {score['dataset']} "
+        f"{score['split']}, protocol {score['protocol']}"
         for score in row["scores"]
     ]
     if row["source"]:
