@@ -331,12 +331,6 @@ class TestOthers:
         assert "cpu" in facts["devices"]
         assert set(facts["extras"]) >= {"zoo", "slides", "volumes"}
 
-    def test_demo_says_what_it_needs(self, atrous, tmp_path):
-        code, text, _ = atrous("demo", "--shared", tmp_path, "--out", tmp_path / "out")
-        assert code == 0
-        assert "2,616" in text
-        assert "espnet_p_2_q_8_camvid.pth" in text
-
     def test_help_loads_neither_torch_nor_numpy(self):
         code = (
             "import sys; from atrous.apps.cli.main import main; sys.argv = ['atrous', '--help']\n"

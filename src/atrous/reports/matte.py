@@ -31,6 +31,9 @@ WORKING_LENGTH: Final = 1024
 RADIUS: Final = 0.012
 """Of the filters' windows, as a part of the longest side."""
 
+WIDE: Final = 6
+"""Radii of the windows that the first guess of the front's colours is taken over."""
+
 EDGE_VARIANCE: Final = 1e-3
 """Variance of colours in [0, 1] above which the guided filter takes a change for an edge."""
 
@@ -141,10 +144,22 @@ def _opacity(image: Pixels, slopes: Plane, offset: Plane) -> Plane:
 
 
 def _mean_colours(photo: Plane, opacity: Plane, radius: int) -> tuple[Plane, Plane]:
-    """Local mean colour `(3, H, W)` of what is in front, and of what is behind."""
-    front = _mean(photo * opacity, radius) / (_mean(opacity, radius) + 1e-5)
-    behind = _mean(photo * (1 - opacity), radius) / (_mean(1 - opacity, radius) + 1e-5)
+    """Local mean colour `(3, H, W)` of what is in front, and of what is behind.
+
+    First over wide windows, which hold more of what is opaque than of the edge, and then, of the
+    colours that follow from that, over windows of the radius.
+    """
+    front, behind = photo, photo
+    for width in (WIDE * radius, radius):
+        front = _weighted_mean(front, opacity, width)
+        behind = _weighted_mean(behind, 1 - opacity, width)
+        if width != radius:
+            front = front + opacity * (photo - opacity * front - (1 - opacity) * behind)
     return front, behind
+
+
+def _weighted_mean(planes: Plane, weights: Plane, radius: int) -> Plane:
+    return _mean(planes * weights, radius) / (_mean(weights, radius) + 1e-5)
 
 
 def _front_colour(channel: Pixels, opacity: Plane, front: Plane, behind: Plane) -> Pixels:
