@@ -267,9 +267,9 @@ def write_slide_folder(
         DataError: If the folder cannot be written in.
         MissingExtraError: If the extra `slides` is not installed.
     """
-    photo_tiles()  # a missing extra is told before a folder is made
     root = Path(root)
     worlds = [make_slide_world(index, size=size, seed=seed) for index in range(num_slides)]
+    photo_tiles()  # a missing extra is told before a folder is made
     make_folder(root / "images")
     make_folder(root / "masks")
     write_text(root / CLASSES_FILE, "".join(f"{name}\n" for name in TISSUES))
