@@ -89,9 +89,10 @@ def _how_timed(measured: "list[Measured]") -> str:
 
     timed = next(one.latency for one in measured if one.latency is not None)
     found = facts()
+    threads = f"{timed.num_threads} thread{'' if timed.num_threads == 1 else 's'}"
     return (
         f"Latency is the median of {len(timed.seconds)} runs after a warm-up, spread that between "
-        f"their quartiles; batch of {timed.batch_size}, {timed.num_threads} threads, "
+        f"their quartiles; batch of {timed.batch_size}, {threads}, "
         f"{timed.layout}, {timed.precision}, {timed.device}; {found['machine']}, "
         f"{found['versions']}."
     )
