@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 def compare(
     models: Annotated[list[str], typer.Argument(help=MODEL_HELP)],
     size: Annotated[str | None, typer.Option(help=SIZE_HELP)] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoder that all of them stand on; a name, timm:NAME, torchvision:NAME."
+        ),
+    ] = None,
     latency: Annotated[
         bool, typer.Option("--latency", help="Also time them here, with random weights for names.")
     ] = False,
@@ -31,7 +37,7 @@ def compare(
 
     if plot is not None:
         check_place(plot)
-    measured = [measure(name, size, with_latency=latency) for name in models]
+    measured = [measure(name, size, with_latency=latency, encoder=encoder) for name in models]
     if plot is not None:
         _draw(measured, plot)
     if as_json:

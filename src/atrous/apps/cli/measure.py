@@ -54,6 +54,7 @@ def measure(
     needs_weights: bool = False,
     with_latency: bool = False,
     counts_holes: bool = True,
+    encoder: str | None = None,
 ) -> Measured:
     """Profile the model that `text` names, in eval mode, at a size.
 
@@ -64,6 +65,7 @@ def measure(
         with_latency: Also time it here.
         counts_holes: Also count the positions inside each field that are really read, which takes
             longest.
+        encoder: What a segmenter by name stands on; None for its own.
 
     Raises:
         AtrousError: If there is no such model, no size, or the model does not take it.
@@ -71,7 +73,7 @@ def measure(
     from atrous.analysis import halo, latency, profile, receptive_field
     from atrous.apps.cli.models import open_model
 
-    opened = open_model(text, needs_weights=needs_weights or with_latency)
+    opened = open_model(text, needs_weights=needs_weights or with_latency, encoder=encoder)
     in_channels, size = input_size(opened, size_text)
     model = opened.model
     seen = receptive_field(model, size, in_channels=in_channels, counts_holes=counts_holes)

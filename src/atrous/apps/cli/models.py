@@ -6,10 +6,11 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atrous.errors import AtrousError, DataError, UnknownNameError
+from atrous.errors import AtrousError, DataError, ShapeError, UnknownNameError
 from atrous.networks.shipped import SHIPPED, resolve_weights
 
 if TYPE_CHECKING:
@@ -38,18 +39,22 @@ class NamedModel:
     is_trained: bool = False
 
 
-def open_model(text: str, *, needs_weights: bool = False) -> NamedModel:
+def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = None) -> NamedModel:
     """Build or load the model that `text` names.
 
     Args:
         text: See `MODEL_HELP`.
         needs_weights: Make real tensors (random ones for a bare name), so that it can be run.
+        encoder: What a segmenter by name stands on, see `create_encoder`; None for its own.
 
     Raises:
         UnknownNameError: If nothing has that name.
+        ShapeError: If the encoder does not fit, or the model is no segmenter over an encoder.
         DataError: If a file is missing or its function gives no model.
         MissingExtraError: If `timm:` is asked for and timm is not installed.
     """
+    if encoder is not None:
+        return _over(text, encoder, needs_weights=needs_weights)
     if text.endswith(".safetensors") or text in SHIPPED:
         from atrous.networks.catalog import network_entry
         from atrous.networks.weights import load_weights
@@ -74,6 +79,23 @@ def open_model(text: str, *, needs_weights: bool = False) -> NamedModel:
         build, size = entry.build, entry.size
     model = build() if needs_weights else _without_weights(build)
     return NamedModel(name=text, model=model.eval(), size=size)
+
+
+def _over(text: str, encoder: str, *, needs_weights: bool) -> NamedModel:
+    """A segmenter by name over an encoder by name."""
+    from atrous.networks.catalog import network_entry
+    from atrous.networks.segmenters import SEGMENTERS, create_segmenter
+
+    if text not in SEGMENTERS:
+        raise ShapeError(
+            f"{text} stands on no encoder that could be replaced by {encoder}; leave out the "
+            f"encoder, or name only segmenters over one: {', '.join(SEGMENTERS)}."
+        )
+    build = partial(create_segmenter, text, encoder=encoder)
+    model = build() if needs_weights else _without_weights(build)
+    return NamedModel(
+        name=f"{text} over {encoder}", model=model.eval(), size=network_entry(text).size
+    )
 
 
 def _without_weights(build: "Callable[[], nn.Module]") -> "nn.Module":
