@@ -13,7 +13,7 @@ help: ## show this list
 setup: ## make .venv with the pinned packages
 	@python3 scripts/setup
 
-demo: setup ## explain a convolution, then segment street scenes if the authors' weights are there
+demo: setup ## explain a convolution, cut a person out of a portrait, street scenes if the weights are there
 	@$(BIN)/atrous demo
 
 test: setup ## the fast tier: unit, contract and property tests, doctests
