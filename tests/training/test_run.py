@@ -141,13 +141,16 @@ def test_another_recipe_is_refused_and_says_what_differs(recipe, tmp_path):
 
 def test_overwrite_removes_the_run_and_nothing_else(recipe, tmp_path):
     finish(recipe, tmp_path / "run", epochs=1)
-    keep = tmp_path / "run" / "notes.txt"
-    keep.write_text("mine")
+    mine = {"notes.txt", "holiday.png", "samples/mine.png", "drawing.svg"}
+    (tmp_path / "run/samples").mkdir()
+    for name in mine | {"samples/epoch-0001.png", "curves.svg"}:
+        (tmp_path / "run" / name).write_text("mine")
     RunFolder(tmp_path / "run").clear()
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+    left = {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert left == {tmp_path / "run" / name for name in mine}
     with pytest.raises(DataError, match="holds files but no run"):
         open_run(recipe, tmp_path / "run", Accelerator(cpu=True), overwrite=True)
-    assert keep.read_text() == "mine"
+    assert (tmp_path / "run/notes.txt").read_text() == "mine"
 
 
 def test_data_that_has_changed_since_is_refused(recipe, tmp_path):

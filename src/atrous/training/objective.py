@@ -123,7 +123,7 @@ def objective_of(
 
     Raises:
         UnknownNameError: If a loss is not known.
-        DataError: If a classifier is to learn by a loss of masks.
+        DataError: If a classifier is to learn by a loss or by weights of masks.
     """
     loss: Loss
     check_mix(recipe, task)
@@ -132,6 +132,11 @@ def objective_of(
             raise DataError(
                 f"The recipe has losses {', '.join(recipe.losses)}; expected cross_entropy alone "
                 "for a classifier; the others are for masks."
+            )
+        if recipe.class_weights != "none":
+            raise DataError(
+                f"class_weights is {recipe.class_weights!r}, which is counted from the pixels of "
+                "masks, but a classifier's data has none; set it to 'none'."
             )
         factor = recipe.losses["cross_entropy"]
 

@@ -17,11 +17,26 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from atrous._files import make_folder, write_text
 from atrous.errors import DataError
 from atrous.training.recipe import RUN_ONLY_KEYS, Recipe
 from atrous.training.recipe_file import recipe_of, recipe_text
+
+_OURS: Final = (
+    "checkpoints/checkpoint-*.pt",
+    "samples/epoch-*.png",
+    "events/events.out.tfevents.*",
+    "not-finite-step-*.safetensors",
+    "best.safetensors",
+    "last.safetensors",
+    "metrics.jsonl",
+    "class_counts.json",
+    "curves.svg",
+    "run.json",
+)
+"""All that a run writes but its recipe, as patterns in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,7 @@ class RunFolder:
         return False
 
     def clear(self) -> None:
-        """Remove the files of an earlier run, and nothing else.
+        """Remove the files that a run writes, and nothing that somebody else put there.
 
         Raises:
             DataError: If there are files but no run.
@@ -100,19 +115,14 @@ class RunFolder:
                 f"{self.root} holds files but no run, so --overwrite removes nothing there; give "
                 "another folder with --out."
             )
-        for path in self.checkpoints.glob("checkpoint-*.pt"):
-            path.unlink()
-        for path in (self.metrics, self.class_counts, self.best, self.last, self.facts):
-            path.unlink(missing_ok=True)
-        self.recipe.unlink()  # last: until then it is a run that can be cleared again
-        if self.checkpoints.is_dir():
-            self.checkpoints.rmdir()
-        for path in self.root.rglob("*"):  # pictures of the earlier run
-            if path.is_file() and path.suffix in {".svg", ".png"}:
+        for pattern in _OURS:
+            for path in self.root.glob(pattern):
                 path.unlink()
-        for path in sorted(self.root.iterdir()):
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+        self.recipe.unlink()  # last: until then it is a run that can be cleared again
+        for name in ("checkpoints", "samples", "events"):
+            folder = self.root / name
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def read_facts(self) -> dict[str, object]:
         """What `run.json` says; empty if there is none yet."""
