@@ -1,34 +1,18 @@
 """`predict --background`: cut-outs, blurred and replaced backgrounds, as a user types them."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from atrous.apps.cli.main import main
 from atrous.inference import load
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing import Preprocessing
 from atrous.networks.weights import save_weights
 from atrous.reports.matte import make_matte
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    """Run the command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 def saved(path, *, class_names, changes=lambda _: None):

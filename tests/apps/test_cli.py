@@ -16,22 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from atrous.apps.cli.main import main
 from atrous.data.synthetic import write_mask_folder
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    """Run the command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 @pytest.fixture

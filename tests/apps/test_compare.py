@@ -1,27 +1,10 @@
 """`atrous compare`: segmenters over one encoder, and how they were timed."""
 
 import json
-import sys
 
 import pytest
 
-from atrous.apps.cli.main import main
-
 STEPS = ("vanilla", "encoder_decoder", "skip_encoder_decoder")
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    """Run the command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 def test_the_three_steps_stand_on_one_encoder(atrous):

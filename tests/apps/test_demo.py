@@ -2,33 +2,17 @@
 
 import re
 import shlex
-import sys
 import webbrowser
 
 import pytest
 import torch
 from PIL import Image
 
-from atrous.apps.cli.main import main
 from atrous.networks import shipped
 from atrous.networks.card import Card, Score
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing import Preprocessing
 from atrous.networks.weights import save_weights
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    """Run the command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 @pytest.fixture

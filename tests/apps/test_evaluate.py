@@ -3,14 +3,12 @@
 import csv
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from atrous.apps.cli.main import main
 from atrous.data.synthetic import SHAPE_CLASSES, write_mask_folder
 from atrous.inference import load
 from atrous.inference.averaging import Averaging, predict_averaged
@@ -22,20 +20,6 @@ from atrous.networks.preprocessing import Preprocessing
 from atrous.networks.weights import save_weights
 
 COLOURS = ("red", "green", "blue", "cyan", "grey", "white", "black")
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    """Run the command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 @pytest.fixture

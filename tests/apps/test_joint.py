@@ -2,14 +2,12 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from atrous.apps.cli.main import main
 from atrous.data.catalog import LAYOUTS
 from atrous.data.synthetic import SHAPE_CLASSES, write_mask_folder
 from atrous.inference import load
@@ -21,20 +19,6 @@ from atrous.networks.preprocessing import Preprocessing
 from atrous.networks.weights import load_weights, save_weights
 
 LABELS = ("benign", "atypia", "invasive")
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    """Run the command in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """`profile`, `compare` and `objects`: contracts, any kind of model, one line for what is wrong."""
 
 import json
-import sys
 
 import pytest
 from torch import nn
 
-from atrous.apps.cli.main import main
 from atrous.data.synthetic import write_mask_folder
 
 USER_FILE = """
@@ -34,18 +32,6 @@ class Chooses(nn.Module):
 def chooses():
     return nn.Sequential(nn.Conv2d(3, 3, 1), Chooses())
 """
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,23 +1,8 @@
 """`synthesize`: datasets that their layouts open, and refusals in one line."""
 
-import sys
-
 import pytest
 
-from atrous.apps.cli.main import main
 from atrous.data import open_layout
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
 
 
 def test_tissue_in_two_splits(atrous, tmp_path):
