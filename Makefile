@@ -37,3 +37,4 @@ bench: setup ## time our paths against named baselines, in one run
 	@$(BIN)/python -m benchmarks.inference --keep-freed-memory
 	@$(BIN)/python -m benchmarks.startup
 	@$(BIN)/python -m benchmarks.profiling
+	@$(BIN)/python -m benchmarks.training
