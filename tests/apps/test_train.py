@@ -138,7 +138,8 @@ def test_an_empty_split_is_refused(train):
         path.unlink()
     code, _, err = train()
     assert code == 2
-    assert "val" in err
+    assert "val/images: no image in this folder" in err
+    assert not Path("runs").exists()
 
 
 def test_a_folder_of_another_recipe_is_refused_unless_overwritten(train):
