@@ -5,10 +5,11 @@ the caller; every further level is made of the one before it, read back from the
 """
 
 import os
+import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from secrets import token_hex
@@ -25,6 +26,12 @@ Tile = NDArray[np.uint8]
 
 COARSEST: Final = 1024
 """Levels are added until the longer side is no longer than this, in pixels."""
+
+_SUB_IFDS: Final = 330
+"""The tag of TIFF that names further pages of the same picture."""
+
+_ROOM: Final = 331
+"""A free tag that keeps room for it: tifffile does not write that one beforehand."""
 
 _BIG: Final = 1 << 31
 """Pixels of level 0 from which on offsets of 64 bits are used."""
@@ -107,8 +114,12 @@ def write_pyramid(
     size: Size,
     tile: int,
     mpp: tuple[float, float],
+    description: str | None = None,
 ) -> None:
     """Write a pyramid that openslide and libtiff read; `path` appears when it is whole.
+
+    With a description in OME-XML, level 0 points to the others as its SubIFDs too: readers of
+    OME-TIFF find them there, and those that know only the file's chain of pages find them in it.
 
     Args:
         path: The file.
@@ -117,6 +128,7 @@ def write_pyramid(
         size: `(H, W)` of level 0, pixels.
         tile: Side of a tile, a multiple of 16 pixels.
         mpp: Micrometres per pixel, down and to the right.
+        description: Of level 0, in ASCII.
 
     Raises:
         DataError: If the file cannot be written.
@@ -126,14 +138,20 @@ def write_pyramid(
     part = path.with_name(f".{path.name[:100]}.{token_hex(4)}.part")
     is_big = size[0] * size[1] >= _BIG
     level, scale = iter(tiles), 1
+    first = {} if description is None else _description(description, size, is_big=is_big)
     try:
         while True:
-            with tifffile.TiffWriter(part, bigtiff=is_big, append=scale > 1) as file:
-                _write_level(file, level, kind=kind, size=size, tile=tile, mpp=mpp, scale=scale)
+            written = kind if scale > 1 else replace(kind, options={**kind.options, **first})
+            # "force": tifffile else takes a described file for one that it must not add to.
+            mode = "force" if scale > 1 else False
+            with tifffile.TiffWriter(part, bigtiff=is_big, append=mode, ome=False) as file:
+                _write_level(file, level, kind=written, size=size, tile=tile, mpp=mpp, scale=scale)
             if max(size) <= COARSEST:
                 break
             size, scale = (ceil(size[0] / 2), ceil(size[1] / 2)), scale * 2
             level = _next_level(part, kind, tile)
+        if "extratags" in first:
+            _point_to_levels(part)
         with part.open("rb") as whole:
             os.fsync(whole.fileno())
         part.replace(path)
@@ -145,6 +163,30 @@ def write_pyramid(
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _description(text: str, size: Size, *, is_big: bool) -> dict[str, Any]:
+    """Arguments for writing a level 0 with a description, and with room to name the others."""
+    num_others = 0
+    while max(size) > COARSEST:
+        size, num_others = (ceil(size[0] / 2), ceil(size[1] / 2)), num_others + 1
+    if not num_others:
+        return {"description": text}
+    offsets = (_ROOM, 18 if is_big else 13, num_others, [0] * num_others, True)
+    return {"description": text, "extratags": [offsets]}
+
+
+def _point_to_levels(path: Path) -> None:
+    """Fill in where the other levels are."""
+    tifffile = require("tifffile", extra="slides")
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        offsets = [page.offset for page in tiff.pages[1:]]
+        tag = tiff.pages[0].tags[_ROOM]
+        tag.overwrite(offsets)
+        place, code = tag.offset, struct.pack(f"{tiff.byteorder}H", _SUB_IFDS)
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(code)
 
 
 def _write_level(
