@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from atrous.inference.prediction import Prediction
+from atrous.reports.text_font import text_font
 from atrous.types import UNLABELLED, Colour
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -65,7 +66,7 @@ def with_legend(picture: Image.Image, entries: Sequence[tuple[str, Colour]]) -> 
     """The picture on a white sheet, and below it a patch of colour and a text for every entry."""
     width = max(picture.width, MIN_WIDTH)
     text_size = max(13, width // 55)
-    font = ImageFont.load_default(text_size)
+    font = text_font(text_size)
     gap = text_size // 2
     line_height = text_size + gap
     rows = _wrap(entries, font, width=width - 2 * gap, patch=text_size, gap=gap)
@@ -84,7 +85,7 @@ def with_legend(picture: Image.Image, entries: Sequence[tuple[str, Colour]]) -> 
 
 def _wrap(
     entries: Sequence[tuple[str, Colour]],
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    font: ImageFont.FreeTypeFont,
     *,
     width: int,
     patch: int,

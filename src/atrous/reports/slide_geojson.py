@@ -20,7 +20,7 @@ from atrous.errors import DataError
 from atrous.metrics.regions import ChunkRegions, RegionJoiner
 from atrous.types import UNLABELLED, Colour
 
-DEFAULT_TOLERANCE: Final = 2.0
+DEFAULT_TOLERANCE: Final = 1.0
 """Micrometres."""
 
 
