@@ -176,3 +176,31 @@ def test_numbers_without_sense_are_refused(tmp_path, option):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match="could not be written"):
         written(tmp_path / "nowhere", noise())
+
+
+def test_areas_of_polygons_of_the_label_file_and_of_the_truth_agree(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
+    pytest.importorskip("imagecodecs", reason="needs the extra slides")
+    from atrous.data.synthetic_slide import make_slide_world, write_slide
+    from atrous.data.synthetic_tissue import TISSUE_PALETTE, TISSUES
+    from atrous.reports.slide_labels import write_label_tiff
+
+    size, mpp = (900, 1300), (0.5, 0.4)
+    world = make_slide_world(2, size=size, seed=3)
+    drawn = tmp_path / "drawn.tif"
+    truth = write_slide(tmp_path / "image.tif", drawn, world=world, size=size, mpp=mpp)
+    label_map = ArrayLabelMap(tifffile.imread(drawn, key=0), chunk=(256, 256))
+    named = {"class_names": TISSUES, "palette": TISSUE_PALETTE, "mpp": mpp}
+    write_label_tiff(label_map, tmp_path / "labels.tif", **named)
+    counts = np.bincount(tifffile.imread(tmp_path / "labels.tif", key=0).ravel(), minlength=8)
+    pixel = mpp[0] * mpp[1] / 1e6
+    for tolerance_um, within in ((0.0, 1e-9), (1.0, 0.02)):
+        path = tmp_path / "map.geojson"
+        write_geojson(label_map, path, scale=(4.0, 2.0), tolerance_um=tolerance_um, **named)
+        of_polygons = dict.fromkeys(TISSUES, 0.0)
+        features = json.loads(path.read_text())["features"]
+        for feature, shape in zip(features, shapes(features), strict=True):
+            of_polygons[feature["properties"]["classification"]["name"]] += shape.area / 8 * pixel
+        for index, (name, area) in enumerate(truth.areas().items()):
+            assert counts[index] * pixel == pytest.approx(area)
+            assert of_polygons[name] == pytest.approx(area, rel=within, abs=1e-9)

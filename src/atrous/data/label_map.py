@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.errors import DataError, ShapeError
-from atrous.types import Size
+from atrous.types import UNLABELLED, Size
 
 Labels = NDArray[np.uint8]
 
@@ -80,10 +80,9 @@ def check_classes(labels: Labels, num_classes: int) -> None:
     Raises:
         DataError: If they are not.
     """
-    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
-    wrong = present[(present >= num_classes) & (present != 255)]
-    if wrong.size:
+    is_wrong = (labels >= num_classes) & (labels != UNLABELLED)
+    if is_wrong.any():
         raise DataError(
-            f"The label map holds class {wrong[0]}; expected 0 to {num_classes - 1}, or 255 where "
-            "nothing ran; give the names of all its classes."
+            f"The label map holds class {labels[is_wrong][0]}; expected 0 to "
+            f"{num_classes - 1}, or 255 where nothing ran; give the names of all its classes."
         )

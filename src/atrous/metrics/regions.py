@@ -96,6 +96,8 @@ class RegionJoiner:
 
 
 def _number(labels: Labels) -> tuple[NDArray[np.int32], Labels]:
+    if (labels == labels[0, 0]).all():  # as most chunks of a slide are
+        return np.zeros(labels.shape, np.int32), labels[0, :1].copy()
     local = np.empty(labels.shape, np.int32)
     classes: list[int] = []
     for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)):
