@@ -44,6 +44,23 @@ def test_slides(atrous, tmp_path):
         assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(0.5)
 
 
+def test_a_mosaic_of_a_made_slide(atrous, tmp_path):
+    for module in ("imagecodecs", "skimage", "openslide"):
+        pytest.importorskip(module, reason="needs the extra slides")
+    made = ("--num-images", 1, "--size", "600x4096")
+    assert atrous("synthesize", "slides", tmp_path / "set", *made)[0] == 0
+    slide, out = tmp_path / "set" / "images" / "000.tif", tmp_path / "mosaic.tif"
+    options = ("--size", "9000x12000", "--tissue-tiles", 40)
+    code, text, error = atrous("synthesize", "mosaic", slide, out, *options)
+    assert (code, error) == (0, "")
+    assert "9000 x 12000 pixels" in text
+    assert "40 of 1,692 tiles of 256 x 256 hold tissue" in text
+    code, _, error = atrous("synthesize", "mosaic", slide, out)
+    assert (code, "expected a new file" in error) == (2, True)
+    code, _, error = atrous("synthesize", "mosaic", slide, tmp_path / "no" / "such.tif")
+    assert (code, "is no folder" in error) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -53,6 +70,8 @@ def test_slides(atrous, tmp_path):
         (("shapes", "new", "--val", "2"), "for tissue only"),
         (("slides", "new", "--size", "300x900"), "at least 512"),
         (("slides", "new", "--val", "1"), "for tissue only"),
+        (("slides", "new", "--tissue-tiles", "9"), "for a mosaic only"),
+        (("mosaic", "new"), "atrous synthesize mosaic SLIDE OUT"),
         (("tissue", "full"), "holds something"),
         (("tissue", "full/file.txt"), "holds something"),
         (("tissue", "full/file.txt/deeper"), "cannot be written in"),

@@ -4,7 +4,7 @@ A file of 100,000 x 100,000 pixels takes seconds and some megabytes: what is ali
 To try memory and speed on real tissue, real compression and real sizes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -65,6 +65,8 @@ class _Pattern:
     decoded: Sequence[_Tile]
     share: NDArray[np.float64]
     """Of tissue, `(rows, columns)`; the tiles are in the order of its elements."""
+    has_glass: bool
+    """Whether a tile of bare glass stands after those."""
     fields: dict[int, Field]
 
 
@@ -75,7 +77,6 @@ def write_mosaic(
     size: Size,
     tissue_tiles: int | None = None,
     mpp: float | None = None,
-    advance: Callable[[int], None] | None = None,
 ) -> Mosaic:
     """Repeat a slide's finest level, tile by tile, into a pyramid that openslide and libtiff read.
 
@@ -89,7 +90,6 @@ def write_mosaic(
         tissue_tiles: Make about so many tiles of level 0 tissue, around the middle, and all others
             glass; the source's tissue everywhere if not given.
         mpp: As for `open_slide`.
-        advance: Called with 1 as each level is done.
 
     Raises:
         ShapeError: If the size is not two lengths that a slide may have.
@@ -106,7 +106,7 @@ def write_mosaic(
         pattern = _read_pattern(slide, _find_page(slide, tiff))
         places, is_tissue = _arrange(source, pattern, size, tissue_tiles)
         fields = pattern.fields | _aperio_fields(slide, size)
-        write_shared(out, _levels(pattern, places, size, fields, advance), mpp=slide.mpp)
+        write_shared(out, _levels(pattern, places, size, fields), mpp=slide.mpp)
     return Mosaic(
         size=size,
         tile=pattern.tile,
@@ -149,20 +149,30 @@ def _read_pattern(slide: Slide, page: Any) -> _Pattern:  # noqa: ANN401 - a Tiff
             f"{slide.path}: smaller than one of its tiles of {tile[0]} x {tile[1]} (H x W); "
             "expected a whole tile at least; give a larger slide."
         )
-    share = _tissue_share(slide, tile)[: whole[0], : whole[1]]
+    share, spread = (values[: whole[0], : whole[1]] for values in _judge(slide, tile))
     down, right = (_window(share.sum(axis=1 - axis), min(whole[axis], _WINDOW)) for axis in (0, 1))
-    tiles, decoded = [], []
+    places = [
+        (row, column)
+        for row in range(down.start, down.stop)
+        for column in range(right.start, right.stop)
+    ]
+    bare = np.argwhere(share == 0).tolist()
+    if bare:
+        row, column = min(bare, key=lambda place: float(spread[*place]))
+        places.append((row, column))
+    tiles = []
     with slide.path.open("rb") as file:
-        for row in range(down.start, down.stop):
-            for column in range(right.start, right.stop):
-                index = row * ceil(page.imagewidth / tile[1]) + column
-                file.seek(page.dataoffsets[index])
-                tiles.append(file.read(page.databytecounts[index]))
-                place = (row * tile[0], column * tile[1])
-                decoded.append(slide.read(place, tile, mpp=slide.mpp))
-    fields = _source_fields(page)
+        for row, column in places:
+            index = row * ceil(page.imagewidth / tile[1]) + column
+            file.seek(page.dataoffsets[index])
+            tiles.append(file.read(page.databytecounts[index]))
     return _Pattern(
-        tile=tile, tiles=tiles, decoded=decoded, share=share[down, right], fields=fields
+        tile=tile,
+        tiles=tiles,
+        decoded=[slide.read((y * tile[0], x * tile[1]), tile, mpp=slide.mpp) for y, x in places],
+        share=share[down, right],
+        has_glass=bool(bare),
+        fields=_source_fields(page),
     )
 
 
@@ -173,14 +183,14 @@ def _window(tissue: NDArray[np.float64], length: int) -> slice:
     return slice(start, start + length)
 
 
-def _tissue_share(slide: Slide, tile: Size) -> NDArray[np.float64]:
-    """By tile of level 0."""
+def _judge(slide: Slide, tile: Size) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """By tile of level 0, the share of tissue, and how far its brightness spreads."""
     mpp = (slide.mpp[0] * tile[0] / _PIXELS, slide.mpp[1] * tile[1] / _PIXELS)
     rows, columns = (ceil(slide.levels[0].size[axis] / tile[axis]) for axis in range(2))
-    size = (rows * _PIXELS, columns * _PIXELS)
-    mask = find_tissue(slide.read((0, 0), size, mpp=mpp))
-    share: NDArray[np.float64] = mask.reshape(rows, _PIXELS, columns, _PIXELS).mean(axis=(1, 3))
-    return share
+    picture = slide.read((0, 0), (rows * _PIXELS, columns * _PIXELS), mpp=mpp)
+    by_tile = (rows, _PIXELS, columns, _PIXELS)
+    share = find_tissue(picture).reshape(by_tile).mean(axis=(1, 3))
+    return share, picture.mean(axis=-1).reshape(by_tile).std(axis=(1, 3))
 
 
 def _source_fields(page: Any) -> dict[int, Field]:  # noqa: ANN401 - a TiffPage
@@ -218,7 +228,11 @@ def _arrange(
     is_tissue = pattern.share.ravel()[places] >= _LEAST_TISSUE
     if tissue_tiles is None:
         return places, is_tissue
-    glass = _find_glass(source, pattern)
+    if not pattern.has_glass:
+        raise DataError(
+            f"{source}: no tile of bare glass; expected one to put around the tissue; leave out "
+            "--tissue-tiles, or give another slide."
+        )
     if not is_tissue.any():
         raise DataError(f"{source}: no tissue is found on it; expected some; give another slide.")
     # Around the middle, as far as it takes; by blocks, so that few tiles of further levels differ.
@@ -227,20 +241,9 @@ def _arrange(
     )
     order = np.argsort(np.hypot(down[:, np.newaxis], right), axis=None, kind="stable")
     beyond = order[np.cumsum(is_tissue.ravel()[order]) > tissue_tiles]
-    places.ravel()[beyond] = glass
+    places.ravel()[beyond] = len(pattern.tiles) - 1
     is_tissue.ravel()[beyond] = False
     return places, is_tissue
-
-
-def _find_glass(source: Path, pattern: _Pattern) -> int:
-    """The most even tile without any tissue."""
-    bare = np.flatnonzero(pattern.share.ravel() == 0).tolist()
-    if not bare:
-        raise DataError(
-            f"{source}: no tile of bare glass where the tissue is; expected one to put around it; "
-            "leave out --tissue-tiles, or give another slide."
-        )
-    return int(min(bare, key=lambda index: float(pattern.decoded[index].std())))
 
 
 def _levels(
@@ -248,7 +251,6 @@ def _levels(
     places: _Grid,
     size: Size,
     fields: dict[int, Field],
-    advance: Callable[[int], None] | None,
 ) -> Iterator[SharedLevel]:
     """Level after level; of four tiles that occur together often, their mean is made once."""
     kind = photo_tiles()
@@ -261,8 +263,6 @@ def _levels(
             places, decoded = _halve(places, decoded, kind)
             tiles, fields = [kind.encode(tile) for tile in decoded], described | jpeg
         yield SharedLevel(size=size, tile=pattern.tile, tiles=tiles, places=places, fields=fields)
-        if advance is not None:
-            advance(1)
 
 
 def _halve(
