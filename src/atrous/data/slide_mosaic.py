@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.readers.slide import Slide, open_slide
-from atrous.data.readers.slide_tiff import open_tiff
+from atrous.data.readers.tiff_pages import open_tiff
 from atrous.data.tiff_pyramid import COARSEST, TileKind, photo_tiles
 from atrous.data.tiff_shared import Field, SharedLevel, opaque, shorts, text, write_shared
 from atrous.data.tissue_mask import find_tissue

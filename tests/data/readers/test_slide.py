@@ -315,6 +315,27 @@ def test_a_broken_tile_is_one_line(tmp_path):
         whole(slide, 1)
 
 
+def test_damaged_tags_are_refused_or_read_but_never_crash(tmp_path):
+    sound = write_ome(tmp_path / "sound.ome.tif", photo_of((150, 170)))
+    data, path = sound.read_bytes(), tmp_path / "damaged.ome.tif"
+    with tifffile.TiffFile(sound) as tiff:
+        directory = tiff.pages[0].offset
+    rng, refusals = np.random.default_rng(3), []
+    for _ in range(120):
+        damaged = bytearray(data)
+        for place in rng.integers(directory, directory + 250, 2):
+            damaged[place] = int(rng.integers(256))
+        path.write_bytes(damaged)
+        is_slide(path)
+        try:
+            with open_slide(path) as slide:
+                slide.read((0, 0), (40, 40), mpp=slide.mpp)
+        except DataError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 20
+    assert not any("\n" in refusal for refusal in refusals)
+
+
 def test_wrong_questions_are_answered(slide):
     with pytest.raises(ShapeError, match="0 x 4"):
         slide.read((0, 0), (0, 4), mpp=1)

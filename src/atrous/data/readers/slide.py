@@ -1,7 +1,7 @@
 """Read whole slides window by window, at any number of micrometres per pixel.
 
 `open_slide` takes what openslide opens (SVS, NDPI, MRXS, DICOM, SCN, tiled TIFF, …), OME-TIFF, and
-tiled TIFF that openslide refuses. Needs the extra `slides`.
+tiled TIFF that openslide refuses. Colour profiles are not applied. Needs the extra `slides`.
 """
 
 from pathlib import Path
@@ -20,11 +20,12 @@ from atrous.data.readers.slide_parts import (
     check_mpp,
 )
 from atrous.data.readers.slide_resample import resample
-from atrous.data.readers.slide_tiff import (
+from atrous.data.readers.slide_tiff import open_tiff_levels
+from atrous.data.readers.tiff_pages import (
     TIFF_HEADS,
-    check_page,
+    is_beyond_openslide,
     open_tiff,
-    open_tiff_levels,
+    tiled_pages,
 )
 from atrous.errors import DataError, ShapeError, UnknownNameError
 from atrous.types import Size
@@ -271,14 +272,10 @@ def _open(path: Path, head: bytes) -> OpenedFile:
     openslide = require("openslide", extra="slides")
     vendor = openslide.OpenSlide.detect_format(path)
     with open_tiff(path) as tiff:
-        # openslide sees neither OME-XML nor levels in sub-directories, and opens level 0 alone.
-        is_hidden = vendor == "generic-tiff" and _SUB_IFDS in tiff.pages[0].tags
-        if vendor is None or tiff.is_ome or is_hidden:
+        # What another vendor keeps in sub-directories, openslide knows to find.
+        if vendor is None or (vendor == "generic-tiff" and is_beyond_openslide(path, tiff)):
             return open_tiff_levels(path, tiff)
-        pages = [page for page in tiff.pages if page.is_tiled]
-        for page in pages:
-            check_page(path, page)
-        return open_with_openslide(path, pages)
+        return open_with_openslide(path, tiled_pages(path, tiff))
 
 
 def _pair(mpp: float | tuple[float, float]) -> tuple[float, float]:

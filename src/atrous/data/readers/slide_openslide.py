@@ -20,7 +20,8 @@ from atrous.data.readers.slide_parts import (
     broken,
     find_levels,
 )
-from atrous.data.readers.slide_tiff import Page, TiffPixels
+from atrous.data.readers.slide_tiff import TiffPixels
+from atrous.data.readers.tiff_pages import Page
 from atrous.errors import DataError
 from atrous.types import Size
 

@@ -5,12 +5,10 @@ and exactly: openslide takes a place in pixels of level 0, and where a level's d
 whole number it interpolates between pixels. Needs the extra `slides`.
 """
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from threading import Lock, get_ident
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -25,20 +23,15 @@ from atrous.data.readers.slide_parts import (
     broken,
     find_levels,
 )
+from atrous.data.readers.tiff_pages import Page, check_page, num_tiles
 from atrous.errors import AtrousError, DataError
 from atrous.types import Size
 
-TIFF_HEADS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-_MOST_TILE_PIXELS: Final = 1 << 26
 _UNITS: Final = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3}
 """Micrometres; µ has two code points."""
 _DEFAULT_UNIT: Final = "µm"
 _PER_RESOLUTION_UNIT: Final = {2: 25_400.0, 3: 10_000.0}
 """Micrometres, by TIFF's number of the unit: inch, centimetre."""
-
-Page = Any
-"""A `tifffile.TiffPage`."""
 
 
 class TiffPixels:
@@ -96,7 +89,7 @@ class TiffPixels:
     def _plane(self, page: Page, index: int) -> Pixels:
         """One encoded tile, `(h, w, C)`, without what lies beyond the level."""
         offset, length = page.dataoffsets[index], page.databytecounts[index]
-        row, column = divmod(index % _num_tiles(page), ceil(page.imagewidth / page.tilewidth))
+        row, column = divmod(index % num_tiles(page), ceil(page.imagewidth / page.tilewidth))
         height = min(page.tilelength, page.imagelength - row * page.tilelength)
         width = min(page.tilewidth, page.imagewidth - column * page.tilewidth)
         if not length:
@@ -118,12 +111,8 @@ def _planes(pages: Sequence[Page], index: int) -> list[tuple[Page, int]]:
     """The pages and segments that hold the colours of one tile."""
     page = pages[0]
     if len(pages) == 1 and page.planarconfig == 2 and page.samplesperpixel > 1:
-        return [(page, index + number * _num_tiles(page)) for number in range(3)]
+        return [(page, index + number * num_tiles(page)) for number in range(3)]
     return [(page, index) for page in pages]
-
-
-def _num_tiles(page: Page) -> int:
-    return ceil(page.imagelength / page.tilelength) * ceil(page.imagewidth / page.tilewidth)
 
 
 def _rgb(tile: Pixels) -> Pixels:
@@ -132,78 +121,6 @@ def _rgb(tile: Pixels) -> Pixels:
     if tile.shape[-1] == 1:
         return np.repeat(tile, 3, axis=-1)
     return tile[..., :3]
-
-
-@contextmanager
-def open_tiff(path: Path) -> Iterator[Any]:
-    """A `tifffile.TiffFile`, whose list of pages is whole.
-
-    Raises:
-        DataError: If it is no TIFF that can be read, or the list breaks off.
-        MissingExtraError: If tifffile is not installed.
-    """
-    tifffile = require("tifffile", extra="slides")
-    with _remarks() as remarks:
-        try:
-            tiff = tifffile.TiffFile(path)
-        except Exception as error:  # its parser raises nearly anything on broken bytes
-            raise broken(path, error) from error
-        with tiff:
-            num_pages = len(tiff.pages)
-            # tifffile goes on without the pages that it does not find, and only says so.
-            if not num_pages or any("invalid" in text and "offset" in text for text in remarks):
-                raise DataError(
-                    f"{path}: a cut off TIFF, of which {num_pages} pages are left; expected a "
-                    "whole one; copy it again."
-                )
-            yield tiff
-
-
-@contextmanager
-def _remarks() -> Iterator[list[str]]:
-    """What tifffile says to its log in this thread, which stays off the screen."""
-    log, thread = logging.getLogger("tifffile"), get_ident()
-    texts: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        if record.thread != thread:
-            return True
-        texts.append(record.getMessage())
-        return False
-
-    log.addFilter(keep)
-    try:
-        yield texts
-    finally:
-        log.removeFilter(keep)
-
-
-def check_page(path: Path, page: Page) -> None:
-    """See that a tiled page has all tiles that its size asks for, within the file and the memory.
-
-    Raises:
-        DataError: If not.
-    """
-    if page.tilelength * page.tilewidth > _MOST_TILE_PIXELS:
-        raise DataError(
-            f"{path}: tiles of {page.tilelength} x {page.tilewidth} (H x W); expected at most "
-            f"{_MOST_TILE_PIXELS:,} pixels in one; write the file anew with tiles of 256 x 256."
-        )
-    planes = page.samplesperpixel if page.planarconfig == 2 else 1
-    expected = _num_tiles(page) * planes
-    if not len(page.dataoffsets) == len(page.databytecounts) == expected:
-        raise DataError(
-            f"{path}: a level of {page.imagelength} x {page.imagewidth} (H x W) with "
-            f"{len(page.dataoffsets)} tiles; expected {expected}; the file is broken; copy it "
-            "again."
-        )
-    end = max(np.add(page.dataoffsets, page.databytecounts).tolist())
-    length = path.stat().st_size
-    if end > length:
-        raise DataError(
-            f"{path}: a cut off slide of {length:,} bytes; expected at least {end:,}; "
-            "copy it again."
-        )
 
 
 def open_tiff_levels(path: Path, tiff: Any) -> OpenedFile:  # noqa: ANN401 - a TiffFile
