@@ -1,11 +1,8 @@
 """A network that answers at its input's size, whatever it does inside: what tiles are made of."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.networks.mask_size import MaskResize
-
-_LINEAR = {4: "bilinear", 5: "trilinear"}
+from atrous.networks.mask_size import MaskResize, resize_logits
 
 
 class FullSize(nn.Module):
@@ -27,12 +24,7 @@ class FullSize(nn.Module):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """As the class says."""
         output = self.network(x)
-        logits = output if isinstance(output, Tensor) else output[0]
-        if logits.shape[2:] != x.shape[2:]:
-            if self.resize == "nearest":
-                logits = F.interpolate(logits, size=x.shape[2:], mode="nearest-exact")
-            else:
-                logits = F.interpolate(
-                    logits, size=x.shape[2:], mode=_LINEAR[x.ndim], align_corners=False
-                )
-        return logits if isinstance(output, Tensor) else (logits, output[1])
+        if isinstance(output, Tensor):
+            return resize_logits(output, tuple(x.shape[2:]), resize=self.resize)
+        masks, labels = output
+        return resize_logits(masks, tuple(x.shape[2:]), resize=self.resize), labels

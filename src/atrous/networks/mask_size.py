@@ -6,13 +6,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
+from atrous.blocks.nd import LINEAR_MODE
 from atrous.types import Size
 
 MaskResize: TypeAlias = Literal["nearest", "linear"]
 """`nearest` takes the likeliest class first and repeats it, as the published scripts do; `linear`
 resizes the logits and takes the likeliest class then, for smoother outlines."""
 
-_LINEAR = {4: "bilinear", 5: "trilinear"}
+
+def resize_logits(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
+    """Logits at another spatial size; themselves if they have it.
+
+    Shape:
+        `(B, C, *S)` to `(B, C, *size)`.
+    """
+    if tuple(logits.shape[2:]) == tuple(size):
+        return logits
+    if resize == "nearest":
+        return F.interpolate(logits, size=size, mode="nearest-exact")
+    mode = LINEAR_MODE[2 if logits.ndim == 4 else 3]
+    return F.interpolate(logits, size=size, mode=mode, align_corners=False)
 
 
 def masks_of(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
@@ -25,11 +38,8 @@ def masks_of(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
         >>> masks_of(torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]]]]), (1, 4), resize="nearest")
         tensor([[[1, 1, 0, 0]]], dtype=torch.uint8)
     """
-    is_same = tuple(logits.shape[2:]) == tuple(size)
-    if resize == "linear" and not is_same:
-        logits = F.interpolate(logits, size=size, mode=_LINEAR[logits.ndim], align_corners=False)
-        is_same = True
-    masks = logits.argmax(1).to(torch.uint8)
-    if is_same:
-        return masks
-    return F.interpolate(masks[:, None], size=size, mode="nearest-exact")[:, 0]
+    if resize == "linear":
+        logits = resize_logits(logits, size, resize=resize)
+    masks = logits.argmax(1, keepdim=True).to(torch.uint8)
+    # By nearest, the few classes of small masks are repeated, not all their logits.
+    return resize_logits(masks, size, resize="nearest")[:, 0]
