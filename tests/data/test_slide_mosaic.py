@@ -12,7 +12,8 @@ pytest.importorskip("imagecodecs", reason="needs the extra slides")
 pytest.importorskip("skimage", reason="needs the extra slides")
 
 from atrous.data.readers.slide import open_slide  # noqa: E402
-from atrous.data.slide_mosaic import num_levels, write_mosaic  # noqa: E402
+from atrous.data.slide_mosaic import write_mosaic  # noqa: E402
+from atrous.data.tiff_pyramid import num_levels  # noqa: E402
 
 SOURCE_SIZE = (1100, 1600)
 TILE = 256

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from atrous.data.readers.slide import Slide, open_slide
 from atrous.data.readers.tiff_pages import open_tiff
-from atrous.data.tiff_pyramid import COARSEST, TileKind, photo_tiles
+from atrous.data.tiff_pyramid import TileKind, halved, num_levels, photo_tiles
 from atrous.data.tiff_shared import Field, SharedLevel, opaque, shorts, text, write_shared
 from atrous.data.tissue_mask import find_tissue
 from atrous.errors import DataError, ShapeError
@@ -113,19 +113,6 @@ def write_mosaic(
         num_tiles=places.size,
         num_tissue_tiles=int(is_tissue.sum()),
     )
-
-
-def num_levels(size: Size) -> int:
-    """Levels of a mosaic of `(H, W)` pixels.
-
-    Example:
-        >>> num_levels((100_000, 100_000))
-        8
-    """
-    number = 1
-    while max(size) > COARSEST:
-        size, number = (ceil(size[0] / 2), ceil(size[1] / 2)), number + 1
-    return number
 
 
 def _find_page(slide: Slide, tiff: Any) -> Any:  # noqa: ANN401 - a TiffFile and its TiffPage
@@ -259,7 +246,7 @@ def _levels(
     described = {270: fields[270]} if 270 in fields else {}
     for number in range(num_levels(size)):
         if number:
-            size = (ceil(size[0] / 2), ceil(size[1] / 2))
+            size = halved(size)
             places, decoded = _halve(places, decoded, kind)
             tiles, fields = [kind.encode(tile) for tile in decoded], described | jpeg
         yield SharedLevel(size=size, tile=pattern.tile, tiles=tiles, places=places, fields=fields)

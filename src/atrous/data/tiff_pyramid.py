@@ -52,6 +52,24 @@ class TileKind:
     """Further arguments of `tifffile.TiffWriter.write`."""
 
 
+def num_levels(size: Size) -> int:
+    """Levels of a pyramid over `(H, W)` pixels.
+
+    Example:
+        >>> num_levels((100_000, 100_000))
+        8
+    """
+    number = 1
+    while max(size) > COARSEST:
+        size, number = halved(size), number + 1
+    return number
+
+
+def halved(size: Size) -> Size:
+    """`(H, W)` of the next level."""
+    return tuple(ceil(length / 2) for length in size)
+
+
 def photo_tiles(*, quality: int = 85) -> TileKind:
     """RGB `(T, T, 3)` as JPEG; a level holds means of four pixels of the one before.
 
@@ -137,19 +155,17 @@ def write_pyramid(
     tifffile = require("tifffile", extra="slides")
     part = path.with_name(f".{path.name[:100]}.{token_hex(4)}.part")
     is_big = size[0] * size[1] >= _BIG
-    level, scale = iter(tiles), 1
+    level, first_size = iter(tiles), size
     first = {} if description is None else _description(description, size, is_big=is_big)
     try:
-        while True:
-            written = kind if scale > 1 else replace(kind, options={**kind.options, **first})
+        for number in range(num_levels(first_size)):
+            if number:
+                size, level = halved(size), _next_level(part, kind, tile)
+            written = kind if number else replace(kind, options={**kind.options, **first})
             # "force": tifffile else takes a described file for one that it must not add to.
-            mode = "force" if scale > 1 else False
+            mode, scale = "force" if number else False, 2**number
             with tifffile.TiffWriter(part, bigtiff=is_big, append=mode, ome=False) as file:
                 _write_level(file, level, kind=written, size=size, tile=tile, mpp=mpp, scale=scale)
-            if max(size) <= COARSEST:
-                break
-            size, scale = (ceil(size[0] / 2), ceil(size[1] / 2)), scale * 2
-            level = _next_level(part, kind, tile)
         if "extratags" in first:
             _point_to_levels(part)
         with part.open("rb") as whole:
@@ -167,9 +183,7 @@ def write_pyramid(
 
 def _description(text: str, size: Size, *, is_big: bool) -> dict[str, Any]:
     """Arguments for writing a level 0 with a description, and with room to name the others."""
-    num_others = 0
-    while max(size) > COARSEST:
-        size, num_others = (ceil(size[0] / 2), ceil(size[1] / 2)), num_others + 1
+    num_others = num_levels(size) - 1
     if not num_others:
         return {"description": text}
     offsets = (_ROOM, 18 if is_big else 13, num_others, [0] * num_others, True)
