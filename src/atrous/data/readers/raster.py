@@ -35,6 +35,10 @@ IMAGE_SUFFIXES: Final = frozenset(
 _FORMATS_IN_WORDS: Final = "a JPEG, PNG, WebP, TIFF, BMP or GIF file"
 
 
+TIFF_HEADS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFF files begin, and BigTIFF files."""
+
+
 class _TiffFile(TiffImagePlugin.TiffImageFile):
     """TIFF without Pillow's own pixel limit: the size was checked before any pixel is read."""
 
@@ -65,7 +69,7 @@ _FORMATS: Final = (
     _Format("JPEG", _magic(b"\xff\xd8\xff"), JpegImagePlugin.JpegImageFile),
     _Format("PNG", _magic(b"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
     _Format("WebP", _is_webp, WebPImagePlugin.WebPImageFile),
-    _Format("TIFF", _magic(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _TiffFile),
+    _Format("TIFF", _magic(*TIFF_HEADS), _TiffFile),
     _Format("BMP", _magic(b"BM"), BmpImagePlugin.BmpImageFile),
     _Format("GIF", _magic(b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
 )
@@ -115,6 +119,16 @@ def open_raster(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Im
             "save the page you mean as a file of its own."
         )
     return image
+
+
+def format_name(head: bytes) -> str | None:
+    """What a file is by its first 16 bytes: JPEG, PNG, WebP, TIFF, BMP, GIF, or none of these.
+
+    Example:
+        >>> format_name(b"BM followed by more")
+        'BMP'
+    """
+    return next((kind.name for kind in _FORMATS if kind.begins(head)), None)
 
 
 def _check_is_file(path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from atrous._extras import require
+from atrous.data.readers.raster import format_name
 from atrous.data.readers.slide_openslide import open_with_openslide
 from atrous.data.readers.slide_parts import (
     Level,
@@ -22,7 +23,6 @@ from atrous.data.readers.slide_parts import (
 from atrous.data.readers.slide_resample import resample
 from atrous.data.readers.slide_tiff import open_tiff_levels
 from atrous.data.readers.tiff_pages import (
-    TIFF_HEADS,
     is_beyond_openslide,
     open_tiff,
     tiled_pages,
@@ -35,7 +35,6 @@ __all__ = ["Level", "Slide", "is_slide", "open_slide"]
 SAME_MPP: Final = 1e-3
 """Levels are read pixel for pixel where what is asked for differs by no more than this share."""
 
-_PHOTO_HEADS: Final = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8")
 _TILE_WIDTH: Final = 322
 _SUB_IFDS: Final = 330
 _DESCRIPTION: Final = 270
@@ -222,9 +221,10 @@ def is_slide(path: str | Path) -> bool:
         head = _head(path)
     except DataError:
         return False
-    if head.startswith(_PHOTO_HEADS) and path.suffix.lower() != ".mrxs":
+    kind = _format(path, head)
+    if kind not in (None, "TIFF"):
         return False
-    if head.startswith(TIFF_HEADS) and _is_pyramid(path, head):
+    if kind == "TIFF" and _is_pyramid(path, head):
         return True
     openslide = require("openslide", extra="slides")
     return openslide.OpenSlide.detect_format(path) is not None
@@ -247,6 +247,11 @@ def _head(path: Path) -> bytes:
     return head
 
 
+def _format(path: Path, head: bytes) -> str | None:
+    """The image format that a file begins as; none of an MRXS, whose own file is a JPEG."""
+    return None if path.suffix.lower() == ".mrxs" else format_name(head)
+
+
 def _is_pyramid(path: Path, head: bytes) -> bool:
     """By the tags of the first directory, which Pillow reads without any extra."""
     size = 16 if head[2] == 43 or head[3] == 43 else 8
@@ -262,12 +267,13 @@ def _is_pyramid(path: Path, head: bytes) -> bool:
 
 
 def _open(path: Path, head: bytes) -> OpenedFile:
-    if head.startswith(_PHOTO_HEADS) and path.suffix.lower() != ".mrxs":
+    kind = _format(path, head)
+    if kind not in (None, "TIFF"):
         raise DataError(
-            f"{path}: a photo by its first bytes ({head[:4]!r}), not a slide; expected a slide "
-            "such as SVS, NDPI, MRXS, DICOM or tiled TIFF; name it as the image that it is."
+            f"{path}: a {kind} file by its first bytes, not a slide; expected a slide such as SVS, "
+            "NDPI, MRXS, DICOM or tiled TIFF; name it as the image that it is."
         )
-    if not head.startswith(TIFF_HEADS):
+    if kind is None:
         return open_with_openslide(path, ())
     openslide = require("openslide", extra="slides")
     vendor = openslide.OpenSlide.detect_format(path)

@@ -14,9 +14,6 @@ from atrous._extras import require
 from atrous.data.readers.slide_parts import broken
 from atrous.errors import AtrousError, DataError
 
-TIFF_HEADS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How TIFF files begin, and BigTIFF files."""
-
 _MOST_TILE_PIXELS: Final = 1 << 24
 _SUB_IFDS: Final = 330
 
