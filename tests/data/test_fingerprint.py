@@ -103,6 +103,9 @@ def test_what_was_found_is_kept_until_something_changes(root, tmp_path):
     Image.fromarray(np.full((20, 30), 9, np.uint8)).save(root / "masks" / "0001.png")
     assert len(check().errors) == 1
     assert len(read) == 3
+    os.utime(root / "masks" / "0002.png", ns=(1, 1))  # as an edit beyond the fingerprint's sight
+    check()
+    assert len(read) == 3
     other = write_mask_folder(tmp_path / "other", num_images=2, size=(20, 30))
     check(against={"other": opened(other)})
     assert len(read) == 5

@@ -57,6 +57,18 @@ def _state(path: Path) -> str:
     return f"{size} {end}"
 
 
+def _last_changes(layout: AnyLayout) -> str:
+    """A hash over when the files of a data set were changed last."""
+    digest = hashlib.blake2b(digest_size=16)
+    paths = dict.fromkeys(path for index in range(len(layout)) for path in layout.files(index))
+    for path in paths:
+        try:
+            digest.update(b"%d " % path.stat().st_mtime_ns)
+        except OSError:
+            digest.update(b"gone ")
+    return digest.hexdigest()
+
+
 def cached_check(
     layout: AnyLayout,
     folder: Path,
@@ -66,7 +78,10 @@ def cached_check(
     num_workers: int = 2,
     advance: Callable[[], None] = lambda: None,
 ) -> DataReport:
-    """As `check_layout`, but what was found is kept as `folder/data-FINGERPRINT.json`.
+    """As `check_layout`, but what was found is kept as `folder/data-KEY.json`.
+
+    The key is over the fingerprint and the files' times of last change, so that a file that was
+    altered where the fingerprint does not look is checked again.
 
     Args:
         layout: The data.
@@ -80,8 +95,11 @@ def cached_check(
         DataError: If the layout holds no sample, or `folder` cannot be written in.
     """
     others = against or {}
-    prints = [f"{name} {fingerprint(other, facts=facts)}" for name, other in others.items()]
-    key = fingerprint(layout, facts=[*facts, *prints])
+    prints = [
+        f"{name} {fingerprint(other, facts=facts)} {_last_changes(other)}"
+        for name, other in others.items()
+    ]
+    key = fingerprint(layout, facts=[*facts, *prints, _last_changes(layout)])
     path = folder / f"data-{key}.json"
     kept = _kept(path)
     if kept is not None:
