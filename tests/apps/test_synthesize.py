@@ -3,6 +3,7 @@
 import pytest
 
 from atrous.data import open_layout
+from atrous.data.readers.slide_parts import MOST_MPP
 
 
 def test_tissue_in_two_splits(atrous, tmp_path):
@@ -42,6 +43,12 @@ def test_slides(atrous, tmp_path):
     with openslide.OpenSlide(tmp_path / "set" / "images" / "000.tif") as slide:
         assert slide.dimensions == (600, 512)
         assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(0.5)
+
+
+def test_slides_that_the_reader_would_refuse_are_not_made(atrous, tmp_path):
+    code, _, error = atrous("synthesize", "slides", tmp_path / "set", "--mpp", MOST_MPP + 1)
+    assert (code, "--mpp" in error) == (2, True)
+    assert not (tmp_path / "set").exists()
 
 
 def test_a_mosaic_of_a_made_slide(atrous, tmp_path):

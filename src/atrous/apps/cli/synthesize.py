@@ -67,7 +67,7 @@ def synthesize(
         float | None,
         typer.Option(
             min=0.01,
-            max=100,
+            max=50,
             help=f"Micrometres per pixel (slides and mosaic); {DEFAULT_MPP:g} for slides if not "
             "given, for a mosaic what its slide says.",
         ),
