@@ -12,26 +12,27 @@ if TYPE_CHECKING:
     from atrous.inference import LabelPredictor, Predictor
 
 
+_LAYOUT = typer.Option(
+    help="How the folder is laid out: ade20k, binary_folder, camvid, cityscapes, coco_panoptic, "
+    "coco_stuff, coco_stuff_only, image_folder, joint_folder, mask_folder, voc."
+)
+_PROTOCOL = typer.Option(
+    help="Whose rules: void_ignored (the default for masks), camvid_published, cityscapes, voc; "
+    "top1 for labels."
+)
+_CLASS_MAP = typer.Option(
+    help="A class map between the data's classes and the network's: a TOML file, or "
+    "cityscapes_on_camvid, imagenet_on_imagenette, voc_on_person."
+)
+
+
 def evaluate(
     weights: Annotated[
         str, typer.Argument(help="A .safetensors file that holds a card, or a shipped model.")
     ],
     data: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    layout: Annotated[
-        str,
-        typer.Option(
-            help="How the folder is laid out: ade20k, binary_folder, camvid, cityscapes, "
-            "coco_panoptic, coco_stuff, coco_stuff_only, image_folder, joint_folder, mask_folder, "
-            "voc."
-        ),
-    ],
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="Whose rules: void_ignored (the default for masks), camvid_published, cityscapes, "
-            "voc; top1 for labels."
-        ),
-    ] = None,
+    layout: Annotated[str, _LAYOUT],
+    protocol: Annotated[str | None, _PROTOCOL] = None,
     split: Annotated[str | None, typer.Option(help="Part of the data set, such as val.")] = None,
     subset: Annotated[
         Path | None, typer.Option(help="A text file of sample names, one a line: only these.")
@@ -40,13 +41,7 @@ def evaluate(
         str | None,
         typer.Option(help="A class map by which the data's classes are renamed and merged."),
     ] = None,
-    class_map: Annotated[
-        str | None,
-        typer.Option(
-            help="A class map between the data's classes and the network's: a TOML file, or "
-            "cityscapes_on_camvid, imagenet_on_imagenette, voc_on_person."
-        ),
-    ] = None,
+    class_map: Annotated[str | None, _CLASS_MAP] = None,
     flip: Annotated[
         bool, typer.Option("--flip", help="The mean with the mirrored image; twice the time.")
     ] = False,
