@@ -1,14 +1,13 @@
 """`atrous data`: the report, exit codes, the JSON contract, splits, and what is refused."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.apps.cli.main import main
 from atrous.data import open_layout
 from atrous.data.synthetic import write_mask_folder
 
@@ -16,17 +15,9 @@ FOUR = ("--layout", "mask_folder", "--num-classes", "4")
 
 
 @pytest.fixture
-def data(monkeypatch, capsys):
+def data(atrous):
     """Run `atrous data` in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", "data", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
+    return partial(atrous, "data")
 
 
 @pytest.fixture

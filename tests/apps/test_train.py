@@ -1,12 +1,11 @@
 """`atrous train` as a user types it: what it prints, leaves, refuses, and how it goes on."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from atrous.apps.cli.main import main
 from atrous.data.synthetic import write_mask_folder
 from atrous.networks.weights import load_weights
 
@@ -37,18 +36,9 @@ def _folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def train(monkeypatch, capsys):
+def train(atrous):
     """Run `atrous train recipe.toml …` in this process; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        command = ["atrous", "train", "recipe.toml", "--device", "cpu", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", command)
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        return int(stop.value.code or 0), output.out, output.err
-
-    return run
+    return partial(atrous, "train", "recipe.toml", "--device", "cpu")
 
 
 def test_a_run_leaves_what_its_folder_promises(train):

@@ -7,27 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.apps.cli.main import main
-
 pytestmark = pytest.mark.real
 
 
 def pixels_of(path):
     with Image.open(path) as picture:
         return np.array(picture)
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        assert not stop.value.code, output.err
-        return output.out
-
-    return run
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Published networks on photographs of other classes, by the command; the oracles are not ours."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.apps.cli.main import main
 from atrous.data.layouts.camvid import CAMVID_CLASSES
 
 pytestmark = pytest.mark.real
@@ -36,19 +34,6 @@ Bicyclist = "moving"
 """
 TRUTH = {"way": (3, 4), "green": (5,), "built": (1, 2), "moving": (8, 9, 10)}
 CALLED = {**TRUTH, "built": (1, 2, 7)}
-
-
-@pytest.fixture
-def atrous(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        output = capsys.readouterr()
-        assert not stop.value.code, output.err
-        return output.out
-
-    return run
 
 
 @pytest.fixture
