@@ -37,6 +37,7 @@ from atrous.networks.segmenters.fpn import fpn
 from atrous.networks.segmenters.linknet import linknet
 from atrous.networks.segmenters.lraspp import lraspp
 from atrous.networks.segmenters.pspnet import pspnet
+from atrous.networks.segmenters.residual_unet import residual_unet
 from atrous.networks.segmenters.segnet import segnet
 from atrous.networks.segmenters.step_networks import (
     encoder_decoder,
@@ -108,6 +109,7 @@ NETWORKS: Final[Mapping[str, NetworkEntry]] = MappingProxyType(
         "ynet_seg": NetworkEntry(build=ynet_seg, task="segmentation", size=(384, 384)),
         "biopsy": NetworkEntry(build=biopsy, task="segmentation", size=(256, 256)),
         "espnet3d": NetworkEntry(build=espnet3d, task="segmentation", size=(128, 128, 128)),
+        "residual_unet": _segmenter(residual_unet, size=(128, 128, 128)),
         "vanilla": _segmenter(vanilla),
         "encoder_decoder": _segmenter(encoder_decoder),
         "skip_encoder_decoder": _segmenter(skip_encoder_decoder),

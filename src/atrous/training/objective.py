@@ -1,6 +1,6 @@
 """From what a network of each task gives to the one number that training makes small."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
+from atrous.blocks.resize import resize_linear
 from atrous.errors import DataError, ShapeError
 from atrous.networks.catalog import Task
 from atrous.training.feed import Batch, check_mix
@@ -65,6 +66,7 @@ class Objective:
     num_classes: int
     loss: Loss
     auxiliary_weight: float
+    auxiliary_decay: float
     diagnosis_weight: float
     label_smoothing: float
 
@@ -91,7 +93,8 @@ class Objective:
         total = main
         if early:
             parts["auxiliary"] = torch.stack(early).mean()
-            total = total + self.auxiliary_weight * torch.stack(early).sum()
+            factors = [self.auxiliary_weight * self.auxiliary_decay**i for i in range(len(early))]
+            total = total + sum(f * loss for f, loss in zip(factors, early, strict=True))
         if len(parts) == 1:  # it is the total
             return total, {}
         return total, {name: part.detach() for name, part in parts.items()}
@@ -101,7 +104,7 @@ class Objective:
             raise DataError("The network gives masks, but the data has none; name another layout.")
         target = batch.masks
         if logits.shape[2:] != target.shape[1:]:  # auxiliary heads may answer at their own size
-            logits = F.interpolate(logits, size=target.shape[1:], mode="bilinear")
+            logits = resize_linear(logits, tuple(target.shape[1:]), align_corners=False)
         return self.loss(logits, target)
 
     def _labels(self, logits: Tensor, batch: Batch) -> Tensor:
@@ -117,9 +120,14 @@ class Objective:
 
 
 def objective_of(
-    recipe: Recipe, task: Task, *, num_classes: int, class_weights: Tensor | None
+    recipe: Recipe,
+    task: Task,
+    *,
+    num_classes: int,
+    class_weights: Tensor | None,
+    regions: Sequence[Sequence[int]] = (),
 ) -> Objective:
-    """The recipe's objective for a network of this task.
+    """The recipe's objective for a network of this task; regions are lists of class indices.
 
     Raises:
         UnknownNameError: If a loss is not known.
@@ -148,12 +156,13 @@ def objective_of(
                 label_smoothing=recipe.label_smoothing,
             )
     else:
-        loss = sum_of_losses(recipe.losses, class_weights=class_weights)
+        loss = sum_of_losses(recipe.losses, class_weights=class_weights, regions=regions)
     return Objective(
         task,
         num_classes,
         loss,
         recipe.auxiliary_weight,
+        recipe.auxiliary_decay,
         recipe.diagnosis_weight,
         recipe.label_smoothing,
     )

@@ -14,6 +14,7 @@ from atrous.errors import DataError
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 OptimiserName: TypeAlias = Literal["adamw", "adam", "sgd"]
 Mix: TypeAlias = Literal["none", "cutmix", "classmix"]
+Inflate: TypeAlias = Literal["none", "mean", "centre"]
 RecipeValue: TypeAlias = str | int | float | bool | None
 
 _EMPTY: Mapping[str, float] = MappingProxyType({})
@@ -44,6 +45,9 @@ class Recipe:
     replace_head: bool = False
     """Take from `weights` every tensor whose name and shape fit, and start the others anew. For
     other classes (fine-tuning), and to start a network from its trained encoder."""
+    inflate: Inflate = "none"
+    """How `weights` of a network for images become those of its form for volumes: the kernels'
+    slices `mean`, equal, or `centre`, all in the middle one, see `networks.inflate`."""
 
     # The data
     layout: str
@@ -80,14 +84,16 @@ class Recipe:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     # Augmentation, see `data.augment.Augmentation`
-    size: tuple[int, int] | None = None
-    """Size `(H, W)` of what training sees; None for the images' own, which must then be equal."""
-    size_steps: tuple[tuple[float, int, int], ...] = ()
+    size: tuple[int, ...] | None = None
+    """Size `(H, W)`, of volumes `(D, H, W)`, of what training sees; None for the samples' own,
+    which must then be equal."""
+    size_steps: tuple[tuple[float, int, int] | tuple[float, int, int, int], ...] = ()
     """Other sizes for a while: `[share, H, W]` is in force until that share of the epochs."""
     fit: str = "own"
     scale: tuple[float, float] = (1.0, 1.0)
     aspect: float = 1.0
     flip: float = 0.5
+    """Of volumes for each of the three axes."""
     vertical_flip: float = 0.0
     rotation: float = 0.0
     brightness: float = 0.0
@@ -97,6 +103,14 @@ class Recipe:
     grey: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+    # Of volumes only, see `data.augment_volume.VolumeAugmentation`
+    views_per_volume: int = 1
+    """How often an epoch sees each volume, each time another part or view of it."""
+    foreground: float = 0.0
+    warp_probability: float = 1.0
+    gamma: float = 0.0
+    bias_field: float = 0.0
+    modality_dropout: float = 0.0
     mix: Mix = "none"
     mix_probability: float = 0.5
 
@@ -105,12 +119,17 @@ class Recipe:
         default_factory=lambda: MappingProxyType({"cross_entropy": 1.0})
     )
     """Factor of every loss by name, see `training.losses.catalog`."""
+    regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of classes that belong together, such as all parts of a tumour: `region_dice` learns
+    them, and validation measures them instead of the classes."""
     class_weights: str = "none"
     """`none`, `enet`, `espnet` or `median_frequency`, from the training data."""
     label_smoothing: float = 0.0
     """Of classifiers."""
     auxiliary_weight: float = 0.0
     """Factor of the auxiliary heads' losses; above 0 only for networks that have such heads."""
+    auxiliary_decay: float = 1.0
+    """Factor from each auxiliary head to the next, which are ordered from the finest on."""
     diagnosis_weight: float = 1.0
     """Factor of the labels' cross-entropy, of networks that give masks and labels."""
 
@@ -179,6 +198,12 @@ class Recipe:
             f"mix_probability = {self.mix_probability}, expected 0 to 1": not (
                 0 <= self.mix_probability <= 1
             ),
+            f"views_per_volume = {self.views_per_volume}, expected at least 1": (
+                self.views_per_volume < 1
+            ),
+            f"auxiliary_decay = {self.auxiliary_decay}, expected above 0 up to 1": not (
+                0 < self.auxiliary_decay <= 1
+            ),
             f"limit = {self.limit}, expected at least 1": self.limit is not None and self.limit < 1,
             "data is empty, expected at least one folder": not self.data,
             "losses are empty, expected at least one": not self.losses,
@@ -200,11 +225,11 @@ class Recipe:
             if is_so:
                 raise DataError(f"The recipe has {problem}; mend it.")
 
-    def size_at(self, progress: float) -> tuple[int, int] | None:
+    def size_at(self, progress: float) -> tuple[int, ...] | None:
         """Size of what training sees when this share of the epochs is done."""
-        for share, height, width in self.size_steps:
+        for share, *size in self.size_steps:
             if progress < share:
-                return height, width
+                return tuple(int(length) for length in size)
         return self.size
 
 

@@ -35,6 +35,7 @@ from atrous.training.checkpoint import (
 from atrous.training.class_weights import cached_counts, class_weights
 from atrous.training.feed import Views, feed, steps_per_epoch
 from atrous.training.fit import NotFiniteError, Step, TrainingState, fit, start_state
+from atrous.training.losses.region_dice import region_members
 from atrous.training.objective import Objective, objective_of
 from atrous.training.recipe import Recipe
 from atrous.training.run_data import (
@@ -368,7 +369,11 @@ def open_run(
     if weights is not None:
         weights = weights.to(accelerator.device)
     objective = objective_of(
-        recipe, card.task, num_classes=len(card.class_names), class_weights=weights
+        recipe,
+        card.task,
+        num_classes=len(card.class_names),
+        class_weights=weights,
+        regions=region_members(recipe.regions, card.class_names),
     )
     torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
     run = Run(recipe, folder, data, card, state, objective)

@@ -1,7 +1,8 @@
 """Losses by name, and sums of them: how a recipe says what to train for."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias
 
@@ -14,6 +15,7 @@ from atrous.training.losses.dice import dice_loss
 from atrous.training.losses.focal import focal_loss
 from atrous.training.losses.lovasz import lovasz_softmax
 from atrous.training.losses.ohem import ohem_cross_entropy
+from atrous.training.losses.region_dice import region_dice_loss
 
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """Logits `(B, C, *S)` and target `(B, *S)` to one number."""
@@ -57,21 +59,37 @@ LOSSES: Final[Mapping[str, LossFunction]] = MappingProxyType(
 )
 """Of these `dice` and `lovasz` weigh every class alike by what they are, and use no weights."""
 
+REGION_DICE: Final = "region_dice"
+"""A loss besides, for which there must be regions."""
 
-def sum_of_losses(names_and_factors: Mapping[str, float], *, class_weights: Tensor | None) -> Loss:
+
+def sum_of_losses(
+    names_and_factors: Mapping[str, float],
+    *,
+    class_weights: Tensor | None,
+    regions: Sequence[Sequence[int]] = (),
+) -> Loss:
     """A loss that is the sum of named ones, each times its factor.
 
     Args:
         names_and_factors: Such as `{"cross_entropy": 1.0, "lovasz": 0.5}`.
         class_weights: `(C,)` for those that use them; best on the device of the logits.
+        regions: Classes of every region, for `region_dice`.
 
     Raises:
         UnknownNameError: If a name is not in `LOSSES`.
-        ShapeError: If there is no loss, or a factor is not a positive number.
+        ShapeError: If there is no loss, a factor is not a positive number, or `region_dice` is
+            named without regions.
     """
+    known = {**LOSSES, REGION_DICE: _of_regions(regions)}
     for name, factor in names_and_factors.items():
-        if name not in LOSSES:
-            raise UnknownNameError("loss", name, LOSSES)
+        if name not in known:
+            raise UnknownNameError("loss", name, known)
+        if name == REGION_DICE and not regions:
+            raise ShapeError(
+                "The losses name region_dice, but there are no regions; expected some, such as "
+                'regions = { whole = ["core", "edema"] }; add them, or name dice.'
+            )
         if not (math.isfinite(factor) and factor > 0):
             raise ShapeError(
                 f"The factor of loss {name!r} is {factor}; expected a positive number; correct it "
@@ -81,7 +99,7 @@ def sum_of_losses(names_and_factors: Mapping[str, float], *, class_weights: Tens
         raise ShapeError(
             f"No loss is named; expected at least one of {', '.join(LOSSES)}; name one."
         )
-    terms = [(LOSSES[name], float(factor)) for name, factor in names_and_factors.items()]
+    terms = [(known[name], float(factor)) for name, factor in names_and_factors.items()]
 
     def total(logits: Tensor, target: Tensor) -> Tensor:
         first, *rest = (
@@ -90,3 +108,17 @@ def sum_of_losses(names_and_factors: Mapping[str, float], *, class_weights: Tens
         return sum(rest, start=first)
 
     return total
+
+
+def _of_regions(regions: Sequence[Sequence[int]]) -> LossFunction:
+    loss = partial(region_dice_loss, members=regions)
+
+    def region_dice(
+        logits: Tensor,
+        target: Tensor,
+        *,
+        class_weights: Tensor | None,  # noqa: ARG001 - one signature for all
+    ) -> Tensor:
+        return loss(logits, target)
+
+    return region_dice
