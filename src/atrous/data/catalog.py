@@ -6,7 +6,14 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from atrous.data.class_map import read_class_map
-from atrous.data.layout import AnyLayout, LabelLayout, Layout, require_labels, require_masks
+from atrous.data.layout import (
+    AnyLayout,
+    LabelLayout,
+    Layout,
+    require_labels,
+    require_masks,
+    require_volumes,
+)
 from atrous.data.layouts.ade20k import ADE20K
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
@@ -18,6 +25,8 @@ from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
 from atrous.data.layouts.remapped import remapped
 from atrous.data.layouts.subset import subset_indices, take
 from atrous.data.layouts.voc import VOC
+from atrous.data.layouts.volume_folder import VolumeFolder
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 
@@ -27,9 +36,11 @@ __all__ = [
     "LabelLayout",
     "Layout",
     "LayoutFactory",
+    "VolumeLayout",
     "open_layout",
     "require_labels",
     "require_masks",
+    "require_volumes",
 ]
 
 
@@ -90,6 +101,10 @@ def _binary_folder(
     return BinaryFolder(root, split=split)
 
 
+def _volume_folder(root: Path, *, split: str | None, num_classes: int | None) -> VolumeLayout:
+    return VolumeFolder(root, num_classes=num_classes, split=split)
+
+
 LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
     {
         "ade20k": _in_splits("ade20k", ADE20K),
@@ -103,6 +118,7 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
         "joint_folder": _joint_folder,
         "mask_folder": _mask_folder,
         "voc": _in_splits("voc", VOC),
+        "volume_folder": _volume_folder,
     }
 )
 

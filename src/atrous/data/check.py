@@ -14,6 +14,7 @@ from atrous.data.layout import AnyLayout, LabelLayout, Layout
 from atrous.data.look import ImageLook, Look, look_at, look_at_image
 from atrous.data.prefetch import prefetch
 from atrous.data.report import ERROR_KINDS, DataReport, Problem
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
 
 MAX_COMPARED_WITHIN: Final = 200_000
@@ -91,7 +92,7 @@ def _report(layout: AnyLayout, looks: Sequence[Look], problems: Sequence[Problem
     return DataReport(
         num_images=len(looks),
         content=_content(layout, looks),
-        class_names=layout.class_names if isinstance(layout, Layout) else None,
+        class_names=layout.class_names if isinstance(layout, Layout | VolumeLayout) else None,
         class_pixels=tuple(pixels.sum(axis=0)[:-1].tolist()),
         class_images=tuple((pixels > 0).sum(axis=0)[:-1].tolist()),
         unlabelled_pixels=int(pixels[:, -1].sum()),
@@ -106,7 +107,7 @@ def _report(layout: AnyLayout, looks: Sequence[Look], problems: Sequence[Problem
 
 def _class_pixels(layout: AnyLayout, looks: Sequence[Look]) -> NDArray[np.int64]:
     """Pixels by sample and class, the unlabelled last: `(N, num_classes + 1)`."""
-    num_classes = layout.num_classes if isinstance(layout, Layout) else 0
+    num_classes = layout.num_classes if isinstance(layout, Layout | VolumeLayout) else 0
     rows = [look.class_pixels for look in looks if look.class_pixels is not None]
     return np.stack(rows) if rows else np.zeros((0, num_classes + 1), np.int64)
 
@@ -117,7 +118,7 @@ def _of_classes(layout: AnyLayout, looks: Sequence[Look]) -> list[Problem]:
         used = set(layout.labels)
         missing = [name for index, name in enumerate(layout.label_names) if index not in used]
         problems += _never("label_never", "labels", missing, len(layout.label_names))
-    if not isinstance(layout, Layout):
+    if not isinstance(layout, Layout | VolumeLayout):
         return problems
     with_masks = [look for look in looks if look.class_pixels is not None]
     pixels = _class_pixels(layout, looks)

@@ -8,7 +8,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.data.sample import Sample
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
+
+__all__ = [
+    "AnyLayout",
+    "LabelLayout",
+    "Layout",
+    "MaskSizeError",
+    "MaskValueError",
+    "VolumeLayout",
+    "require_labels",
+    "require_masks",
+    "require_volumes",
+]
 
 
 @runtime_checkable
@@ -68,8 +81,8 @@ class LabelLayout(Protocol):
         ...
 
 
-AnyLayout: TypeAlias = Layout | LabelLayout
-"""What `open_layout` gives; `require_masks` and `require_labels` say which it is."""
+AnyLayout: TypeAlias = Layout | LabelLayout | VolumeLayout
+"""What `open_layout` gives; `require_masks`, `require_labels` and `require_volumes` tell which."""
 
 
 class MaskSizeError(DataError):
@@ -92,10 +105,15 @@ def require_masks(layout: AnyLayout) -> Layout:
     """The same layout, which is seen to have masks.
 
     Raises:
-        DataError: If it has labels only.
+        DataError: If it has labels only, or volumes.
     """
     if isinstance(layout, Layout):
         return layout
+    if isinstance(layout, VolumeLayout):
+        raise DataError(
+            f"{type(layout).__name__} data are volumes; expected images with masks; name a layout "
+            "of images, or a network for volumes."
+        )
     raise DataError(
         f"{type(layout).__name__} data has a label for every image but no masks; expected masks; "
         "name a layout that has them, or train and score a classifier."
@@ -113,4 +131,18 @@ def require_labels(layout: AnyLayout) -> LabelLayout:
     raise DataError(
         f"{type(layout).__name__} data has masks but no label for a whole image; expected labels; "
         "name a layout that has them: image_folder or joint_folder."
+    )
+
+
+def require_volumes(layout: AnyLayout) -> VolumeLayout:
+    """The same layout, which is seen to hold labelled volumes.
+
+    Raises:
+        DataError: If it holds images.
+    """
+    if isinstance(layout, VolumeLayout):
+        return layout
+    raise DataError(
+        f"{type(layout).__name__} data are images; expected volumes; name a layout that has them, "
+        "such as volume_folder."
     )

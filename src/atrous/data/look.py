@@ -1,7 +1,7 @@
 """A look at one sample: all that a check of the data needs of it, and none of its pixels."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,9 @@ from torch import Tensor
 from atrous.data.layout import AnyLayout, Layout, MaskSizeError, MaskValueError
 from atrous.data.readers.image import read_rgb8
 from atrous.data.report import Problem
+from atrous.data.volume import Volume
+from atrous.data.volume_layout import VolumeLayout
+from atrous.data.volume_slice import slice_and_mask
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 
@@ -25,7 +28,7 @@ class ImageLook:
 
     name: str
     size: Size
-    """`(H, W)`."""
+    """`(H, W)`, or `(D, H, W)`."""
     is_grey: bool
     digest: bytes
     """Equal for equal pixels."""
@@ -61,6 +64,8 @@ def look_at(layout: AnyLayout, index: int, name: str) -> Look:
                 mask_digest=_digest(mask.numpy().astype(np.uint8)),
                 problem=None,
             )
+        if isinstance(layout, VolumeLayout):
+            return _look_at_volume(layout, index, name)
         rgb = layout.rgb8(index)
     except DataError as error:
         problem = Problem(kind=_kind_of(error), names=(name,), text=str(error))
@@ -78,10 +83,29 @@ def look_at(layout: AnyLayout, index: int, name: str) -> Look:
 def look_at_image(layout: AnyLayout, index: int, name: str) -> ImageLook | None:
     """What the image of sample `index` is recognised by; None if it cannot be read."""
     try:
+        if isinstance(layout, VolumeLayout):
+            return _volume_look(name, layout.volume(index))
         rgb = read_rgb8(layout.files(index)[0])
     except DataError:
         return None
     return _image_look(name, rgb)
+
+
+def _look_at_volume(layout: VolumeLayout, index: int, name: str) -> Look:
+    volume, mask = layout.volume_and_mask(index)
+    return Look(
+        name=name,
+        image=_volume_look(name, volume),
+        class_pixels=_count(mask, layout.num_classes),
+        mask_digest=_digest(mask.numpy().astype(np.uint8)),
+        problem=None,
+    )
+
+
+def _volume_look(name: str, volume: Volume) -> ImageLook:
+    """By all voxels, and a thumbnail of the middle slice."""
+    look = _image_look(name, slice_and_mask(volume, None)[0])
+    return replace(look, size=volume.array.shape[1:], digest=_digest(volume.array))
 
 
 def _kind_of(error: DataError) -> str:
@@ -103,7 +127,7 @@ def _image_look(name: str, rgb: NDArray[np.uint8]) -> ImageLook:
     )
 
 
-def _digest(pixels: NDArray[np.uint8]) -> bytes:
+def _digest(pixels: NDArray[np.uint8] | NDArray[np.float32]) -> bytes:
     shape = ",".join(map(str, pixels.shape))
     digest = hashlib.blake2b(shape.encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).data)

@@ -12,7 +12,7 @@ class Sample:
     name: str
     """Unique in its dataset; stable between runs; used for output file names."""
     image: Tensor
-    """`(C, *S)` float32 in [0, 1]; RGB where C is 3."""
+    """`(C, *S)` float32: images in [0, 1], RGB where C is 3; volumes with the scan's own values."""
     mask: Tensor | None = None
     """`(*S)` int64 class indices; 255 where unlabelled."""
     label: int | None = None

@@ -15,6 +15,8 @@ from atrous.data.augment import Augmentation, augment, sample_rng
 from atrous.data.layout import AnyLayout, LabelLayout, Layout
 from atrous.data.readers.image import read_rgb8
 from atrous.data.report import Problem
+from atrous.data.volume_layout import VolumeLayout
+from atrous.data.volume_slice import slice_and_mask
 from atrous.errors import DataError
 from atrous.networks.label_sets import LABEL_SETS, numbered_labels
 from atrous.reports.overlay import outline
@@ -75,7 +77,7 @@ def class_colours(samples: AnyLayout) -> tuple[Colour | None, ...]:
 
     None for the background, which is shown as it is: a first class of that name or without one.
     """
-    if not isinstance(samples, Layout):
+    if not isinstance(samples, Layout | VolumeLayout):
         return ()
     names = samples.class_names
     others = numbered_labels(samples.num_classes).palette
@@ -156,7 +158,7 @@ def _picture(samples: AnyLayout, index: int, *, split: str = "") -> Picture:
     try:
         rgb, mask = _read(samples, index)
     except DataError:  # only its mask: an image that cannot be read is like no other
-        rgb, mask = read_rgb8(samples.files(index)[0]), None
+        rgb, mask = _read_image(samples, index), None
     caption = f"{split}:{samples.names[index]}" if split else samples.names[index]
     if isinstance(samples, LabelLayout):
         label = samples.label_names[samples.labels[index]]
@@ -164,11 +166,20 @@ def _picture(samples: AnyLayout, index: int, *, split: str = "") -> Picture:
     return Picture(caption=caption, source=_embedded(_drawn(rgb, mask, class_colours(samples))))
 
 
+def _read_image(samples: AnyLayout, index: int) -> Pixels:
+    if isinstance(samples, VolumeLayout):
+        return slice_and_mask(samples.volume(index), None)[0]
+    return read_rgb8(samples.files(index)[0])
+
+
 def _read(samples: AnyLayout, index: int) -> tuple[Pixels, NDArray[np.uint8] | None]:
     """Image `(H, W, 3)` and, where there are masks, classes and 255 `(H, W)`."""
     if isinstance(samples, Layout):
         rgb, mask = samples.rgb8_and_mask(index)
         return rgb, mask.numpy().astype(np.uint8)
+    if isinstance(samples, VolumeLayout):
+        rgb, flat = slice_and_mask(*samples.volume_and_mask(index))
+        return rgb, None if flat is None else flat.numpy().astype(np.uint8)
     return samples.rgb8(index), None
 
 

@@ -1,7 +1,7 @@
 """Several data sets of one kind as one, one after the other."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,8 @@ from torch.utils.data import Dataset
 
 from atrous.data.layout import AnyLayout, LabelLayout, Layout
 from atrous.data.sample import Sample
+from atrous.data.volume import Volume
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
 
 T = TypeVar("T")
@@ -91,11 +93,35 @@ class JoinedBoth(JoinedMasks):
         return self.rgb8_and_mask(index)[0]
 
 
+class JoinedVolumes(_Joined):
+    """Layouts of volumes with the same classes, channels and regions, as one."""
+
+    def __init__(self, parts: Sequence[VolumeLayout], prefixes: Sequence[str]) -> None:
+        super().__init__(parts, prefixes)
+        self._layouts = tuple(parts)
+        self.num_classes = _same([part.num_classes for part in parts], "numbers of classes")
+        self.class_names = _same([part.class_names for part in parts], "classes")
+        self.channel_names = _same([part.channel_names for part in parts], "channels")
+        self.regions: Mapping[str, tuple[int, ...]] = _same(
+            [dict(part.regions) for part in parts], "regions"
+        )
+
+    def volume(self, index: int) -> Volume:
+        """The scan of sample `index` alone: `(C, D, H, W)`."""
+        part, position = self._locate(index)
+        return self._layouts[part].volume(position)
+
+    def volume_and_mask(self, index: int) -> tuple[Volume, Tensor]:
+        """The scan `(C, D, H, W)` and its mask `(D, H, W)` int64, 255 where unlabelled."""
+        part, position = self._locate(index)
+        return self._layouts[part].volume_and_mask(position)
+
+
 def join(parts: Sequence[AnyLayout], prefixes: Sequence[str]) -> AnyLayout:
     """The samples of all parts, in order; of one part that part itself.
 
     Args:
-        parts: All with masks, all with labels, or all with both.
+        parts: All with masks, all with labels, all with both, or all of volumes.
         prefixes: One for each part, put before names that occur in more than one.
 
     Raises:
@@ -105,6 +131,9 @@ def join(parts: Sequence[AnyLayout], prefixes: Sequence[str]) -> AnyLayout:
         raise DataError("No data was named; expected at least one folder; name one.")
     if len(parts) == 1:
         return parts[0]
+    volumes = [part for part in parts if isinstance(part, VolumeLayout)]
+    if len(volumes) == len(parts):
+        return JoinedVolumes(volumes, prefixes)
     masks = [part for part in parts if isinstance(part, Layout)]
     labels = [part for part in parts if isinstance(part, LabelLayout)]
     if len(masks) == len(parts):
@@ -112,7 +141,7 @@ def join(parts: Sequence[AnyLayout], prefixes: Sequence[str]) -> AnyLayout:
         return JoinedBoth(masks, prefixes) if is_joint else JoinedMasks(masks, prefixes)
     if len(labels) == len(parts):
         return JoinedLabels(labels, prefixes)
-    raise DataError("Some of the data has masks and some only labels; expected one kind.")
+    raise DataError("Masks, labels and volumes are mixed in the data; expected one kind.")
 
 
 def _same(values: Sequence[T], what: str) -> T:

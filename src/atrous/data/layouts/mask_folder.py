@@ -84,8 +84,13 @@ class BinaryFolder(PairedMasks):
         return (mask > 0).to(torch.int64)
 
 
-def split_folder(root: Path, split: str | None) -> Path:
+def split_folder(root: Path, split: str | None, *, masks: str = "masks") -> Path:
     """The folder that holds `images/`: `root`, or `root/split`.
+
+    Args:
+        root: Of the data set.
+        split: Which part, or None if there are no parts.
+        masks: What the folder beside `images/` is called, for messages.
 
     Raises:
         UnknownNameError: If `root` has splits, but not this one.
@@ -96,7 +101,7 @@ def split_folder(root: Path, split: str | None) -> Path:
         if not splits:
             raise DataError(
                 f"{root}: no splits here, but split={split!r} was asked for; expected "
-                f"{split}/images and {split}/masks; leave split out if images/ lies in {root}."
+                f"{split}/images and {split}/{masks}; leave split out if images/ lies in {root}."
             )
         if split not in splits:
             raise UnknownNameError("split", split, splits)
@@ -105,10 +110,10 @@ def split_folder(root: Path, split: str | None) -> Path:
         return root
     if splits:
         raise DataError(
-            f"{root}: holds the splits {', '.join(splits)}; expected images/ and masks/; "
+            f"{root}: holds the splits {', '.join(splits)}; expected images/ and {masks}/; "
             "name one split."
         )
-    raise DataError(f"{root}: no images/ here; expected images/ and masks/; check the path.")
+    raise DataError(f"{root}: no images/ here; expected images/ and {masks}/; check the path.")
 
 
 def _holds_only_0_and_255(pairs: tuple[Pair, ...]) -> bool:

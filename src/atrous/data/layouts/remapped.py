@@ -1,5 +1,6 @@
 """Any layout with its classes renamed, merged and dropped by a class map."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch.utils.data import Dataset
 from atrous.data.class_map import ClassMap
 from atrous.data.layout import AnyLayout, LabelLayout, Layout
 from atrous.data.sample import Sample
+from atrous.data.volume import Volume
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
 from atrous.types import UNLABELLED
 
@@ -30,14 +33,11 @@ class RemappedMasks(Dataset[Sample]):
     """
 
     def __init__(self, source: Layout, class_map: ClassMap) -> None:
-        table = class_map.data_table(source.class_names, num_classes=source.num_classes)
         self.num_classes = len(class_map.classes)
         self.class_names: tuple[str, ...] | None = class_map.classes
         self._source = source
         self._map_files = () if class_map.path is None else (class_map.path,)
-        # Indexed by all that a mask may hold: classes, and 255, which stays what it is.
-        self._table = torch.full((UNLABELLED + 1,), UNLABELLED)
-        self._table[: len(table)] = torch.tensor(table)
+        self._table = _table(source, class_map)
 
     def __len__(self) -> int:
         return len(self._source)
@@ -124,6 +124,56 @@ class RemappedLabels(Dataset[Sample]):
         return self._source.files(self._indices[index])
 
 
+class RemappedVolumes(Dataset[Sample]):
+    """The volumes of another layout, their masks in the shared classes of a class map.
+
+    Regions are dropped: they were unions of the classes that are no more.
+
+    Attributes:
+        num_classes: Of the map.
+        class_names: The map's shared classes.
+        channel_names: As the other layout's.
+
+    Raises:
+        UnknownNameError: If the map names a class that the layout does not have.
+    """
+
+    def __init__(self, source: VolumeLayout, class_map: ClassMap) -> None:
+        self.num_classes = len(class_map.classes)
+        self.class_names: tuple[str, ...] | None = class_map.classes
+        self.channel_names = source.channel_names
+        self.regions: Mapping[str, tuple[int, ...]] = {}
+        self._source = source
+        self._map_files = () if class_map.path is None else (class_map.path,)
+        self._table = _table(source, class_map)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self._source[index]
+        assert sample.mask is not None  # every layout of volumes gives one
+        return replace(sample, mask=self._table[sample.mask])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every sample, in order; nothing is read for it."""
+        return self._source.names
+
+    def volume(self, index: int) -> Volume:
+        """The scan of sample `index` alone: `(C, D, H, W)`."""
+        return self._source.volume(index)
+
+    def volume_and_mask(self, index: int) -> tuple[Volume, Tensor]:
+        """The scan `(C, D, H, W)` and its mask `(D, H, W)` int64, 255 where unlabelled."""
+        volume, mask = self._source.volume_and_mask(index)
+        return volume, self._table[mask]
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """The files that sample `index` is read from, and that of the class map."""
+        return (*self._source.files(index), *self._map_files)
+
+
 def remapped(layout: AnyLayout, class_map: ClassMap) -> AnyLayout:
     """A layout of the same kind in the shared classes; the map's side of networks is not read.
 
@@ -133,8 +183,18 @@ def remapped(layout: AnyLayout, class_map: ClassMap) -> AnyLayout:
         UnknownNameError: If the map names a class that the layout does not have.
         DataError: If the layout has labels only, and no sample is left.
     """
+    if isinstance(layout, VolumeLayout):
+        return RemappedVolumes(layout, class_map)
     if isinstance(layout, Layout):
         if isinstance(layout, LabelLayout):
             return RemappedJoint(layout, layout, class_map)
         return RemappedMasks(layout, class_map)
     return RemappedLabels(layout, class_map)
+
+
+def _table(source: Layout | VolumeLayout, class_map: ClassMap) -> Tensor:
+    """Indexed by all that a mask may hold: classes, and 255, which stays what it is."""
+    known = class_map.data_table(source.class_names, num_classes=source.num_classes)
+    table = torch.full((UNLABELLED + 1,), UNLABELLED)
+    table[: len(known)] = torch.tensor(known)
+    return table

@@ -12,6 +12,8 @@ from torch.utils.data import Dataset
 from atrous.data.layout import AnyLayout, LabelLayout, Layout
 from atrous.data.layouts.name_list import read_names
 from atrous.data.sample import Sample
+from atrous.data.volume import Volume
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
 
 _MAX_COMPARED = 20_000
@@ -103,8 +105,50 @@ class JointSubset(MaskSubset):
         return self._labelled.rgb8(self.indices[index])
 
 
+class VolumeSubset(Dataset[Sample]):
+    """Some samples of a layout of volumes; classes, channels and regions are those of the whole.
+
+    Attributes:
+        indices: Of the samples in the whole layout, in the order of this one.
+    """
+
+    def __init__(self, whole: VolumeLayout, indices: Sequence[int]) -> None:
+        self.indices = tuple(indices)
+        self.num_classes = whole.num_classes
+        self.class_names = whole.class_names
+        self.channel_names = whole.channel_names
+        self.regions = whole.regions
+        self._whole = whole
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._whole[self.indices[index]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every sample, in order; nothing is read for it."""
+        names = self._whole.names
+        return tuple(names[index] for index in self.indices)
+
+    def volume(self, index: int) -> Volume:
+        """The scan of sample `index` alone: `(C, D, H, W)`."""
+        return self._whole.volume(self.indices[index])
+
+    def volume_and_mask(self, index: int) -> tuple[Volume, Tensor]:
+        """The scan `(C, D, H, W)` and its mask `(D, H, W)` int64, 255 where unlabelled."""
+        return self._whole.volume_and_mask(self.indices[index])
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """The files that sample `index` is read from."""
+        return self._whole.files(self.indices[index])
+
+
 def take(layout: AnyLayout, indices: Sequence[int]) -> AnyLayout:
     """The samples of those indices, as a layout of the same kind."""
+    if isinstance(layout, VolumeLayout):
+        return VolumeSubset(layout, indices)
     if isinstance(layout, Layout):
         if isinstance(layout, LabelLayout):
             return JointSubset(layout, layout, indices)
