@@ -1,21 +1,36 @@
 """Samples, readers, and the folder layouts users have on disk."""
 
 from atrous.data.catalog import LAYOUTS, open_layout
-from atrous.data.layout import AnyLayout, LabelLayout, Layout, require_labels, require_masks
+from atrous.data.layout import (
+    AnyLayout,
+    LabelLayout,
+    Layout,
+    VolumeLayout,
+    require_labels,
+    require_masks,
+    require_volumes,
+)
 from atrous.data.layouts.ade20k import ADE20K
+from atrous.data.layouts.brats import BraTS
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
 from atrous.data.layouts.coco_panoptic import COCOPanoptic
 from atrous.data.layouts.coco_stuff import COCOStuff, COCOStuffOnly
+from atrous.data.layouts.decathlon import Decathlon
 from atrous.data.layouts.image_folder import ImageFolder
 from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.layouts.nnunet import NnUNet
 from atrous.data.layouts.voc import VOC
+from atrous.data.layouts.volume_folder import VolumeFolder
 from atrous.data.listing import list_images
 from atrous.data.readers.image import read_image, read_rgb8
 from atrous.data.readers.mask import read_mask
 from atrous.data.readers.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
+from atrous.data.readers.volume import is_volume, read_label_volume, read_volume
 from atrous.data.sample import Sample
+from atrous.data.volume import Volume, VolumeGeometry
+from atrous.data.volume_file import write_label_volume
 
 __all__ = [
     "ADE20K",
@@ -25,22 +40,34 @@ __all__ = [
     "VOC",
     "AnyLayout",
     "BinaryFolder",
+    "BraTS",
     "COCOPanoptic",
     "COCOStuff",
     "COCOStuffOnly",
     "CamVid",
     "Cityscapes",
+    "Decathlon",
     "ImageFolder",
     "JointFolder",
     "LabelLayout",
     "Layout",
     "MaskFolder",
+    "NnUNet",
     "Sample",
+    "Volume",
+    "VolumeFolder",
+    "VolumeGeometry",
+    "VolumeLayout",
+    "is_volume",
     "list_images",
     "open_layout",
     "read_image",
+    "read_label_volume",
     "read_mask",
     "read_rgb8",
+    "read_volume",
     "require_labels",
     "require_masks",
+    "require_volumes",
+    "write_label_volume",
 ]

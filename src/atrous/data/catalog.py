@@ -15,13 +15,16 @@ from atrous.data.layout import (
     require_volumes,
 )
 from atrous.data.layouts.ade20k import ADE20K
+from atrous.data.layouts.brats import BraTS
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
 from atrous.data.layouts.coco_panoptic import COCOPanoptic
 from atrous.data.layouts.coco_stuff import COCOStuff, COCOStuffOnly
+from atrous.data.layouts.decathlon import Decathlon
 from atrous.data.layouts.image_folder import ImageFolder
 from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.layouts.nnunet import NnUNet
 from atrous.data.layouts.remapped import remapped
 from atrous.data.layouts.subset import subset_indices, take
 from atrous.data.layouts.voc import VOC
@@ -50,6 +53,12 @@ class LayoutFactory(Protocol):
     def __call__(self, root: Path, *, split: str | None, num_classes: int | None) -> AnyLayout: ...
 
 
+class _OpenVolumes(Protocol):
+    """A layout of volumes that knows its classes, and may be kept in splits."""
+
+    def __call__(self, root: Path, *, split: str | None) -> VolumeLayout: ...
+
+
 class _OpenSplit(Protocol):
     """A layout that is kept in splits and knows its classes."""
 
@@ -71,6 +80,18 @@ def _in_splits(name: str, open_split: _OpenSplit) -> LayoutFactory:
                 "expected one such as 'val'; name it."
             )
         return open_split(root, split=split)
+
+    return open_named
+
+
+def _volumes(open_volumes: _OpenVolumes) -> LayoutFactory:
+    def open_named(
+        root: Path,
+        *,
+        split: str | None,
+        num_classes: int | None,  # noqa: ARG001 - one signature for all
+    ) -> VolumeLayout:
+        return open_volumes(root, split=split)
 
     return open_named
 
@@ -109,14 +130,17 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
     {
         "ade20k": _in_splits("ade20k", ADE20K),
         "binary_folder": _binary_folder,
+        "brats": _volumes(BraTS),
         "camvid": _in_splits("camvid", CamVid),
         "cityscapes": _in_splits("cityscapes", Cityscapes),
         "coco_panoptic": _in_splits("coco_panoptic", COCOPanoptic),
         "coco_stuff": _in_splits("coco_stuff", COCOStuff),
         "coco_stuff_only": _in_splits("coco_stuff_only", COCOStuffOnly),
+        "decathlon": _volumes(Decathlon),
         "image_folder": _image_folder,
         "joint_folder": _joint_folder,
         "mask_folder": _mask_folder,
+        "nnunet": _volumes(NnUNet),
         "voc": _in_splits("voc", VOC),
         "volume_folder": _volume_folder,
     }
