@@ -13,7 +13,11 @@ Filling: TypeAlias = Literal["mean", "centre"]
 
 
 def inflate(
-    state: Mapping[str, Tensor], model: nn.Module, *, filling: Filling = "mean"
+    state: Mapping[str, Tensor],
+    model: nn.Module,
+    *,
+    filling: Filling = "mean",
+    strict: bool = True,
 ) -> dict[str, Tensor]:
     """The tensors of a 2D network in the shapes of its 3D form.
 
@@ -31,6 +35,8 @@ def inflate(
         state: State dict of the network built with `spatial_dims=2`.
         model: The network built with `spatial_dims=3`; it is only looked at.
         filling: How a kernel is spread along the depth.
+        strict: Whether `state` must have a tensor for every one of the model's; else it may be a
+            part of it, such as the encoder.
 
     Returns:
         What to give to `model.load_state_dict`.
@@ -41,7 +47,8 @@ def inflate(
     Source: mean: Carreira and Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017.
     """
     target = model.state_dict()
-    if odd := sorted(state.keys() ^ target.keys()):
+    unmatched = state.keys() ^ target.keys() if strict else state.keys() - target.keys()
+    if odd := sorted(unmatched):
         whose = "only in 2D" if odd[0] in state else "only in 3D"
         raise ShapeError(
             f"The two are not the same network: {len(odd)} tensors have no counterpart, the first "

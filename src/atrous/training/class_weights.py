@@ -15,6 +15,7 @@ from torch import Tensor
 from atrous._files import write_text
 from atrous.data.layout import Layout
 from atrous.data.prefetch import prefetch
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 
@@ -39,7 +40,7 @@ class ClassCounts:
         return tuple(c for c, pixels in enumerate(self.pixels) if pixels == 0)
 
 
-def count_pixels(samples: Layout, *, num_workers: int = 2) -> ClassCounts:
+def count_pixels(samples: Layout | VolumeLayout, *, num_workers: int = 2) -> ClassCounts:
     """Count the pixels of each class over all masks of a data set.
 
     Raises:
@@ -51,7 +52,10 @@ def count_pixels(samples: Layout, *, num_workers: int = 2) -> ClassCounts:
     unlabelled = 0
 
     def count(index: int) -> Tensor:
-        _, mask = samples.rgb8_and_mask(index)
+        if isinstance(samples, VolumeLayout):
+            _, mask = samples.volume_and_mask(index)
+        else:
+            _, mask = samples.rgb8_and_mask(index)
         return torch.bincount(mask.flatten(), minlength=UNLABELLED + 1)
 
     for counts in prefetch(count, range(len(samples)), num_workers=num_workers):
@@ -67,7 +71,9 @@ def count_pixels(samples: Layout, *, num_workers: int = 2) -> ClassCounts:
     )
 
 
-def cached_counts(samples: Layout, cache_file: Path, fingerprint: str) -> ClassCounts:
+def cached_counts(
+    samples: Layout | VolumeLayout, cache_file: Path, fingerprint: str
+) -> ClassCounts:
     """The counts that a file keeps for this fingerprint; else count, and keep them there.
 
     A file that cannot be read, or was made of other data, is replaced.
@@ -170,7 +176,7 @@ def _total(pixel_counts: Sequence[int]) -> int:
     return total
 
 
-def _read(cache_file: Path, fingerprint: str, samples: Layout) -> ClassCounts | None:
+def _read(cache_file: Path, fingerprint: str, samples: Layout | VolumeLayout) -> ClassCounts | None:
     try:
         kept = json.loads(cache_file.read_text(encoding="utf-8"))
         if kept["fingerprint"] != fingerprint:

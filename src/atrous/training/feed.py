@@ -8,6 +8,7 @@ worker processes, which is what makes a resumed training equal to one that was n
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ from atrous.networks.catalog import Task
 from atrous.training.recipe import Recipe
 from atrous.types import Size
 
-_NO_LABEL = -1
+NO_LABEL = -1
+"""Stands for the label of a sample that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Batch:
     """What one step is made of, of this process's share of the samples.
 
     Attributes:
-        images: `(B, C, H, W)` uint8 RGB.
-        masks: `(B, H, W)` int64, 255 where unlabelled; None for label layouts.
+        images: `(B, C, H, W)` uint8 RGB, or `(B, C, D, H, W)` float32 as the network is fed them.
+        masks: `(B, *S)` int64, 255 where unlabelled; None for label layouts.
         labels: `(B,)` int64, or after mixing shares `(B, K)` float32; None for mask layouts.
         names: Of the samples, for messages.
     """
@@ -90,10 +92,18 @@ class Views(Dataset[tuple[Tensor, Tensor | None, int, str]]):
         rng = sample_rng(self.seed, epoch=key.epoch, index=key.index)
         augmentation = _sized(self.augmentation, key.size)
         image, seen = augment(torch.from_numpy(pixels).permute(2, 0, 1), mask, augmentation, rng)
-        label = _NO_LABEL
+        label = NO_LABEL
         if self.with_labels and isinstance(self.layout, LabelLayout):
             label = self.layout.labels[key.index]
         return image, seen, label, self.layout.names[key.index]
+
+
+class AnyViews(Protocol):
+    """Samples by `Key`, as many as there are."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor | None, int, str]: ...
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -155,7 +165,7 @@ class _Plan:
 
 
 def feed(
-    views: Views, recipe: Recipe, *, first_step: int = 0, rank: int = 0, num_processes: int = 1
+    views: AnyViews, recipe: Recipe, *, first_step: int = 0, rank: int = 0, num_processes: int = 1
 ) -> Iterator[Batch]:
     """Batches of this process from `first_step` to the end of the training.
 
@@ -232,6 +242,7 @@ def _read(layout: AnyLayout, index: int) -> tuple[NDArray[np.uint8], Tensor | No
     if isinstance(layout, Layout):
         pixels, mask = layout.rgb8_and_mask(index)
         return pixels, mask.to(torch.uint8)  # 255 and the classes fit, at an eighth of the memory
+    assert isinstance(layout, LabelLayout)  # volumes have views of their own
     return layout.rgb8(index), None
 
 
@@ -253,7 +264,7 @@ def _collate(samples: Sequence[tuple[Tensor, Tensor | None, int, str]]) -> Batch
     return Batch(
         torch.stack(images),
         torch.stack(masks).long() if masks else None,
-        None if _NO_LABEL in labels else torch.tensor(labels),
+        None if NO_LABEL in labels else torch.tensor(labels),
         tuple(name for _, _, _, name in samples),
     )
 

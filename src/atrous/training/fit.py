@@ -113,8 +113,7 @@ def start_state(network: nn.Module, recipe: Recipe, accelerator: Accelerator) ->
     if recipe.sync_batch_norm:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     network = network.to(device)
-    if any(isinstance(module, nn.Conv2d) for module in network.modules()):
-        network = network.to(memory_format=torch.channels_last)
+    network = channels_last(network)
     average = None if recipe.ema is None else moving_average(network, recipe.ema)
     optimiser = build_optimiser(network, recipe)
     trainee: nn.Module = Trainee(network, with_auxiliary=recipe.auxiliary_weight > 0)
@@ -213,9 +212,23 @@ def _learn(
 
 
 def network_input(images: Tensor, facts: Preprocessing) -> Tensor:
-    """What the network takes: 8-bit pixels normalised, never resized, channels last."""
+    """What the network takes: 8-bit pixels normalised, never resized, channels last.
+
+    Volumes, which are floats, were prepared when they were read.
+    """
+    if images.is_floating_point():
+        return images.contiguous(memory_format=torch.channels_last_3d)
     x = preprocess(images.float().div_(255), facts)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its kernels' channels last, which makes convolutions faster."""
+    if any(isinstance(module, nn.Conv3d) for module in network.modules()):
+        return network.to(memory_format=torch.channels_last_3d)
+    if any(isinstance(module, nn.Conv2d) for module in network.modules()):
+        return network.to(memory_format=torch.channels_last)
+    return network
 
 
 def _split(batch: Batch, num_parts: int) -> list[Batch]:

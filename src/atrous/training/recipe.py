@@ -84,7 +84,7 @@ class Recipe:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     # Augmentation, see `data.augment.Augmentation`
-    size: tuple[int, ...] | None = None
+    size: tuple[int, int] | tuple[int, int, int] | None = None
     """Size `(H, W)`, of volumes `(D, H, W)`, of what training sees; None for the samples' own,
     which must then be equal."""
     size_steps: tuple[tuple[float, int, int] | tuple[float, int, int, int], ...] = ()
@@ -237,3 +237,32 @@ RUN_ONLY_KEYS = frozenset(
     {"num_workers", "checkpoint_minutes", "tensorboard", "samples_every", "check_data", "cache"}
 )
 """Keys that a run may be resumed with other values of: they do not change what it gives."""
+
+IMAGE_KEYS = frozenset(
+    {
+        "predict_size",
+        "predict_shorter_side",
+        "fit",
+        "aspect",
+        "vertical_flip",
+        "saturation",
+        "hue",
+        "grey",
+        "mix",
+    }
+)
+"""Keys that say nothing of volumes."""
+
+VOLUME_KEYS = frozenset(
+    {
+        "views_per_volume",
+        "foreground",
+        "warp_probability",
+        "gamma",
+        "bias_field",
+        "modality_dropout",
+        "regions",
+        "inflate",
+    }
+)
+"""Keys that say nothing of images."""

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from atrous._files import write_atomically
 from atrous.data.fingerprint import fingerprint
-from atrous.data.layout import Layout
+from atrous.data.layout import Layout, require_volumes
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
 from atrous.networks.card import Card, Score
 from atrous.networks.catalog import build_network
@@ -33,7 +34,7 @@ from atrous.training.checkpoint import (
     save_checkpoint,
 )
 from atrous.training.class_weights import cached_counts, class_weights
-from atrous.training.feed import Views, feed, steps_per_epoch
+from atrous.training.feed import AnyViews, Views, feed, steps_per_epoch
 from atrous.training.fit import NotFiniteError, Step, TrainingState, fit, start_state
 from atrous.training.losses.region_dice import region_members
 from atrous.training.objective import Objective, objective_of
@@ -42,12 +43,20 @@ from atrous.training.run_data import (
     RunData,
     augmentation_of,
     card_of,
+    check_augmentation,
+    num_views,
     open_data,
     training_facts,
 )
 from atrous.training.run_folder import RunFolder
+from atrous.training.run_volumes import (
+    RunVolumes,
+    prepare_volumes,
+    regions_of,
+    volume_views,
+)
 from atrous.training.start_weights import start_from
-from atrous.training.validate import CHIEF_SCORE, Validation, validate
+from atrous.training.validate import Validation, chief_score, validate, validate_on_volumes
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +145,7 @@ class Run:
         data: The samples.
         card: Of the network, without its scores.
         state: The network, its average and its optimiser.
+        volumes: The samples as the network is fed them, if they are volumes.
         steps_per_epoch: How many.
         total_steps: Of the whole training.
         history: The records so far, as `metrics.jsonl` holds them.
@@ -149,10 +159,11 @@ class Run:
         card: Card,
         state: TrainingState,
         objective: Objective,
+        volumes: RunVolumes | None = None,
     ) -> None:
         self.recipe, self.folder, self.data, self.card = recipe, folder, data, card
-        self.state = state
-        self.steps_per_epoch = steps_per_epoch(len(data.train), recipe.batch_size)
+        self.state, self.volumes = state, volumes
+        self.steps_per_epoch = steps_per_epoch(num_views(data, recipe), recipe.batch_size)
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.history: list[dict[str, object]] = []
         self._objective = objective
@@ -172,15 +183,8 @@ class Run:
             DataError: If a sample cannot be read, or a file not be written.
         """
         accelerator = self.state.accelerator
-        views = Views(
-            self.data.train,
-            augmentation_of(self.recipe),
-            seed=self.recipe.seed,
-            keeps_images=self.recipe.cache,
-            with_labels=self.card.task != "segmentation",
-        )
         batches = feed(
-            views,
+            self._views(),
             self.recipe,
             first_step=self.state.step,
             rank=accelerator.process_index,
@@ -252,6 +256,17 @@ class Run:
         ]
         return True
 
+    def _views(self) -> AnyViews:
+        if self.volumes is not None:
+            return volume_views(self.volumes.train, require_volumes(self.data.train), self.recipe)
+        return Views(
+            self.data.train,
+            augmentation_of(self.recipe),
+            seed=self.recipe.seed,
+            keeps_images=self.recipe.cache,
+            with_labels=self.card.task != "segmentation",
+        )
+
     def _ends_evaluated_epoch(self, step: Step) -> bool:
         done = step.number + 1
         if done % self.steps_per_epoch:
@@ -262,14 +277,8 @@ class Run:
     def _evaluated(self, step: Step) -> EpochRecord:
         tally = self._tally
         started = time.monotonic()
-        result = validate(
-            self.state.weights,
-            self.data.val,
-            self.card,
-            protocol=self.recipe.protocol,
-            accelerator=self.state.accelerator,
-        )
-        chief = result.scores[CHIEF_SCORE[self.card.task]]
+        result = self._validation()
+        chief = result.scores[chief_score(self.card.task, self.data.val)]
         is_best = not math.isnan(chief) and chief > tally.best
         tally.best = max(tally.best, chief) if is_best else tally.best
         record = EpochRecord(
@@ -293,6 +302,24 @@ class Run:
             self.folder.write_history(self.history)
             self.folder.write_facts({"epochs_done": record.epoch, "seconds": record.seconds})
         return record
+
+    def _validation(self) -> Validation:
+        network, accelerator = self.state.weights, self.state.accelerator
+        if self.volumes is None:
+            return validate(
+                network,
+                self.data.val,
+                self.card,
+                protocol=self.recipe.protocol,
+                accelerator=accelerator,
+            )
+        return validate_on_volumes(
+            network,
+            self.volumes.val,
+            self.card,
+            regions=regions_of(self.recipe, require_volumes(self.data.val), self.card),
+            accelerator=accelerator,
+        )
 
     def _scored_card(self, result: Validation, epoch: int) -> Card:
         dataset = ", ".join(Path(folder).name for folder in self.recipe.data)
@@ -345,8 +372,8 @@ def open_run(
     folder = RunFolder(root)
     data = open_data(recipe)
     card = card_of(recipe, data)
-    augmentation_of(recipe)  # says what is wrong before anything is written
-    steps_per_epoch(len(data.train), recipe.batch_size)
+    check_augmentation(recipe, data)  # says what is wrong before anything is written
+    steps_per_epoch(num_views(data, recipe), recipe.batch_size)
     start = None if recipe.weights is None else resolve_weights(recipe.weights)
     if accelerator.is_main_process:
         if overwrite:
@@ -363,8 +390,18 @@ def open_run(
     torch.manual_seed(recipe.seed)  # one start for all processes
     network = build_network(card.network, card.arguments)
     if start is not None:
-        start_from(network, start, replace_head=recipe.replace_head)
+        start_from(network, start, replace_head=recipe.replace_head, inflation=recipe.inflate)
     state = start_state(network, recipe, accelerator)
+    volumes = None
+    if isinstance(data.train, VolumeLayout):
+        volumes = prepare_volumes(
+            folder.volumes,
+            data.train,
+            require_volumes(data.val),
+            card,
+            prints=prints,
+            accelerator=accelerator,
+        )
     weights = _class_weights(recipe, data, folder, prints["train"])
     if weights is not None:
         weights = weights.to(accelerator.device)
@@ -373,10 +410,10 @@ def open_run(
         card.task,
         num_classes=len(card.class_names),
         class_weights=weights,
-        regions=region_members(recipe.regions, card.class_names),
+        regions=region_members(_regions(recipe, data, card), card.class_names),
     )
     torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
-    run = Run(recipe, folder, data, card, state, objective)
+    run = Run(recipe, folder, data, card, state, objective, volumes)
     if accelerator.is_main_process:
         folder.write_facts({"data": prints})
     run.resume()
@@ -386,10 +423,16 @@ def open_run(
 def _class_weights(
     recipe: Recipe, data: RunData, folder: RunFolder, data_fingerprint: str
 ) -> Tensor | None:
-    if recipe.class_weights == "none" or not isinstance(data.train, Layout):
+    if recipe.class_weights == "none" or not isinstance(data.train, Layout | VolumeLayout):
         return None
     counts = cached_counts(data.train, folder.class_counts, data_fingerprint)
     return class_weights(recipe.class_weights, counts)
+
+
+def _regions(recipe: Recipe, data: RunData, card: Card) -> Mapping[str, tuple[str, ...]]:
+    if isinstance(data.train, VolumeLayout):
+        return regions_of(recipe, data.train, card)
+    return recipe.regions
 
 
 def num_parameters(network: nn.Module) -> int:

@@ -1,6 +1,6 @@
 """The samples that a recipe names, and what a card says of a network trained on them."""
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 
 from atrous.data.augment import Augmentation
@@ -8,12 +8,14 @@ from atrous.data.catalog import open_layout
 from atrous.data.layout import AnyLayout, LabelLayout, Layout
 from atrous.data.layouts.joined import join
 from atrous.data.layouts.subset import take
+from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.catalog import Argument, Task, build_network, network_entry
 from atrous.networks.label_sets import LABEL_SETS, LabelSet, numbered_labels
 from atrous.networks.preprocessing import Preprocessing
-from atrous.training.recipe import Recipe
+from atrous.training.recipe import IMAGE_KEYS, VOLUME_KEYS, Recipe
+from atrous.training.run_volumes import volume_augmentation_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,33 @@ def augmentation_of(recipe: Recipe) -> Augmentation:
     )
 
 
+def check_augmentation(recipe: Recipe, data: RunData) -> None:
+    """See that the recipe's augmentation is possible, and is of what the data are.
+
+    Raises:
+        DataError: If it is not, or a key is set that is for the other kind of data.
+    """
+    is_volumes = isinstance(data.train, VolumeLayout)
+    of, found = ("images", "volumes") if is_volumes else ("volumes", "images")
+    for key in sorted(IMAGE_KEYS if is_volumes else VOLUME_KEYS):
+        known = Recipe.__dataclass_fields__[key]
+        default = {} if known.default is MISSING else known.default
+        if getattr(recipe, key) != default:
+            raise DataError(
+                f"{key} = {getattr(recipe, key)!r} is of {of}, but the data are {found}; expected "
+                f"{default!r}; leave the key out."
+            )
+    if is_volumes:
+        volume_augmentation_of(recipe)
+    else:
+        augmentation_of(recipe)
+
+
+def num_views(data: RunData, recipe: Recipe) -> int:
+    """How many views an epoch has: one of every image, or so many of every volume."""
+    return len(data.train) * recipe.views_per_volume
+
+
 def _open(recipe: Recipe, split: str | None, subsets: tuple[str, ...]) -> AnyLayout:
     lists: list[Path | None] = [Path(path) for path in subsets] or [None] * len(recipe.data)
     parts = [
@@ -145,7 +174,7 @@ def _open(recipe: Recipe, split: str | None, subsets: tuple[str, ...]) -> AnyLay
 def _check_kind(layout: AnyLayout, task: Task, recipe: Recipe) -> None:
     needed = {
         "classification": ("labels", isinstance(layout, LabelLayout)),
-        "segmentation": ("masks", isinstance(layout, Layout)),
+        "segmentation": ("masks", isinstance(layout, Layout | VolumeLayout)),
         "joint": (
             "masks and labels",
             isinstance(layout, Layout) and isinstance(layout, LabelLayout),
@@ -161,7 +190,7 @@ def _check_kind(layout: AnyLayout, task: Task, recipe: Recipe) -> None:
 
 def _mask_labels(recipe: Recipe, layout: AnyLayout) -> LabelSet:
     """Names and colours of the masks' classes: the published ones where the data is known."""
-    assert isinstance(layout, Layout)  # `_check_kind` has seen it
+    assert isinstance(layout, Layout | VolumeLayout)  # `_check_kind` has seen it
     names = recipe.class_names or layout.class_names
     if names is None:
         return numbered_labels(layout.num_classes)

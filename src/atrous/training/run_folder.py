@@ -6,6 +6,7 @@ RUN/
   run.json             command, versions, commit, machine, data; how far it is
   metrics.jsonl        a line an evaluated epoch
   class_counts.json    pixels of every class, if the recipe weighs them
+  volumes/             prepared volumes, of runs on such; may be removed when the run is done
   checkpoints/         the last two, to resume from
   best.safetensors     the best weights by the chief score, with their card
   last.safetensors     the newest
@@ -27,6 +28,8 @@ from atrous.training.recipe_file import recipe_of, recipe_text
 _OURS: Final = (
     "checkpoints/checkpoint-*.pt",
     "samples/epoch-*.png",
+    "volumes/*/*.npy",
+    "volumes/*/index.json",
     "events/events.out.tfevents.*",
     "not-finite-step-*.safetensors",
     "best.safetensors",
@@ -60,6 +63,10 @@ class RunFolder:
     @property
     def class_counts(self) -> Path:
         return self.root / "class_counts.json"
+
+    @property
+    def volumes(self) -> Path:
+        return self.root / "volumes"
 
     @property
     def checkpoints(self) -> Path:
@@ -119,7 +126,7 @@ class RunFolder:
             for path in self.root.glob(pattern):
                 path.unlink()
         self.recipe.unlink()  # last: until then it is a run that can be cleared again
-        for name in ("checkpoints", "samples", "events"):
+        for name in ("checkpoints", "samples", "events", "volumes/train", "volumes/val", "volumes"):
             folder = self.root / name
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

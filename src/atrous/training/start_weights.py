@@ -2,11 +2,15 @@
 
 import logging
 from pathlib import Path
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from atrous.errors import DataError
+from atrous.networks.inflate import inflate
 from atrous.networks.weights import load_weights
+from atrous.training.recipe import Inflate
 
 logger = logging.getLogger(__name__)
 
@@ -14,13 +18,16 @@ _WRAPPER = "segmenter."
 """Joint networks keep under this name what a segmenter alone keeps without it."""
 
 
-def start_from(network: nn.Module, path: Path, *, replace_head: bool) -> tuple[str, ...]:
+def start_from(
+    network: nn.Module, path: Path, *, replace_head: bool, inflation: Inflate = "none"
+) -> tuple[str, ...]:
     """Give a network the tensors of a weights file, by name.
 
     Args:
         network: Changed in place.
         path: A file that `save_weights` wrote.
         replace_head: Take what fits by name and shape, and leave the rest of the network as it is.
+        inflation: Make kernels of images kernels of volumes first, where the network has such.
 
     Returns:
         Names of the network's tensors that start anew.
@@ -31,6 +38,8 @@ def start_from(network: nn.Module, path: Path, *, replace_head: bool) -> tuple[s
     """
     given = load_weights(path).network.state_dict()
     wanted = network.state_dict()
+    if inflation != "none":
+        given = _inflated(given, network, filling=inflation)
     if not replace_head:
         wrong = [
             *(f"{name} is missing" for name in wanted.keys() - given.keys()),
@@ -61,6 +70,33 @@ def start_from(network: nn.Module, path: Path, *, replace_head: bool) -> tuple[s
         len(fitting), len(wanted), path, len(anew),
     )  # fmt: skip
     return anew
+
+
+def _inflated(
+    given: dict[str, Tensor], network: nn.Module, *, filling: Literal["mean", "centre"]
+) -> dict[str, Tensor]:
+    """The tensors whose kernels lack nothing but a depth, with that depth; the others as they are.
+
+    Raises:
+        DataError: If there is none: the weights are not of images, or not of such a network.
+    """
+    wanted = network.state_dict()
+    flat = {
+        name: tensor
+        for name, tensor in given.items()
+        if name in wanted and tensor.ndim == 4 and _lacks_depth(tensor.shape, wanted[name].shape)
+    }
+    if not flat:
+        raise DataError(
+            f"inflate is {filling!r}, but none of the weights is a kernel of images that the "
+            "recipe's network has for volumes; expected weights of the same network or encoder "
+            'built for images; name others, or set inflate to "none".'
+        )
+    return given | inflate(flat, network, filling=filling, strict=False)
+
+
+def _lacks_depth(flat: torch.Size, deep: torch.Size) -> bool:
+    return len(deep) == 5 and tuple(flat) == (*deep[:2], *deep[3:])
 
 
 def _by_name(given: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,14 +11,23 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from atrous.data.layout import AnyLayout, LabelLayout, require_labels, require_masks
+from atrous.data.layout import (
+    AnyLayout,
+    LabelLayout,
+    require_labels,
+    require_masks,
+)
+from atrous.data.volume_layout import VolumeLayout
 from atrous.metrics.protocols import score
 from atrous.metrics.topk import label_confusion
 from atrous.networks.card import Card
+from atrous.networks.catalog import Task
 from atrous.networks.mask_size import masks_of
 from atrous.networks.preprocessing import preprocess
 from atrous.training.evaluate import evaluate
 from atrous.training.evaluate_labels import evaluate_labels
+from atrous.training.validate_volumes import validate_volumes
+from atrous.training.volume_cache import VolumeCache
 
 CHIEF_SCORE: Final[Mapping[str, str]] = {
     "segmentation": "miou",
@@ -28,19 +37,36 @@ CHIEF_SCORE: Final[Mapping[str, str]] = {
 """The score by which the best weights of each task are kept."""
 
 
+def chief_score(task: Task, samples: AnyLayout) -> str:
+    """The score by which the best weights of a task on such samples are kept."""
+    return "dice" if isinstance(samples, VolumeLayout) else CHIEF_SCORE[task]
+
+
 @dataclass(frozen=True, slots=True)
 class Validation:
     """What a network reached, in percent; not-a-number where it cannot be scored.
 
     Attributes:
-        scores: By name: `miou`, `pixel_accuracy`; `top1`; `label_accuracy`.
-        class_iou: By class; empty for classifiers.
-        matrix: The counts that the scores are from, `(C + 1, C)`, or `(C, C)` of labels.
+        scores: By name: `miou`, `pixel_accuracy`; `top1`; `label_accuracy`; `dice`.
+        class_iou: By class; empty for classifiers and for networks of volumes.
     """
 
     scores: Mapping[str, float]
     class_iou: Mapping[str, float]
-    matrix: Tensor
+
+
+def validate_on_volumes(
+    network: nn.Module,
+    volumes: VolumeCache,
+    card: Card,
+    *,
+    regions: Mapping[str, Sequence[str]],
+    accelerator: Accelerator,
+) -> Validation:
+    """Mean Dice of the network over all volumes, see `validate_volumes`; as `validate` else."""
+    with evaluating(network):
+        scores = validate_volumes(network, volumes, card, regions=regions, accelerator=accelerator)
+    return Validation(scores, {})
 
 
 def validate(
@@ -60,7 +86,7 @@ def validate(
         UnknownNameError: If no protocol has that name.
     """
     indices = range(accelerator.process_index, len(samples), accelerator.num_processes)
-    with _evaluating(network):
+    with evaluating(network):
         runner = _Runner(network, card, accelerator.device)
         if card.task == "classification":
             return _validate_labels(runner, require_labels(samples), indices, accelerator)
@@ -84,14 +110,14 @@ def validate(
         total = int(_sum(torch.tensor(hits), accelerator))
         scores["label_accuracy"] = 100 * total / len(samples)
     by_class = zip(card.class_names, reached.class_iou, strict=True)
-    return Validation(scores, {name: 100 * iou for name, iou in by_class}, matrix)
+    return Validation(scores, {name: 100 * iou for name, iou in by_class})
 
 
 def predict_masks(
     network: nn.Module, images: Sequence[NDArray[np.uint8]], card: Card, *, device: torch.device
 ) -> list[Tensor]:
     """Masks `(H, W)` of RGB images `(H, W, 3)` of any sizes, by a network that is in training."""
-    with _evaluating(network):
+    with evaluating(network):
         runner = _Runner(network, card, device)
         return [runner.masks([image])[0] for image in images]
 
@@ -131,7 +157,7 @@ def _validate_labels(
     num_classes = len(runner.card.class_names)
     counts = label_confusion(truth, guess, num_classes=num_classes)
     matrix = _sum(counts, accelerator)
-    return Validation({"top1": 100 * float(matrix.trace() / matrix.sum())}, {}, matrix)
+    return Validation({"top1": 100 * float(matrix.trace() / matrix.sum())}, {})
 
 
 def _sum(counts: Tensor, accelerator: Accelerator) -> Tensor:
@@ -141,7 +167,7 @@ def _sum(counts: Tensor, accelerator: Accelerator) -> Tensor:
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Eval mode and no gradients while the block runs, then every module's mode as before."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()

@@ -74,12 +74,12 @@ def _tell(run: "Run", progress: "Progress", *, as_json: bool) -> None:
 
 
 def _report(run: "Run", *, as_json: bool) -> None:
-    from atrous.training.validate import CHIEF_SCORE
+    from atrous.training.validate import chief_score
 
     run.folder.write_facts({"finished": True})
     if as_json:
         return
-    chief = CHIEF_SCORE[run.card.task]
+    chief = chief_score(run.card.task, run.data.val)
     scores = [
         (scores[chief], record["epoch"])
         for record in run.history
@@ -88,7 +88,8 @@ def _report(run: "Run", *, as_json: bool) -> None:
     reached = "no score could be computed"
     if scores:
         best, epoch = max(scores)
-        protocol = "first guess" if chief == "top1" else f"protocol {run.recipe.protocol}"
+        protocols = {"top1": "first guess", "dice": "mean of the cases"}
+        protocol = protocols.get(chief, f"protocol {run.recipe.protocol}")
         reached = f"best {chief} {best:.2f} % after epoch {epoch} ({protocol})"
     typer.echo(f"done: {reached}; {run.folder.best}")
 

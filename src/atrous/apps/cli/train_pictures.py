@@ -17,7 +17,7 @@ def write_pictures(run: "Run", record: "EpochRecord") -> None:
     write_text(run.folder.root / "curves.svg", curves(run.history))
     every = run.recipe.samples_every * run.recipe.evaluate_every
     is_due = record.epoch == run.recipe.epochs or (every and record.epoch % every == 0)
-    if not is_due or run.card.task == "classification":
+    if not is_due or run.card.task == "classification" or run.volumes is not None:
         return
     from atrous.data.layout import require_masks
     from atrous.training.validate import predict_masks
