@@ -71,7 +71,6 @@ def _label_header(geometry: VolumeGeometry) -> bytes:
     kind = nifti.Nifti1Header if geometry.version == 1 else nifti.Nifti2Header
     header = kind(geometry.header, check=False)
     header["dim"] = [3, *geometry.shape, 1, 1, 1, 1]
-    header["pixdim"][4:] = 0
     header.set_data_dtype(np.uint8)
     header["scl_slope"], header["scl_inter"] = 1, 0
     header["cal_max"], header["cal_min"] = 0, 0

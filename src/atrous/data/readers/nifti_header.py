@@ -68,11 +68,8 @@ def read_head(path: Path) -> bytes:
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected a NIfTI file; give one that is in it.")
     try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == _GZIP
-            raw.seek(0)
-            with gzip.GzipFile(fileobj=raw) if packed else raw as file:
-                return cast("IO[bytes]", file).read(_LENGTH[2])
+        with unpacked(path) as file:
+            return file.read(_LENGTH[2])
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there; expected a NIfTI file; check the path.") from error
     except (OSError, EOFError, zlib.error) as error:
@@ -117,6 +114,16 @@ def read_header(path: Path, *, max_voxels: int = DEFAULT_MAX_VOXELS) -> NiftiHea
         slope=slope,
         intercept=intercept,
     )
+
+
+def unpacked(path: Path) -> IO[bytes]:
+    """A file open for reading, unpacked on the way if it is gzipped."""
+    return cast("IO[bytes]", gzip.open(path)) if _is_packed(path) else path.open("rb")
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
 
 
 def cut_off(path: Path, error: Exception) -> DataError:
@@ -169,8 +176,7 @@ def _check_length(
             "crop or resample the file, if the header is right."
         )
     needed = offset + num_voxels * dtype.itemsize
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
+    packed = _is_packed(path)
     length = path.stat().st_size
     if length * (_MOST_SHRUNK if packed else 1) < needed:
         raise DataError(

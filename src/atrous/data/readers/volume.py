@@ -6,15 +6,15 @@ channels that do not lie on one grid. Files of NIfTI 1 and 2, plain or gzipped, 
 
 import zlib
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from atrous._extras import require
 from atrous.data.readers.nifti_header import (
     DEFAULT_MAX_VOXELS,
     NiftiHeader,
@@ -23,6 +23,7 @@ from atrous.data.readers.nifti_header import (
     nifti_version,
     read_head,
     read_header,
+    unpacked,
 )
 from atrous.data.volume import Volume, VolumeGeometry, check_same_grid, to_canonical
 from atrous.errors import DataError
@@ -39,6 +40,10 @@ __all__ = [
 
 _ROUNDING: Final = 1e-5
 """How far from an integer a label may be: what scaling by a float32 leaves, and nothing more."""
+
+_AT_ONCE: Final = 2**20
+_TRAILER: Final = 2**16
+"""Bytes that may follow the voxels."""
 
 
 def is_volume(path: str | Path) -> bool:
@@ -153,14 +158,29 @@ def read_geometry(path: str | Path) -> VolumeGeometry:
 
 def _values(header: NiftiHeader) -> NDArray[Any]:
     """`(C, D, H, W)`, integers where the file holds such and does not scale them."""
-    proxies = require("nibabel.arrayproxy", extra="volumes")
-    shape = (*header.geometry.shape, header.num_channels)
-    place = (shape, header.dtype, header.offset, header.slope, header.intercept)
+    values = np.empty(header.num_channels * prod(header.geometry.shape), header.dtype)
     try:
-        values = np.asarray(proxies.ArrayProxy(str(header.path), place, mmap=False))
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        with unpacked(header.path) as file:
+            file.seek(header.offset)
+            _fill(file, memoryview(values.view(np.uint8)))
+            file.read(_TRAILER)  # of a packed file, its end: there the checksum is compared
+    except (OSError, EOFError, zlib.error) as error:
         raise cut_off(header.path, error) from error
-    return to_canonical(np.moveaxis(values, -1, 0), header.geometry)
+    values = values.reshape(header.num_channels, *reversed(header.geometry.shape))
+    values = to_canonical(values.transpose(0, 3, 2, 1), header.geometry)
+    if (header.slope, header.intercept) == (1, 0):
+        return values
+    return values * header.slope + header.intercept
+
+
+def _fill(file: IO[bytes], buffer: memoryview) -> None:
+    done = 0
+    while done < len(buffer):
+        part = file.read(min(_AT_ONCE, len(buffer) - done))
+        if not part:
+            raise EOFError(f"it ends after {done:,} of {len(buffer):,} bytes of voxels")
+        buffer[done : done + len(part)] = part
+        done += len(part)
 
 
 def _check_finite(path: Path, values: NDArray[Any]) -> None:
