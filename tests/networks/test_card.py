@@ -34,6 +34,13 @@ def test_labels_of_images_come_back_equal():
     assert card(task="joint").label_names == ()
 
 
+def test_the_scale_of_slides_comes_back_and_may_be_missing():
+    assert Card.from_json(card(mpp=0.5).to_json()).mpp == 0.5
+    facts = json.loads(card().to_json())
+    del facts["mpp"]
+    assert Card.from_json(json.dumps(facts)).mpp is None
+
+
 def test_a_card_without_labels_of_images_can_be_read():
     facts = json.loads(card().to_json())
     del facts["label_names"]
@@ -45,6 +52,7 @@ def test_a_card_without_labels_of_images_can_be_read():
     [
         ({"label_names": ("a", "b")}, "names 2 labels of images, but its task is segmentation"),
         ({"task": "detection"}, "task is 'detection'"),
+        ({"mpp": 0.0}, "mpp is 0.0"),
         ({"class_names": ("a",)}, "1 classes and 2 colours"),
         ({"void_class": 2}, "void class is 2, but it has 2 classes"),
     ],

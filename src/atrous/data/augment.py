@@ -21,6 +21,7 @@ from atrous.data.augment_geometry import (
     place_mask,
     turned_canvas,
 )
+from atrous.data.augment_stain import StainChange, change_stain, draw_stain_change
 from atrous.errors import DataError, ShapeError
 from atrous.types import Colour, Size
 
@@ -65,6 +66,11 @@ class Augmentation:
     """Turns of the colour wheel, either way; at most a half."""
     grey: float = 0.0
     """Probability of losing all colour."""
+    stain: float = 0.0
+    """Factor of the amounts of haematoxylin and of eosin from 1 - this to 1 + this, see
+    `change_stain`; before the other colours."""
+    stain_shift: float = 0.0
+    """Absorbance that is added to each dye or taken off, at most."""
     blur: float = 0.0
     """Probability of a Gaussian blur of 0.1 to 2 pixels."""
     noise: float = 0.0
@@ -75,6 +81,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         probabilities = (self.flip, self.vertical_flip, self.grey, self.blur)
         amounts = (self.brightness, self.contrast, self.saturation, self.noise)
+        stains = (self.stain, self.stain_shift)
         problems = {
             f"size {self.size}": self.size is not None
             and (len(self.size) != 2 or min(self.size) < 1),
@@ -88,6 +95,7 @@ class Augmentation:
             f"brightness, contrast, saturation, noise {amounts}; expected 0 to 1": not all(
                 0 <= amount <= 1 for amount in amounts
             ),
+            f"stain, stain_shift {stains}; expected 0 to 1": not all(0 <= s <= 1 for s in stains),
             f"hue {self.hue}; expected 0 to 0.5": not 0 <= self.hue <= 0.5,
             f"fill {self.fill}; expected red, green and blue from 0 to 255": self.fill is not None
             and (len(self.fill) != 3 or not all(0 <= level <= 255 for level in self.fill)),
@@ -99,7 +107,9 @@ class Augmentation:
     @property
     def has_colour(self) -> bool:
         """Whether anything is asked for that needs red, green and blue."""
-        return any((self.contrast, self.saturation, self.hue, self.grey))
+        return any(
+            (self.contrast, self.saturation, self.hue, self.grey, self.stain, self.stain_shift)
+        )
 
 
 def sample_rng(seed: int, *, epoch: int, index: int) -> np.random.Generator:
@@ -137,7 +147,8 @@ def augment(
     chance = rng.random(_NUM_CHANCES)
     geometry = _draw_geometry(tuple(image.shape[1:]), augmentation, chance[:7].tolist())
     recolouring = _draw_recolouring(augmentation, chance[7:].tolist())
-    content = recolour(cut_and_resize(image, geometry), recolouring, rng)
+    content = change_stain(cut_and_resize(image, geometry), _draw_stain(augmentation, rng))
+    content = recolour(content, recolouring, rng)
     fill = None if augmentation.fill is None else torch.tensor(augmentation.fill)
     view = place_image(content, geometry, fill=fill)
     return view, None if mask is None else place_mask(mask, geometry)
@@ -209,6 +220,12 @@ def _draw_recolouring(augmentation: Augmentation, chance: list[float]) -> Recolo
     )
 
 
+def _draw_stain(augmentation: Augmentation, rng: np.random.Generator) -> StainChange:
+    if not augmentation.stain and not augmentation.stain_shift:
+        return StainChange()
+    return draw_stain_change(scale=augmentation.stain, shift=augmentation.stain_shift, rng=rng)
+
+
 def _is_range(bounds: tuple[float, float]) -> bool:
     return len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf
 
@@ -221,8 +238,8 @@ def _check(image: Tensor, mask: Tensor | None, augmentation: Augmentation) -> No
         )
     if augmentation.has_colour and image.shape[0] != 3:
         raise ShapeError(
-            f"The image has {image.shape[0]} channels, but contrast, saturation, hue and grey need "
-            "red, green and blue; set them to 0 or repeat the channel."
+            f"The image has {image.shape[0]} channels, but contrast, saturation, hue, grey and "
+            "stain need red, green and blue; set them to 0 or repeat the channel."
         )
     if mask is not None and mask.shape != image.shape[1:]:
         raise ShapeError(

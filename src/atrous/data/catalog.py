@@ -24,14 +24,16 @@ from atrous.data.layouts.decathlon import Decathlon
 from atrous.data.layouts.image_folder import ImageFolder
 from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
+from atrous.data.layouts.name_list import read_names
 from atrous.data.layouts.nnunet import NnUNet
 from atrous.data.layouts.remapped import remapped
+from atrous.data.layouts.slides import Slides
 from atrous.data.layouts.subset import subset_indices, take
 from atrous.data.layouts.voc import VOC
 from atrous.data.layouts.volume_folder import VolumeFolder
 from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError, UnknownNameError
-from atrous.types import UNLABELLED
+from atrous.types import UNLABELLED, Size
 
 __all__ = [
     "LAYOUTS",
@@ -122,6 +124,10 @@ def _binary_folder(
     return BinaryFolder(root, split=split)
 
 
+def _slides(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
+    return Slides(root, num_classes=num_classes, split=split)
+
+
 def _volume_folder(root: Path, *, split: str | None, num_classes: int | None) -> VolumeLayout:
     return VolumeFolder(root, num_classes=num_classes, split=split)
 
@@ -141,6 +147,7 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
         "joint_folder": _joint_folder,
         "mask_folder": _mask_folder,
         "nnunet": _volumes(NnUNet),
+        "slides": _slides,
         "voc": _in_splits("voc", VOC),
         "volume_folder": _volume_folder,
     }
@@ -155,6 +162,8 @@ def open_layout(
     num_classes: int | None = None,
     subset: Path | None = None,
     remap: str | Path | None = None,
+    mpp: float | None = None,
+    patch_size: Size | None = None,
 ) -> AnyLayout:
     """Open a dataset on disk by the name of its layout; files are listed at once, read later.
 
@@ -173,6 +182,9 @@ def open_layout(
         remap: A class map (`read_class_map`) by which the classes of masks, or labels where there
             are no masks, are renamed, merged and dropped. A layout that does not know its classes
             then takes any, and what the map leaves out is unlabelled.
+        mpp: Of slides: micrometres per pixel at which they are read; None for each one's own.
+        patch_size: Of slides: `(H, W)` of their patches, pixels; None for 512 x 512. Of them a
+            subset lists slides, not patches.
 
     Raises:
         UnknownNameError: If there is no such layout, split, or class that the map names.
@@ -184,6 +196,9 @@ def open_layout(
     class_map = None if remap is None else read_class_map(remap)
     allowed = num_classes if class_map is None else UNLABELLED
     layout = LAYOUTS[name](Path(root), split=split, num_classes=allowed)
-    if subset is not None:
+    if isinstance(layout, Slides):
+        listed = None if subset is None else read_names(subset)
+        layout = layout.read_at(mpp=mpp, patch_size=patch_size, names=listed)
+    elif subset is not None:
         layout = take(layout, subset_indices(layout.names, subset))
     return layout if class_map is None else remapped(layout, class_map)

@@ -13,6 +13,7 @@ from atrous.errors import DataError
 
 __all__ = [
     "AnyLayout",
+    "DrawnLayout",
     "LabelLayout",
     "Layout",
     "MaskSizeError",
@@ -49,6 +50,18 @@ class Layout(Protocol):
 
     def files(self, index: int) -> tuple[Path, ...]:
         """The files that sample `index` is read from, its image first; nothing is read for it."""
+        ...
+
+
+@runtime_checkable
+class DrawnLayout(Layout, Protocol):
+    """A layout of images too large to be samples, such as slides.
+
+    Its samples are a fixed choice of patches, to measure by; a training draws others.
+    """
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Tensor, str]:
+        """A patch by chance: RGB `(H, W, 3)` uint8, mask `(H, W)` int64, and its name."""
         ...
 
 

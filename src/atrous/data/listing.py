@@ -2,14 +2,24 @@
 
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Final
 
 from atrous.data.readers.raster import IMAGE_SUFFIXES
 from atrous.errors import DataError
 
+SLIDE_SUFFIXES: Final = frozenset(
+    {
+        *(".svs", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm"),
+    }
+)
+"""Lower-case ends of names that mark a file as a whole slide; plain TIFF may be one too."""
 
-def list_images(paths: Sequence[str | Path]) -> list[Path]:
+
+def list_images(
+    paths: Sequence[str | Path], *, suffixes: Collection[str] = IMAGE_SUFFIXES
+) -> list[Path]:
     """Image files in natural order (`2.png` before `10.png`), each once.
 
     Args:
@@ -17,6 +27,7 @@ def list_images(paths: Sequence[str | Path]) -> list[Path]:
             into sub-folders; and patterns such as `scans/*.jpg` or, for all sub-folders,
             `scans/**`, which keep files of image suffixes. Folders and patterns pass over hidden
             files.
+        suffixes: What marks a file as an image, lower case.
 
     Raises:
         DataError: If `paths` is empty, a path does not exist, or a folder or pattern gives no
@@ -24,12 +35,12 @@ def list_images(paths: Sequence[str | Path]) -> list[Path]:
     """
     if not paths:
         raise DataError("No paths were given; expected files, folders or patterns; name one.")
-    found = [image for path in paths for image in _images_at(Path(path))]
+    found = [image for path in paths for image in _images_at(Path(path), suffixes)]
     by_identity = {image.resolve(): image for image in reversed(found)}  # the first name wins
     return sorted(by_identity.values(), key=natural_key)
 
 
-def images_in(folder: Path) -> list[Path]:
+def images_in(folder: Path, *, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Image files directly in `folder`, in natural order, hidden ones left out; maybe none.
 
     Raises:
@@ -41,7 +52,7 @@ def images_in(folder: Path) -> list[Path]:
         raise DataError(
             f"{folder}: {error.strerror}; expected a folder of images; check the path."
         ) from error
-    return sorted((entry for entry in entries if _looks_like_an_image(entry)), key=natural_key)
+    return sorted((e for e in entries if _looks_like_an_image(e, suffixes)), key=natural_key)
 
 
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
@@ -61,33 +72,35 @@ def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
     return (*parts, (str(path),))
 
 
-def _images_at(path: Path) -> list[Path]:
+def _images_at(path: Path, suffixes: Collection[str]) -> list[Path]:
     try:
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}; expected a file, folder or pattern.") from error
     if is_folder:
-        return _or_complain(images_in(path), f"{path}: no image in this folder")
+        return _or_complain(
+            images_in(path, suffixes=suffixes), f"{path}: no image in this folder", suffixes
+        )
     if exists:
         return [path]
     if glob.has_magic(str(path)):
         matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern and gives hidden files
-        images = [match for match in matches if _looks_like_an_image(match)]
-        return _or_complain(images, f"{path}: no image matches this pattern")
+        images = [match for match in matches if _looks_like_an_image(match, suffixes)]
+        return _or_complain(images, f"{path}: no image matches this pattern", suffixes)
     raise DataError(
         f"{path}: no such file or folder; expected a file, folder or pattern; check the path."
     )
 
 
-def _or_complain(images: list[Path], found: str) -> list[Path]:
+def _or_complain(images: list[Path], found: str, suffixes: Collection[str]) -> list[Path]:
     if not images:
         raise DataError(
-            f"{found}; expected files ending in {', '.join(sorted(IMAGE_SUFFIXES))}; "
+            f"{found}; expected files ending in {', '.join(sorted(suffixes))}; "
             "check the path (a pattern ending in /** searches sub-folders too)."
         )
     return images
 
 
-def _looks_like_an_image(path: Path) -> bool:
+def _looks_like_an_image(path: Path, suffixes: Collection[str]) -> bool:
     is_hidden = path.name.startswith(".")
-    return not is_hidden and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return not is_hidden and path.suffix.lower() in suffixes and path.is_file()

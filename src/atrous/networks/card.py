@@ -62,6 +62,8 @@ class Card:
     preprocessing: Preprocessing
     mask_resize: MaskResize = "nearest"
     """How masks get to the image's size where the network answers at another."""
+    mpp: float | None = None
+    """Micrometres per pixel at which it was trained, of networks for slides."""
     divisor: int = 1
     """Lengths that are multiples of this need no padding inside the network."""
     scores: tuple[Score, ...] = ()
@@ -86,6 +88,8 @@ class Card:
                 f"The card's void class is {self.void_class}, but it has "
                 f"{len(self.class_names)} classes; expected an index below that."
             )
+        if self.mpp is not None and self.mpp <= 0:
+            raise DataError(f"The card's mpp is {self.mpp}; expected more than 0 µm per pixel.")
         if self.label_names and self.task != "joint":
             raise DataError(
                 f"The card names {len(self.label_names)} labels of images, but its task is "

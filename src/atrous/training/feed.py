@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from atrous.data.augment import Augmentation, augment, sample_rng
-from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.layout import AnyLayout, DrawnLayout, LabelLayout, Layout
 from atrous.data.mixing import classmix, cutmix, cutmix_labels
 from atrous.errors import DataError
 from atrous.networks.catalog import Task
@@ -96,6 +96,35 @@ class Views(Dataset[tuple[Tensor, Tensor | None, int, str]]):
         if self.with_labels and isinstance(self.layout, LabelLayout):
             label = self.layout.labels[key.index]
         return image, seen, label, self.layout.names[key.index]
+
+
+class DrawnViews(Dataset[tuple[Tensor, Tensor | None, int, str]]):
+    """Augmented views of patches that a layout draws, another for every `Key`.
+
+    Args:
+        layout: That draws them.
+        augmentation: How far views may differ; its size is overruled by the key's.
+        seed: Of the whole training.
+        num_patches: Of an epoch.
+    """
+
+    def __init__(
+        self, layout: DrawnLayout, augmentation: Augmentation, *, seed: int, num_patches: int
+    ) -> None:
+        self.layout, self.augmentation = layout, augmentation
+        self.seed, self.num_patches = seed, num_patches
+
+    def __len__(self) -> int:
+        return self.num_patches
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor | None, int, str]:
+        rng = sample_rng(self.seed, epoch=key.epoch, index=key.index)
+        pixels, mask, name = self.layout.draw(rng)
+        augmentation = _sized(self.augmentation, key.size)
+        image, seen = augment(
+            torch.from_numpy(pixels).permute(2, 0, 1), mask.to(torch.uint8), augmentation, rng
+        )
+        return image, seen, NO_LABEL, name
 
 
 class AnyViews(Protocol):

@@ -66,6 +66,14 @@ class Recipe:
     remap: str | None = None
     """A class map that renames, merges or drops the data's classes: a file in the recipe's folder,
     or the name of one of the package's."""
+    mpp: float | None = None
+    """Micrometres per pixel at which slides are read; of other images what their pixels are, for
+    the card."""
+    patch_size: tuple[int, int] | None = None
+    """Size `(H, W)` of the patches drawn from slides, which views are cut out of; None for `size`.
+    Validation reads patches of 512 x 512."""
+    patches_per_epoch: int | None = None
+    """Of slides; None for as many as cover their tissue."""
     limit: int | None = None
     """Train on the first so many samples only."""
     cache: bool = True
@@ -101,6 +109,8 @@ class Recipe:
     saturation: float = 0.0
     hue: float = 0.0
     grey: float = 0.0
+    stain: float = 0.0
+    stain_shift: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
     # Of volumes only, see `data.augment_volume.VolumeAugmentation`
@@ -204,6 +214,12 @@ class Recipe:
             f"auxiliary_decay = {self.auxiliary_decay}, expected above 0 up to 1": not (
                 0 < self.auxiliary_decay <= 1
             ),
+            f"mpp = {self.mpp}, expected above 0": self.mpp is not None and not self.mpp > 0,
+            f"patch_size = {self.patch_size}, expected at least 1 x 1": self.patch_size is not None
+            and min(self.patch_size) < 1,
+            f"patches_per_epoch = {self.patches_per_epoch}, expected at least 1": (
+                self.patches_per_epoch is not None and self.patches_per_epoch < 1
+            ),
             f"limit = {self.limit}, expected at least 1": self.limit is not None and self.limit < 1,
             "data is empty, expected at least one folder": not self.data,
             "losses are empty, expected at least one": not self.losses,
@@ -248,6 +264,11 @@ IMAGE_KEYS = frozenset(
         "saturation",
         "hue",
         "grey",
+        "stain",
+        "stain_shift",
+        "mpp",
+        "patch_size",
+        "patches_per_epoch",
         "mix",
     }
 )

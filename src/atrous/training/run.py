@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from atrous._files import write_atomically
 from atrous.data.fingerprint import fingerprint
-from atrous.data.layout import Layout, require_volumes
+from atrous.data.layout import DrawnLayout, Layout, require_volumes
 from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
 from atrous.networks.card import Card, Score
@@ -34,7 +34,7 @@ from atrous.training.checkpoint import (
     save_checkpoint,
 )
 from atrous.training.class_weights import cached_counts, class_weights
-from atrous.training.feed import AnyViews, Views, feed, steps_per_epoch
+from atrous.training.feed import AnyViews, DrawnViews, Views, feed, steps_per_epoch
 from atrous.training.fit import NotFiniteError, Step, TrainingState, fit, start_state
 from atrous.training.losses.region_dice import region_members
 from atrous.training.objective import Objective, objective_of
@@ -259,6 +259,13 @@ class Run:
     def _views(self) -> AnyViews:
         if self.volumes is not None:
             return volume_views(self.volumes.train, require_volumes(self.data.train), self.recipe)
+        if isinstance(self.data.train, DrawnLayout):
+            return DrawnViews(
+                self.data.train,
+                augmentation_of(self.recipe),
+                seed=self.recipe.seed,
+                num_patches=num_views(self.data, self.recipe),
+            )
         return Views(
             self.data.train,
             augmentation_of(self.recipe),

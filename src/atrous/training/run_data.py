@@ -5,7 +5,7 @@ from pathlib import Path
 
 from atrous.data.augment import Augmentation
 from atrous.data.catalog import open_layout
-from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.layout import AnyLayout, DrawnLayout, LabelLayout, Layout
 from atrous.data.layouts.joined import join
 from atrous.data.layouts.subset import take
 from atrous.data.volume_layout import VolumeLayout
@@ -16,6 +16,7 @@ from atrous.networks.label_sets import LABEL_SETS, LabelSet, numbered_labels
 from atrous.networks.preprocessing import Preprocessing
 from atrous.training.recipe import IMAGE_KEYS, VOLUME_KEYS, Recipe
 from atrous.training.run_volumes import volume_augmentation_of
+from atrous.types import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def open_data(recipe: Recipe) -> RunData:
         UnknownNameError: If the layout, the network or a split is not known.
     """
     task = network_entry(recipe.network).task
-    train = _open(recipe, recipe.train_split, recipe.train_subset)
-    val = _open(recipe, recipe.val_split, recipe.val_subset)
+    train = _open(recipe, recipe.train_split, recipe.train_subset, patch_size=_patch_size(recipe))
+    val = _open(recipe, recipe.val_split, recipe.val_subset, patch_size=None)
     common = {train.files(i)[0] for i in range(len(train))}
     common &= {val.files(i)[0] for i in range(len(val))}
     if common:
@@ -81,6 +82,7 @@ def card_of(recipe: Recipe, data: RunData) -> Card:
         label_names=data.label_names,
         preprocessing=preprocessing_of(recipe),
         mask_resize="linear",
+        mpp=recipe.mpp,
         divisor=divisor if isinstance(divisor, int) else 1,
         source=recipe.source,
         licence=recipe.licence,
@@ -123,6 +125,8 @@ def augmentation_of(recipe: Recipe) -> Augmentation:
         saturation=recipe.saturation,
         hue=recipe.hue,
         grey=recipe.grey,
+        stain=recipe.stain,
+        stain_shift=recipe.stain_shift,
         blur=recipe.blur,
         noise=recipe.noise,
     )
@@ -151,11 +155,23 @@ def check_augmentation(recipe: Recipe, data: RunData) -> None:
 
 
 def num_views(data: RunData, recipe: Recipe) -> int:
-    """How many views an epoch has: one of every image, or so many of every volume."""
+    """How many views an epoch has: one of every image, or so many of every volume or slide."""
+    if isinstance(data.train, DrawnLayout):
+        return recipe.patches_per_epoch or len(data.train)
     return len(data.train) * recipe.views_per_volume
 
 
-def _open(recipe: Recipe, split: str | None, subsets: tuple[str, ...]) -> AnyLayout:
+def _patch_size(recipe: Recipe) -> Size | None:
+    return recipe.size if recipe.patch_size is None else recipe.patch_size
+
+
+def _open(
+    recipe: Recipe,
+    split: str | None,
+    subsets: tuple[str, ...],
+    *,
+    patch_size: Size | None,
+) -> AnyLayout:
     lists: list[Path | None] = [Path(path) for path in subsets] or [None] * len(recipe.data)
     parts = [
         open_layout(
@@ -165,6 +181,8 @@ def _open(recipe: Recipe, split: str | None, subsets: tuple[str, ...]) -> AnyLay
             num_classes=recipe.num_classes,
             subset=listed,
             remap=recipe.remap,
+            mpp=recipe.mpp,
+            patch_size=patch_size,
         )
         for folder, listed in zip(recipe.data, lists, strict=True)
     ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.layout import AnyLayout, DrawnLayout, LabelLayout, Layout
 from atrous.data.sample import Sample
 from atrous.data.volume import Volume
 from atrous.data.volume_layout import VolumeLayout
@@ -93,6 +93,20 @@ class JoinedBoth(JoinedMasks):
         return self.rgb8_and_mask(index)[0]
 
 
+class JoinedDraws(JoinedMasks):
+    """Layouts that patches are drawn from, as one: each is drawn from by its share of the grid."""
+
+    def __init__(self, parts: Sequence[DrawnLayout], prefixes: Sequence[str]) -> None:
+        super().__init__(parts, prefixes)
+        self._drawn, self._prefixes = tuple(parts), tuple(prefixes)
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Tensor, str]:
+        """A patch by chance: RGB `(H, W, 3)` uint8, mask `(H, W)` int64, and its name."""
+        part, _ = self._locate(int(rng.integers(len(self))))
+        rgb, mask, name = self._drawn[part].draw(rng)
+        return rgb, mask, f"{self._prefixes[part]}/{name}"
+
+
 class JoinedVolumes(_Joined):
     """Layouts of volumes with the same classes, channels and regions, as one."""
 
@@ -136,6 +150,9 @@ def join(parts: Sequence[AnyLayout], prefixes: Sequence[str]) -> AnyLayout:
         return JoinedVolumes(volumes, prefixes)
     masks = [part for part in parts if isinstance(part, Layout)]
     labels = [part for part in parts if isinstance(part, LabelLayout)]
+    drawn = [part for part in parts if isinstance(part, DrawnLayout)]
+    if len(drawn) == len(parts):
+        return JoinedDraws(drawn, prefixes)
     if len(masks) == len(parts):
         is_joint = len(labels) == len(parts)
         return JoinedBoth(masks, prefixes) if is_joint else JoinedMasks(masks, prefixes)

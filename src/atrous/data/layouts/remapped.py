@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from atrous.data.class_map import ClassMap
-from atrous.data.layout import AnyLayout, LabelLayout, Layout
+from atrous.data.layout import AnyLayout, DrawnLayout, LabelLayout, Layout
 from atrous.data.sample import Sample
 from atrous.data.volume import Volume
 from atrous.data.volume_layout import VolumeLayout
@@ -74,6 +74,19 @@ class RemappedJoint(RemappedMasks):
     def rgb8(self, index: int) -> NDArray[np.uint8]:
         """The image of sample `index`: RGB `(H, W, 3)` uint8."""
         return self._labelled.rgb8(index)
+
+
+class RemappedDraws(RemappedMasks):
+    """As `RemappedMasks`, of a layout that patches are drawn from."""
+
+    def __init__(self, source: DrawnLayout, class_map: ClassMap) -> None:
+        super().__init__(source, class_map)
+        self._drawn = source
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Tensor, str]:
+        """A patch by chance, its classes those of the map; it is balanced by those of the data."""
+        rgb, mask, name = self._drawn.draw(rng)
+        return rgb, self._table[mask], name
 
 
 class RemappedLabels(Dataset[Sample]):
@@ -185,6 +198,8 @@ def remapped(layout: AnyLayout, class_map: ClassMap) -> AnyLayout:
     """
     if isinstance(layout, VolumeLayout):
         return RemappedVolumes(layout, class_map)
+    if isinstance(layout, DrawnLayout):
+        return RemappedDraws(layout, class_map)
     if isinstance(layout, Layout):
         if isinstance(layout, LabelLayout):
             return RemappedJoint(layout, layout, class_map)
