@@ -124,16 +124,23 @@ def linknet(
     num_classes: int = 21,
     in_channels: int = 3,
     output_stride: int = 32,
+    num_maps: int | None = None,
     num_labels: int | None = None,
     has_auxiliary: bool = False,
     spatial_dims: SpatialDims = 2,
 ) -> Segmenter | JointSegmenter:
     """LinkNet over an encoder: 11,535,893 parameters at the defaults.
 
+    With `num_maps` only so many of the encoder's stages are built, from the finest on.
+
     Source: Chaurasia and Culurciello, "LinkNet", VCIP 2017.
     """
     built = segmentation_encoder(
-        encoder, in_channels=in_channels, output_stride=output_stride, spatial_dims=spatial_dims
+        encoder,
+        in_channels=in_channels,
+        output_stride=output_stride,
+        num_maps=num_maps,
+        spatial_dims=spatial_dims,
     )
     segmenter = Segmenter(
         built,
