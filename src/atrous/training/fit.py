@@ -109,11 +109,12 @@ def start_state(network: nn.Module, recipe: Recipe, accelerator: Accelerator) ->
         ShapeError: If auxiliary losses are asked of a network without such heads.
     """
     device = accelerator.device
-    _check_device(recipe, device)
+    _check_device(recipe, device, network)
     if recipe.sync_batch_norm:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     network = network.to(device)
-    network = channels_last(network)
+    if not _is_half_on_cpu(accelerator):
+        network = channels_last(network)
     average = None if recipe.ema is None else moving_average(network, recipe.ema)
     optimiser = build_optimiser(network, recipe)
     trainee: nn.Module = Trainee(network, with_auxiliary=recipe.auxiliary_weight > 0)
@@ -191,7 +192,10 @@ def _learn(
         part = _to_device(part, accelerator.device)
         is_last = index == len(parts) - 1
         with accelerator.autocast():
-            outputs = state.trainee(network_input(part.images, facts))
+            x = network_input(part.images, facts)
+            if _is_half_on_cpu(accelerator):
+                x = x.contiguous()
+            outputs = state.trainee(x)
         total, losses = objective(outputs, part)
         _check_finite(total, batch, state.step)
         for name, value in {"total": total.detach(), **losses}.items():
@@ -267,8 +271,14 @@ def _check_finite(value: Tensor, batch: Batch, step: int) -> None:
         )
 
 
-def _check_device(recipe: Recipe, device: torch.device) -> None:
-    if device.type == "cpu" and recipe.precision == "bfloat16":
+def _is_half_on_cpu(accelerator: Accelerator) -> bool:
+    """Whether channels must not come last: torch's bfloat16 convolutions on CPUs are wrong then."""
+    return accelerator.device.type == "cpu" and accelerator.mixed_precision == "bf16"
+
+
+def _check_device(recipe: Recipe, device: torch.device, network: nn.Module) -> None:
+    is_of_images = not any(isinstance(module, nn.Conv3d) for module in network.modules())
+    if device.type == "cpu" and recipe.precision == "bfloat16" and is_of_images:
         raise DataError(
             "precision is bfloat16 on a CPU, where convolutions with channels last give gradients "
             "that are no numbers; expected float32 there; set precision."

@@ -109,7 +109,7 @@ def _accelerator(recipe: "Recipe", device: str) -> "Accelerator":
         torch.cuda.set_device(device)
     mixed = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[recipe.precision]
     is_cpu = device == "cpu" or (device == "auto" and not _has_accelerator())
-    if is_cpu:  # what a CPU cannot do is refused by name, not by what Accelerate does instead
+    if is_cpu and mixed == "fp16":  # it is refused by name, not by what Accelerate does instead
         mixed = "no"
     return Accelerator(cpu=is_cpu, mixed_precision=mixed)
 
