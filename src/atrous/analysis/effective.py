@@ -92,12 +92,53 @@ def effective_receptive_field(
         (3, 3)
     """
     model = unwrap(model)
+    if images is None:
+        images = _noise(model, size, in_channels, num_images, seed)
+    heat = _heat(model, images, output)
+    size, channels = images.shape[2:], images.shape[1]
+    if seen is not None and output is not None and output in seen.layers:
+        return _measure(heat, output, seen.layers[output].size, len(images))
+    if seen is None or output is not None:
+        seen = receptive_field(model, size, output=output, in_channels=channels, counts_holes=False)
+    return _measure(heat, seen.layer, seen.field.size, len(images))
+
+
+def effective_size(
+    model: nn.Module,
+    size: Sequence[int],
+    *,
+    in_channels: int | None = None,
+    num_images: int = 2,
+    seed: int = 0,
+) -> tuple[int, ...]:
+    """`size` of the effective receptive field alone, without the theoretical one beside it.
+
+    Args:
+        model: Any module with real weights.
+        size: Spatial lengths of the noise that it is run on.
+        in_channels: Channels of the noise; read off the first convolution if left out.
+        num_images: Noise images.
+        seed: Of the noise.
+
+    Raises:
+        ShapeError: If the output is no map.
+        AtrousError: If the model has no weights, or its output does not depend on the input.
+
+    Example:
+        >>> effective_size(nn.Conv2d(1, 1, 3, bias=False), (9, 9))
+        (3, 3)
+    """
+    model = unwrap(model)
+    heat = _heat(model, _noise(model, size, in_channels, num_images, seed), None)
+    return _measure(heat, "", tuple(size), num_images).size
+
+
+def _heat(model: nn.Module, images: Tensor, output: str | None) -> NDArray[np.float64]:
+    """Absolute gradient of the central output, summed over images and channels."""
     if any(p.device.type == "meta" for p in model.parameters()):
         raise AtrousError(
             "The model has no weights (it is on the meta device); load or create them first."
         )
-    if images is None:
-        images = _noise(model, size, in_channels, num_images, seed)
     images = images.to(device=input_device(model), dtype=input_dtype(model))
     heat = np.asarray(sum(_gradient(model, image[None], output) for image in images))
     if not np.isfinite(heat).all() or heat.max() <= 0:
@@ -105,12 +146,7 @@ def effective_receptive_field(
             "The gradient at the input is zero or not finite everywhere, so there is no field to "
             "measure; check that the output depends on the input and that the weights are sound."
         )
-    size, channels = images.shape[2:], images.shape[1]
-    if seen is not None and output is not None and output in seen.layers:
-        return _measure(heat, output, seen.layers[output].size, len(images))
-    if seen is None or output is not None:
-        seen = receptive_field(model, size, output=output, in_channels=channels, counts_holes=False)
-    return _measure(heat, seen.layer, seen.field.size, len(images))
+    return heat
 
 
 def _noise(

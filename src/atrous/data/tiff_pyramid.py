@@ -124,6 +124,35 @@ def label_tiles(*, tile: int, palette: Sequence[Colour]) -> TileKind:
     )
 
 
+def probability_tiles(*, tile: int, channels: int) -> TileKind:
+    """Probabilities `(T, T, C)` in steps of 1 / 255; a level holds means of four pixels.
+
+    Args:
+        tile: T, pixels.
+        channels: C, one a class.
+    """
+
+    def encode(values: Tile) -> bytes:
+        return zlib.compress(np.ascontiguousarray(values).tobytes(), level=6)
+
+    def decode(data: bytes) -> Tile:
+        return np.frombuffer(zlib.decompress(data), np.uint8).reshape(tile, tile, channels)
+
+    return TileKind(
+        encode=encode,
+        decode=decode,
+        halve=_mean_of_four,
+        blank=0,
+        channels=channels,
+        options={
+            "compression": "adobe_deflate",
+            "photometric": "minisblack",
+            "planarconfig": "contig",
+            "extrasamples": (0,) * (channels - 1),
+        },
+    )
+
+
 def write_pyramid(
     path: Path,
     tiles: Iterable[bytes],

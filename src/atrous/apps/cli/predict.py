@@ -38,11 +38,44 @@ def predict(
     max_pixels: Annotated[
         int | None, typer.Option(help="Refuse larger images, before decoding them.")
     ] = None,
+    mpp: Annotated[
+        float | None,
+        typer.Option(help="Slides: µm per pixel of level 0, where the file does not say it."),
+    ] = None,
+    at_mpp: Annotated[
+        float | None,
+        typer.Option(help="Slides: µm per pixel the network sees; the card's, or level 0's."),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Slides: ceiling of memory, such as 2G; 4G if not given.")
+    ] = None,
+    context: Annotated[
+        str,
+        typer.Option(
+            help="Slides: exact (halo by the receptive field), blended (Gaussian weights), or "
+            "auto: exact where that can be paid for."
+        ),
+    ] = "auto",
+    tile: Annotated[
+        int | None, typer.Option(help="Slides: side of a tile without its halo, pixels.")
+    ] = None,
+    all_tiles: Annotated[
+        bool, typer.Option("--all-tiles", help="Slides: run the glass too.")
+    ] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Slides: write them as a TIFF too.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Slides: only say tiles, minutes and memory.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print shares and errors as JSON.")
     ] = False,
 ) -> None:
     """Segment images: class masks, overlays with a legend, and the share of every class.
+
+    Whole slides get a folder each: label TIFF, polygons for QuPath, overlay, areas in mm². They
+    are run tile by tile, and a run that was stopped or killed goes on by the same command.
 
     With --background also cut-outs, photos with a blurred background, or another one.
 
@@ -57,19 +90,43 @@ def predict(
     from atrous.apps.cli.device import checked_device
     from atrous.apps.cli.edits import checked_edits
     from atrous.apps.cli.segment import segment
-    from atrous.data.listing import list_images
-    from atrous.data.readers.raster import DEFAULT_MAX_PIXELS
+    from atrous.apps.cli.slide_choice import are_slides, checked_options, require_masks
+    from atrous.apps.cli.slides import run_slides
+    from atrous.data.listing import SLIDE_SUFFIXES, list_images
+    from atrous.data.readers.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
     from atrous.inference import LabelPredictor, load
     from atrous.networks.fetch import fetch_weights
     from atrous.networks.shipped import resolve_weights
     from atrous.reports.results_folder import ResultsFolder, unique_names
 
     keep_freed_memory()
-    paths = list_images(images)
+    options = checked_options(
+        mpp=mpp,
+        at_mpp=at_mpp,
+        memory=memory,
+        context=context,
+        tile=tile,
+        all_tiles=all_tiles,
+        probabilities=probabilities,
+        plan=plan,
+    )
+    paths = list_images(images, suffixes=IMAGE_SUFFIXES | SLIDE_SUFFIXES)
+    is_of_slides = are_slides(paths)
     file = resolve_weights(model) if weights is None else fetch_weights(model, weights)
     predictor = load(file, device=checked_device(device))
     names = dict(zip(paths, unique_names(paths), strict=True))
     limit = max_pixels or DEFAULT_MAX_PIXELS
+    if is_of_slides:
+        errors = run_slides(
+            require_masks(predictor, background=background),
+            names,
+            out,
+            options,
+            weights=file,
+            may_overwrite=overwrite,
+            as_json=as_json,
+        )
+        raise typer.Exit(1 if errors else 0)
     edits = checked_edits(predictor.card, background or [], foreground=foreground, max_pixels=limit)
     if isinstance(predictor, LabelPredictor):
         errors = classify(predictor, paths, names, out, max_pixels=limit, as_json=as_json)

@@ -1,0 +1,101 @@
+"""Which of `predict`'s files are slides, and whether its options make sense for them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from atrous.apps.cli.slides import SlideOptions
+from atrous.errors import DataError, MissingExtraError, UnknownNameError
+
+if TYPE_CHECKING:
+    from atrous.inference import LabelPredictor, Predictor
+
+
+def checked_options(
+    *,
+    mpp: float | None,
+    at_mpp: float | None,
+    memory: str | None,
+    context: str,
+    tile: int | None,
+    all_tiles: bool,
+    probabilities: bool,
+    plan: bool,
+) -> SlideOptions:
+    """What the command line says about slides.
+
+    Raises:
+        DataError: If a number makes no sense.
+        UnknownNameError: If there is no such context.
+    """
+    from atrous.inference.slide_context import ContextWish
+
+    for name, value in (("--mpp", mpp), ("--at-mpp", at_mpp), ("--tile", tile)):
+        if value is not None and not 0 < value < float("inf"):
+            raise DataError(f"{name} is {value}; expected more than 0.")
+    wish = next((known for known in get_args(ContextWish) if known == context), None)
+    if wish is None:
+        raise UnknownNameError("context", context, get_args(ContextWish))
+    if memory is not None:
+        from atrous.inference.slide_memory import parse_memory
+
+        parse_memory(memory)
+    return SlideOptions(
+        mpp=mpp,
+        at_mpp=at_mpp,
+        memory=memory,
+        context=wish,
+        tile=tile,
+        all_tiles=all_tiles,
+        probabilities=probabilities,
+        plan=plan,
+    )
+
+
+def are_slides(paths: Sequence[Path]) -> bool:
+    """Whether the files are whole slides, all of them, rather than images.
+
+    Raises:
+        DataError: If some are and some are not.
+    """
+    slides = [path for path in paths if _is_slide(path)]
+    if slides and len(slides) < len(paths):
+        image = next(path for path in paths if path not in slides)
+        raise DataError(
+            f"There are {len(slides)} slides (such as {slides[0].name}) and "
+            f"{len(paths) - len(slides)} images (such as {image.name}); expected one kind; name "
+            "them in two commands."
+        )
+    return bool(slides)
+
+
+def require_masks(
+    predictor: "Predictor | LabelPredictor", *, background: Sequence[str] | None
+) -> "Predictor":
+    """The same predictor, which is seen to be one that slides can be run by.
+
+    Raises:
+        DataError: If it gives labels only, or backgrounds are to be edited.
+    """
+    from atrous.inference import Predictor
+
+    if background:
+        raise DataError("--background is for photos; expected none with slides; leave it out.")
+    if not isinstance(predictor, Predictor):
+        raise DataError(
+            f"{predictor.card.name} labels whole images; expected a network that gives masks; "
+            "take another one for slides."
+        )
+    return predictor
+
+
+def _is_slide(path: Path) -> bool:
+    from atrous.data.listing import SLIDE_SUFFIXES
+    from atrous.data.readers.slide import is_slide
+
+    if path.suffix.lower() in SLIDE_SUFFIXES:
+        return True
+    try:
+        return is_slide(path)
+    except MissingExtraError:  # it has nothing of a slide but what openslide alone would know
+        return False

@@ -1,0 +1,134 @@
+"""One process at a time for each slide, on any file system that several machines share."""
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from atrous.errors import DataError
+
+BEAT: Final = 20.0
+"""Seconds after which the holder shows that it is alive."""
+STALE: Final = 180.0
+"""Seconds without such a sign after which it is taken for dead."""
+
+
+class HeldError(DataError):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold the lock that `path` is while the block runs.
+
+    The file is made in one step that fails where it exists, which holds over NFS too. A lock whose
+    process is dead (on this machine), or gave no sign for three minutes (on another), is taken.
+
+    Args:
+        path: The file of the lock; removed at the end.
+
+    Raises:
+        HeldError: If another process holds it.
+        DataError: If it cannot be made.
+    """
+    token = secrets.token_hex(8)
+    if not _make(path, token):
+        _take_away_if_stale(path)
+        if not _make(path, token):
+            raise HeldError(f"{path.parent} is being worked on by {_holder(path)}.")
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(path, stop), name="lock", daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beat.join()
+        if _record(path).get("token") == token:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _make(path: Path, token: str) -> bool:
+    """Whether the lock is ours now."""
+    record = {"host": socket.gethostname(), "process": os.getpid(), "token": token}
+    part = path.with_name(f".{path.name}.{token}")
+    try:
+        # A link is made in one step with all its text, where opening and writing would be two.
+        part.write_text(json.dumps(record), encoding="utf-8")
+        os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise DataError(
+            f"{path} could not be made: {error.strerror or error}; give another folder."
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return True
+
+
+def _take_away_if_stale(path: Path) -> None:
+    found = _record(path)
+    if not found or not _is_stale(path, found):
+        return
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with suppress(OSError):  # somebody else was first
+        path.rename(aside)
+        if _record(aside).get("token") != found.get("token"):  # a fresh one: back with it
+            os.link(aside, path)
+    with suppress(OSError):
+        aside.unlink()
+
+
+def _is_stale(path: Path, found: dict[str, object]) -> bool:
+    if found.get("host") == socket.gethostname():
+        try:
+            os.kill(int(str(found.get("process"))), 0)
+        except ProcessLookupError:
+            return True
+        except (PermissionError, ValueError):
+            pass
+    return _age(path) > STALE
+
+
+def _age(path: Path) -> float:
+    """Seconds since its last sign, by the clock of the file system that holds it."""
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    except OSError:
+        return 0.0
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(BEAT):
+        with suppress(OSError):
+            os.utime(path)
+
+
+def _record(path: Path) -> dict[str, object]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _holder(path: Path) -> str:
+    record = _record(path)
+    if not record:
+        return "another process"
+    age = time.time() - path.stat().st_mtime if path.exists() else 0
+    return f"process {record.get('process')} on {record.get('host')} (last sign {age:.0f} s ago)"

@@ -1,0 +1,206 @@
+"""Run a slide tile by tile: reading ahead of the network, results on disk as they come.
+
+Whatever is done is noted in a journal with its checksum. A run that was killed, at any moment,
+goes on by the same command, and what it ends with is the same to the byte.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from atrous.data.readers.slide import Slide
+from atrous.errors import DataError
+from atrous.inference.slide_blend import Blender
+from atrous.inference.slide_journal import Journal
+from atrous.inference.slide_network import Pixels, SlideNetwork
+from atrous.inference.slide_plan import SlidePlan
+from atrous.inference.slide_store import LEVELS, SlideStore
+from atrous.inference.tiling import Tile
+
+AHEAD: Final = 2
+"""Batches whose windows are read while the network runs."""
+
+Place = tuple[int, ...]
+Advance = Callable[[int], object]
+
+
+@dataclass(slots=True)
+class Done:
+    """What the journal knows.
+
+    Attributes:
+        checksums: Of the cores that are written, by place.
+        labels: Probabilities of labels by place, of networks that give them.
+    """
+
+    checksums: dict[Place, int] = field(default_factory=dict)
+    labels: dict[Place, tuple[float, ...]] = field(default_factory=dict)
+
+    def take(self, record: dict[str, Any]) -> None:
+        """Learn what one line of the journal says."""
+        place = tuple(record["place"])
+        if "checksum" in record:
+            self.checksums[place] = record["checksum"]
+        if "labels" in record:
+            self.labels[place] = tuple(record["labels"])
+
+
+def run_slide(
+    slide: Slide,
+    network: SlideNetwork,
+    plan: SlidePlan,
+    *,
+    store: SlideStore,
+    journal: Journal,
+    scratch: Path,
+    advance: Advance = lambda _: None,
+) -> dict[Place, tuple[float, ...]]:
+    """Fill the store with the plan's tiles; what the journal names, and is whole, is left alone.
+
+    Args:
+        slide: Open.
+        network: What is run.
+        plan: Of this slide.
+        store: Takes the labels.
+        journal: Of this run.
+        scratch: Folder for windows that wait to be blended.
+        advance: Called with the number of tiles that have become done.
+
+    Returns:
+        Probabilities of labels by place, of networks that give them.
+
+    Raises:
+        DataError: If the slide is broken somewhere, or the disk is full.
+    """
+    done = Done()
+    for record in journal.records:
+        done.take(record)
+    is_whole = {
+        place
+        for place, checksum in done.checksums.items()
+        if store.checksum(plan.grid.tile(place).core) == checksum
+    }
+    work = _Work(plan=plan, store=store, journal=journal, done=done)
+    if plan.context.kind == "blended":
+        blender = Blender(plan, scratch, num_classes=network.num_classes, finished=is_whole)
+        _run_blended(slide, network, work, blender, advance=advance)
+    else:
+        _run_exact(slide, network, work, is_whole, advance=advance)
+    return done.labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What finishing a tile touches."""
+
+    plan: SlidePlan
+    store: SlideStore
+    journal: Journal
+    done: Done
+
+
+def _run_exact(
+    slide: Slide, network: SlideNetwork, work: _Work, is_whole: set[Place], *, advance: Advance
+) -> None:
+    plan = work.plan
+    todo = [batch for batch in plan.batches() if any(t.place not in is_whole for t in batch)]
+    advance(len(plan.places) - sum(map(len, todo)))
+    for batch, logits, labels in _outputs(slide, network, plan, todo):
+        _note_labels(work, batch, labels)
+        for tile, output in zip(batch, logits, strict=True):
+            inside = output[(slice(None), *tile.inside)]
+            classes = inside.argmax(0).to(torch.uint8).cpu().numpy()
+            probabilities = _steps(inside.softmax(0)) if work.store.has_probabilities else None
+            _finish(work, tile, classes, probabilities)
+        advance(len(batch))
+
+
+def _run_blended(
+    slide: Slide, network: SlideNetwork, work: _Work, blender: Blender, *, advance: Advance
+) -> None:
+    plan = work.plan
+
+    def finish_cores() -> None:
+        for place, classes, probabilities in blender.ready():
+            kept = probabilities if work.store.has_probabilities else None
+            _finish(work, plan.grid.tile(place), classes, kept)
+            blender.finish(place)
+            advance(1)
+
+    todo = [batch for batch in plan.batches() if any(map(blender.needs, batch))]
+    advance(blender.num_finished)
+    finish_cores()  # a kill may have come between the last window of a core and the core itself
+    for batch, logits, labels in _outputs(slide, network, plan, todo):
+        _note_labels(work, batch, labels)
+        for index, tile in enumerate(batch):
+            blender.keep(tile, logits[index])
+        finish_cores()
+
+
+def _finish(
+    work: _Work, tile: Tile, labels: NDArray[np.uint8], probabilities: NDArray[np.uint8] | None
+) -> None:
+    """Write a core, then note it: in this order a kill in between loses nothing."""
+    checksum = work.store.write(tile.core, labels, probabilities)
+    work.journal.add({"place": list(tile.place), "checksum": checksum})
+    work.done.checksums[tile.place] = checksum
+
+
+def _note_labels(work: _Work, batch: Sequence[Tile], labels: Tensor | None) -> None:
+    if labels is None:
+        return
+    for tile, row in zip(batch, labels.tolist(), strict=True):
+        rounded = tuple(round(value, 6) for value in row)
+        if work.done.labels.get(tile.place) != rounded:
+            work.journal.add({"place": list(tile.place), "labels": rounded})
+            work.done.labels[tile.place] = rounded
+
+
+def _outputs(
+    slide: Slide, network: SlideNetwork, plan: SlidePlan, todo: Sequence[tuple[Tile, ...]]
+) -> Iterator[tuple[tuple[Tile, ...], Tensor, Tensor | None]]:
+    """Batch by batch what the network says, with reading threads ahead of it."""
+
+    def read(tile: Tile) -> Pixels:
+        location = (tile.window[0].start, tile.window[1].start)
+        return slide.read(location, tile.window_size, mpp=plan.mpp)
+
+    pending: list[tuple[tuple[Tile, ...], list[Future[Pixels]]]] = []
+    queue = iter(todo)
+    with ThreadPoolExecutor(AHEAD, thread_name_prefix="read") as pool:
+        try:
+            for batch in queue:
+                pending.append((batch, [pool.submit(read, tile) for tile in batch]))
+                if len(pending) > AHEAD:
+                    yield _output(network, *pending.pop(0))
+            while pending:
+                yield _output(network, *pending.pop(0))
+        finally:
+            for _, futures in pending:
+                for future in futures:
+                    future.cancel()
+
+
+def _output(
+    network: SlideNetwork, batch: tuple[Tile, ...], futures: list["Future[Pixels]"]
+) -> tuple[tuple[Tile, ...], Tensor, Tensor | None]:
+    windows = [future.result() for future in futures]
+    logits, labels = network.run(windows)
+    if logits.shape[2:] != windows[0].shape[:2]:
+        raise DataError(
+            f"A window of {windows[0].shape[:2]} gave masks of {tuple(logits.shape[2:])}; "
+            "expected the same size; take another network."
+        )
+    return batch, logits, labels
+
+
+def _steps(probabilities: Tensor) -> NDArray[np.uint8]:
+    """Probabilities in steps of 1 / 255."""
+    return (probabilities * LEVELS).round_().to(torch.uint8).cpu().numpy()
