@@ -16,6 +16,7 @@ from atrous.data.layout import (
 )
 from atrous.data.layouts.ade20k import ADE20K
 from atrous.data.layouts.brats import BraTS
+from atrous.data.layouts.breast_biopsy import BreastBiopsy
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
 from atrous.data.layouts.coco_panoptic import COCOPanoptic
@@ -124,6 +125,15 @@ def _binary_folder(
     return BinaryFolder(root, split=split)
 
 
+def _breast_biopsy(
+    root: Path,
+    *,
+    split: str | None,
+    num_classes: int | None,  # noqa: ARG001 - one signature for all
+) -> Layout:
+    return BreastBiopsy(root, split=split)
+
+
 def _slides(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
     return Slides(root, num_classes=num_classes, split=split)
 
@@ -137,6 +147,7 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
         "ade20k": _in_splits("ade20k", ADE20K),
         "binary_folder": _binary_folder,
         "brats": _volumes(BraTS),
+        "breast_biopsy": _breast_biopsy,
         "camvid": _in_splits("camvid", CamVid),
         "cityscapes": _in_splits("cityscapes", Cityscapes),
         "coco_panoptic": _in_splits("coco_panoptic", COCOPanoptic),

@@ -40,6 +40,10 @@ def data(
     recipe: Annotated[
         Path | None, typer.Option(help="Of --html: recipe by whose augmentation views are made.")
     ] = None,
+    mpp: Annotated[
+        float | None,
+        typer.Option(help="Of slides: µm per pixel to read them at, if not their own."),
+    ] = None,
     write_split: Annotated[
         Path | None, typer.Option(help="Folder to write train.txt and val.txt of names into.")
     ] = None,
@@ -60,7 +64,7 @@ def data(
         check_place(html)
     augmentation = None if recipe is None else _augmentation(recipe)
     samples = open_layout(
-        layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap
+        layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap, mpp=mpp
     )
     others = {}
     for other in against or ():
@@ -72,6 +76,7 @@ def data(
             num_classes=num_classes,
             subset=Path(other) if is_file else None,
             remap=remap,
+            mpp=mpp,
         )
     report = _check(samples, others)
     title = _title(data, layout, split, subset)

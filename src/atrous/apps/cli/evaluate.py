@@ -85,7 +85,13 @@ def evaluate(
     _evaluate(
         predictor,
         lambda num_classes: open_layout(
-            layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap
+            layout,
+            data,
+            split=split,
+            num_classes=num_classes,
+            subset=subset,
+            remap=remap,
+            mpp=predictor.card.mpp,
         ),
         protocol,
         terms,
