@@ -162,7 +162,7 @@ def _values(header: NiftiHeader) -> NDArray[Any]:
     try:
         with unpacked(header.path) as file:
             file.seek(header.offset)
-            _fill(file, memoryview(values.view(np.uint8)))
+            _fill(file, values.view(np.uint8).data)
             file.read(_TRAILER)  # of a packed file, its end: there the checksum is compared
     except (OSError, EOFError, zlib.error) as error:
         raise cut_off(header.path, error) from error
