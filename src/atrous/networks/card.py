@@ -10,6 +10,7 @@ from atrous.networks.catalog import Argument, Task
 from atrous.networks.label_sets import LabelSet
 from atrous.networks.mask_size import MaskResize
 from atrous.networks.preprocessing import Preprocessing
+from atrous.networks.volume_facts import VolumeFacts
 from atrous.types import Colour
 
 FORMAT = 1
@@ -64,6 +65,8 @@ class Card:
     """How masks get to the image's size where the network answers at another."""
     mpp: float | None = None
     """Micrometres per pixel at which it was trained, of networks for slides."""
+    volume: VolumeFacts | None = None
+    """How scans become the network's input, of networks for volumes."""
     divisor: int = 1
     """Lengths that are multiples of this need no padding inside the network."""
     scores: tuple[Score, ...] = ()
@@ -90,10 +93,24 @@ class Card:
             )
         if self.mpp is not None and self.mpp <= 0:
             raise DataError(f"The card's mpp is {self.mpp}; expected more than 0 µm per pixel.")
+        if self.volume is not None:
+            self._check_volume(self.volume)
         if self.label_names and self.task != "joint":
             raise DataError(
                 f"The card names {len(self.label_names)} labels of images, but its task is "
                 f"{self.task}; expected them for joint only: a classifier's are its classes."
+            )
+
+    def _check_volume(self, facts: VolumeFacts) -> None:
+        count = len(self.class_names)
+        unknown = set(facts.largest_only) - set(self.class_names)
+        beyond = [
+            name for name, members in facts.regions.items() if max(members, default=0) >= count
+        ]
+        if unknown or beyond or len(facts.label_values) not in (0, count):
+            raise DataError(
+                f"The card's volume facts name {sorted(unknown) or beyond or facts.label_values}, "
+                f"but its classes are {', '.join(self.class_names)}; expected these; mend the card."
             )
 
     @property
@@ -129,6 +146,8 @@ class Card:
         if not isinstance(facts.get("arguments", {}), dict):
             raise DataError("The card's 'arguments' are not an object; mend the card.")
         facts["preprocessing"] = _build(Preprocessing, facts.get("preprocessing"))
+        if facts.get("volume") is not None:
+            facts["volume"] = _build(VolumeFacts, facts["volume"])
         facts["scores"] = tuple(_build(Score, score) for score in facts.get("scores", ()))
         return _build(cls, facts)
 

@@ -1,0 +1,66 @@
+"""What must travel with a network of volumes: how scans become its input, and labels a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Literal, TypeAlias, get_args
+
+from atrous.errors import DataError
+from atrous.types import Size
+
+Crop: TypeAlias = Literal["none", "nonzero"]
+Normalise: TypeAlias = Literal["none", "min_max", "z_score"]
+Interpolate: TypeAlias = Literal["linear", "cubic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeFacts:
+    """Facts of a card whose network takes scans; done in this order: crop, normalise, resample.
+
+    Example:
+        >>> VolumeFacts(channel_names=("t1",), normalise="z_score").crop
+        'none'
+    """
+
+    channel_names: tuple[str, ...]
+    """What the network's channels are, in order, such as `flair` and `t1ce`."""
+    crop: Crop = "none"
+    """`nonzero`: to the box of the voxels that are not 0 in some channel; 0 is said outside it."""
+    normalise: Normalise = "none"
+    """Each channel of each scan by itself: to [0, 1], or to mean 0 and deviation 1."""
+    is_inside: bool = False
+    """The statistics are those of the voxels that are not 0, and 0 stays 0."""
+    spacing: tuple[float, float, float] | None = None
+    """Millimetres along D, H, W that the scan is resampled to; None to keep its own."""
+    interpolation: Interpolate = "linear"
+    """Of the scan; classes come back by the linearly interpolated logits."""
+    window: Size | None = None
+    """`(D, H, W)` of what training saw: the window where a scan is run in blended parts."""
+    working_sizes: tuple[Size, ...] = ()
+    """Sizes that the network also works at, where it takes `working_size`; logits are averaged."""
+    largest_only: tuple[str, ...] = ()
+    """Classes, of which only the largest connected part is kept."""
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Unions of classes that are scored, by name; of none, every class but the first is."""
+    label_values: tuple[int, ...] = ()
+    """What is written for every class; empty for its index."""
+
+    def __post_init__(self) -> None:
+        spacing = self.spacing or (1.0, 1.0, 1.0)
+        problems = {
+            "no channel names": not self.channel_names,
+            f"crop {self.crop!r}": self.crop not in get_args(Crop),
+            f"normalise {self.normalise!r}": self.normalise not in get_args(Normalise),
+            f"interpolation {self.interpolation!r}": self.interpolation
+            not in get_args(Interpolate),
+            f"spacing {self.spacing}": len(spacing) != 3
+            or not all(isfinite(step) and step > 0 for step in spacing),
+            f"window {self.window}": self.window is not None
+            and (len(self.window) != 3 or min(self.window) < 1),
+            f"label values {self.label_values}": len(set(self.label_values))
+            != len(self.label_values)
+            or not all(0 <= value <= 255 for value in self.label_values),
+        }
+        for problem, is_so in problems.items():
+            if is_so:
+                raise DataError(f"Volume facts with {problem} are not possible; mend the card.")
