@@ -21,6 +21,8 @@ from atrous.types import UNLABELLED, Size
 
 GEOJSON_SUFFIXES: Final = (".geojson", ".json")
 
+_CACHE_BYTES: Final = 4 << 20
+"""Of decoded tiles, of each file: drawn patches seldom lie side by side, and many are open."""
 _THUMBNAIL_MPP: Final = 8.0
 _LONGEST_THUMBNAIL: Final = 4096
 """Pixels: tissue is looked for at 8 µm per pixel, or coarser on slides longer than 33 mm."""
@@ -64,7 +66,7 @@ class LabelledSlide:
         self.pair = pair
         self.num_classes = num_classes
         with ExitStack() as stack:
-            self.slide = stack.enter_context(open_slide(pair.image))
+            self.slide = stack.enter_context(open_slide(pair.image, cache_bytes=_CACHE_BYTES))
             self.mpp = self.slide.mpp if mpp is None else (mpp, mpp)
             self.size = self.slide.size_at(self.mpp)
             self.labels = _open_truth(pair, self.slide, self.mpp, class_names, stack)
@@ -151,7 +153,7 @@ def _open_truth(
 ) -> LabelMap:
     size = slide.size_at(mpp)
     if pair.truth.suffix.lower() not in GEOJSON_SUFFIXES:
-        labels = open_label_tiff(pair.truth, size, mpp=mpp)
+        labels = open_label_tiff(pair.truth, size, mpp=mpp, cache_bytes=_CACHE_BYTES)
         stack.callback(labels.close)
         return labels
     if class_names is None:

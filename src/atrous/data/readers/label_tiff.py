@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.data.readers.slide_parts import OpenedFile
+from atrous.data.readers.slide_parts import CACHE_BYTES, OpenedFile
 from atrous.data.readers.slide_tiff import open_tiff_levels
 from atrous.data.readers.tiff_pages import open_tiff
 from atrous.errors import DataError
@@ -61,7 +61,9 @@ class TiffLabelMap:
         self.opened.close()
 
 
-def open_label_tiff(path: Path, size: Size, *, mpp: tuple[float, float]) -> TiffLabelMap:
+def open_label_tiff(
+    path: Path, size: Size, *, mpp: tuple[float, float], cache_bytes: int = CACHE_BYTES
+) -> TiffLabelMap:
     """Open the labels of a slide, such as `write_label_tiff` writes; close the map after use.
 
     The file may be of another scale than the map; where it says which, its extent must be the
@@ -71,13 +73,14 @@ def open_label_tiff(path: Path, size: Size, *, mpp: tuple[float, float]) -> Tiff
         path: A tiled TIFF of class indices, 255 where unlabelled.
         size: `(H, W)` of the map, pixels.
         mpp: Micrometres per pixel of the map, down and to the right.
+        cache_bytes: Of decoded tiles that are kept.
 
     Raises:
         DataError: If the file is no such TIFF, or of a slide of another extent.
         MissingExtraError: If the extra `slides` is not installed.
     """
     with open_tiff(path) as tiff:
-        opened = open_tiff_levels(path, tiff)
+        opened = open_tiff_levels(path, tiff, cache_bytes=cache_bytes)
     try:
         _check_extent(path, opened, size, mpp)
     except BaseException:

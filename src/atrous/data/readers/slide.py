@@ -15,6 +15,7 @@ from atrous._extras import require
 from atrous.data.readers.raster import format_name
 from atrous.data.readers.slide_openslide import open_with_openslide
 from atrous.data.readers.slide_parts import (
+    CACHE_BYTES,
     Level,
     OpenedFile,
     Pixels,
@@ -178,13 +179,19 @@ class Slide:
         )
 
 
-def open_slide(path: str | Path, *, mpp: float | tuple[float, float] | None = None) -> Slide:
+def open_slide(
+    path: str | Path,
+    *,
+    mpp: float | tuple[float, float] | None = None,
+    cache_bytes: int = CACHE_BYTES,
+) -> Slide:
     """Open a whole slide; close it, or use it in a `with` statement.
 
     Args:
         path: Its file.
         mpp: Micrometres per pixel of level 0, one number or down and to the right, instead of what
             the file says.
+        cache_bytes: Of decoded tiles that are kept for the windows next door.
 
     Raises:
         DataError: If it is missing, no slide, broken or cut off, or if nothing says how many
@@ -192,7 +199,7 @@ def open_slide(path: str | Path, *, mpp: float | tuple[float, float] | None = No
         MissingExtraError: If the extra `slides` is not installed.
     """
     path = Path(path)
-    opened = _open(path, _head(path))
+    opened = _open(path, _head(path), cache_bytes)
     try:
         known = opened.facts.mpp if mpp is None else _pair(mpp)
         if known is None:
@@ -266,7 +273,7 @@ def _is_pyramid(path: Path, head: bytes) -> bool:
     return _TILE_WIDTH in tags or _SUB_IFDS in tags or "<OME" in text
 
 
-def _open(path: Path, head: bytes) -> OpenedFile:
+def _open(path: Path, head: bytes, cache_bytes: int) -> OpenedFile:
     kind = _format(path, head)
     if kind not in (None, "TIFF"):
         raise DataError(
@@ -274,14 +281,14 @@ def _open(path: Path, head: bytes) -> OpenedFile:
             "NDPI, MRXS, DICOM or tiled TIFF; name it as the image that it is."
         )
     if kind is None:
-        return open_with_openslide(path, ())
+        return open_with_openslide(path, (), cache_bytes=cache_bytes)
     openslide = require("openslide", extra="slides")
     vendor = openslide.OpenSlide.detect_format(path)
     with open_tiff(path) as tiff:
         # What another vendor keeps in sub-directories, openslide knows to find.
         if vendor is None or (vendor == "generic-tiff" and is_beyond_openslide(path, tiff)):
-            return open_tiff_levels(path, tiff)
-        return open_with_openslide(path, tiled_pages(path, tiff))
+            return open_tiff_levels(path, tiff, cache_bytes=cache_bytes)
+        return open_with_openslide(path, tiled_pages(path, tiff), cache_bytes=cache_bytes)
 
 
 def _pair(mpp: float | tuple[float, float]) -> tuple[float, float]:

@@ -44,11 +44,18 @@ class OpenSlidePixels:
     Args:
         path: The file.
         slide: An `openslide.OpenSlide`, which threads may share.
+        cache_bytes: Of cells that are kept.
     """
 
-    def __init__(self, path: Path, slide: Any) -> None:  # noqa: ANN401 - an OpenSlide
+    def __init__(
+        self,
+        path: Path,
+        slide: Any,  # noqa: ANN401 - an OpenSlide
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         self._path, self._slide = path, slide
-        self._cells = TileCache()
+        self._cells = TileCache(cache_bytes)
 
     def read(self, level: int, top: int, left: int, size: Size) -> Pixels:
         """A window that lies inside a level.
@@ -93,12 +100,15 @@ class OpenSlidePixels:
         return _on_white(picture)
 
 
-def open_with_openslide(path: Path, tiff_pages: Sequence[Page]) -> OpenedFile:
+def open_with_openslide(
+    path: Path, tiff_pages: Sequence[Page], *, cache_bytes: int = CACHE_BYTES
+) -> OpenedFile:
     """A slide that openslide opens.
 
     Args:
         path: The file.
         tiff_pages: Its tiled pages, if it is a TIFF.
+        cache_bytes: Of decoded tiles that are kept.
 
     Raises:
         DataError: If it is broken, or openslide does not know its format.
@@ -115,11 +125,11 @@ def open_with_openslide(path: Path, tiff_pages: Sequence[Page]) -> OpenedFile:
     except openslide.OpenSlideError as error:
         raise broken(path, error) from error
     try:
-        slide.set_cache(openslide.OpenSlideCache(CACHE_BYTES))
+        slide.set_cache(openslide.OpenSlideCache(cache_bytes))
         facts = _facts(path, slide)
-        whole = OpenSlidePixels(path, slide)
+        whole = OpenSlidePixels(path, slide, cache_bytes=cache_bytes)
         pages = _pages_of_levels(facts, tiff_pages)
-        tiles = None if pages is None else TiffPixels(path, pages)
+        tiles = None if pages is None else TiffPixels(path, pages, cache_bytes=cache_bytes)
     except BaseException:
         slide.close()
         raise

@@ -61,9 +61,14 @@ class OpenedFile:
 
 
 class TileCache:
-    """Decoded tiles, the last used ones, up to CACHE_BYTES; safe to use from several threads."""
+    """Decoded tiles, the last used ones; safe to use from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        most_bytes: That are kept.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._tiles: OrderedDict[tuple[int, int], Pixels] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
@@ -80,7 +85,7 @@ class TileCache:
             if key not in self._tiles:
                 self._tiles[key] = tile
                 self._bytes += tile.nbytes
-            while self._bytes > CACHE_BYTES and len(self._tiles) > 1:
+            while self._bytes > self._most_bytes and len(self._tiles) > 1:
                 self._bytes -= self._tiles.popitem(last=False)[1].nbytes
         return tile
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from atrous._extras import require
 from atrous.data.readers.slide_parts import (
+    CACHE_BYTES,
     OpenedFile,
     Pixels,
     SlideFacts,
@@ -40,14 +41,15 @@ class TiffPixels:
     Args:
         path: The file.
         levels: The pages of each level, of a `TiffFile` that is still open.
+        cache_bytes: Of decoded tiles that are kept.
 
     Raises:
         DataError: If the file cannot be opened.
     """
 
-    def __init__(self, path: Path, levels: Sequence[Sequence[Page]]) -> None:
+    def __init__(self, path: Path, levels: Sequence[Sequence[Page]], *, cache_bytes: int) -> None:
         self._path, self._levels = path, levels
-        self._cache = TileCache()
+        self._cache = TileCache(cache_bytes)
         self._lock = Lock()
         try:
             # tifffile looks into its own file to make a decoder, so while that is open; the rest
@@ -123,7 +125,12 @@ def _rgb(tile: Pixels) -> Pixels:
     return tile[..., :3]
 
 
-def open_tiff_levels(path: Path, tiff: Any) -> OpenedFile:  # noqa: ANN401 - a TiffFile
+def open_tiff_levels(
+    path: Path,
+    tiff: Any,  # noqa: ANN401 - a TiffFile
+    *,
+    cache_bytes: int = CACHE_BYTES,
+) -> OpenedFile:
     """A pyramid as tifffile finds it: OME-TIFF, or a tiled TIFF that openslide refuses.
 
     Raises:
@@ -147,7 +154,7 @@ def open_tiff_levels(path: Path, tiff: Any) -> OpenedFile:  # noqa: ANN401 - a T
         mpp=stated.get("mpp") if tiff.is_ome else _tag_mpp(levels[0][0]),
         objective=stated.get("objective"),
     )
-    pixels = TiffPixels(path, levels)
+    pixels = TiffPixels(path, levels, cache_bytes=cache_bytes)
     return OpenedFile(facts=facts, read=pixels.read, close=pixels.close)
 
 
