@@ -44,6 +44,12 @@ def test_flips_mirror_every_axis_and_both_alike():
     assert torch.equal(labels, mask.flip(0, 1, 2))
 
 
+def test_only_the_axes_that_may_be_mirrored_are():
+    image, _ = volume()
+    mirrored, _ = view(VolumeAugmentation(flip=1, flip_axes=(2,)))
+    assert torch.equal(mirrored, image.flip(3))
+
+
 def test_a_larger_view_holds_all_of_the_volume_and_is_0_and_unlabelled_around_it():
     image, mask = volume()
     seen, labels = view(VolumeAugmentation(flip=0, size=(16, 16, 16)))
@@ -196,6 +202,7 @@ def test_modality_dropout_leaves_one_channel():
         ({"rotation": 200}, "0 to 180"),
         ({"foreground": 1.5}, "probabilities"),
         ({"contrast": 2}, "brightness"),
+        ({"flip_axes": (1, 3)}, "expected some of 0, 1, 2"),
         ({"gamma": -1}, "gamma"),
     ],
 )

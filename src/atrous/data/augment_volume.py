@@ -40,7 +40,10 @@ class VolumeAugmentation:
     warp_probability: float = 1.0
     """That a view is magnified and turned; else its voxels are copied, as sharp as they are."""
     flip: float = 0.5
-    """Probability of mirroring, for each of the three axes."""
+    """Probability of mirroring, for each of `flip_axes`."""
+    flip_axes: tuple[int, ...] = (0, 1, 2)
+    """The axes that may be mirrored: 0 is D, 1 is H, 2 is W. Where classes are told apart by where
+    they lie, such as anterior and posterior, their axis must not be."""
     brightness: float = 0.0
     """Factor from 1 - this to 1 + this, for each channel; so the next."""
     contrast: float = 0.0
@@ -67,6 +70,8 @@ class VolumeAugmentation:
             f"scale {self.scale}": not 0 < low <= high < math.inf,
             f"rotation {self.rotation}; expected 0 to 180": not 0 <= self.rotation <= 180,
             f"probabilities {probabilities}": not all(0 <= p <= 1 for p in probabilities),
+            f"flip axes {self.flip_axes}; expected some of 0, 1, 2": not set(self.flip_axes)
+            <= set(range(_AXES)),
             f"brightness {self.brightness} and contrast {self.contrast}; expected 0 to 1": not (
                 0 <= self.brightness <= 1 and 0 <= self.contrast <= 1
             ),
@@ -171,7 +176,10 @@ def _draw_geometry(
     return VolumeGeometry(
         starts=starts,
         size=augmentation.size or size,
-        flips=tuple(mirror < augmentation.flip for mirror in mirrors),
+        flips=tuple(
+            axis in augmentation.flip_axes and mirror < augmentation.flip
+            for axis, mirror in enumerate(mirrors)
+        ),
         angles=tuple(
             math.radians(augmentation.rotation * (2 * turn - 1)) if is_warped else 0.0
             for turn in turns

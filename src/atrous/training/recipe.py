@@ -101,7 +101,7 @@ class Recipe:
     scale: tuple[float, float] = (1.0, 1.0)
     aspect: float = 1.0
     flip: float = 0.5
-    """Of volumes for each of the three axes."""
+    """Of volumes for each of `flip_axes`."""
     vertical_flip: float = 0.0
     rotation: float = 0.0
     brightness: float = 0.0
@@ -118,6 +118,7 @@ class Recipe:
     """How often an epoch sees each volume, each time another part or view of it."""
     foreground: float = 0.0
     warp_probability: float = 1.0
+    flip_axes: tuple[int, ...] = (0, 1, 2)
     gamma: float = 0.0
     bias_field: float = 0.0
     modality_dropout: float = 0.0
@@ -279,6 +280,7 @@ VOLUME_KEYS = frozenset(
         "views_per_volume",
         "foreground",
         "warp_probability",
+        "flip_axes",
         "gamma",
         "bias_field",
         "modality_dropout",

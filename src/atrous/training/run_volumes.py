@@ -28,6 +28,7 @@ def volume_augmentation_of(recipe: Recipe) -> VolumeAugmentation:
         rotation=recipe.rotation,
         warp_probability=recipe.warp_probability,
         flip=recipe.flip,
+        flip_axes=recipe.flip_axes,
         brightness=recipe.brightness,
         contrast=recipe.contrast,
         gamma=recipe.gamma,

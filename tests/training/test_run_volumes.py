@@ -1,0 +1,178 @@
+"""Networks for volumes learn by recipes as those for images do, and go on to the bit."""
+
+from dataclasses import replace
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from atrous.errors import DataError, ShapeError, UnknownNameError
+from atrous.networks.weights import load_weights
+from atrous.training.feed_volumes import VolumeViews
+from atrous.training.recipe_file import recipe_of, recipe_text
+from atrous.training.run import open_run
+from atrous.training.validate_volumes import dice_of_case
+
+
+def finish(recipe, folder):
+    run = open_run(recipe, folder, Accelerator(cpu=True))
+    for _ in run.steps():
+        pass
+    return run
+
+
+def assert_equal_bits(one, other):
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_a_stopped_training_of_volumes_ends_with_the_same_bits(volume_recipe, tmp_path):
+    finish(volume_recipe, tmp_path / "whole")
+    for stop in (1, 5):  # in the first epoch, and after an evaluation
+        run = open_run(volume_recipe, tmp_path / "parts", Accelerator(cpu=True))
+        for progress in run.steps():
+            if progress.step.number >= stop:
+                run.save()
+                break
+    finish(replace(volume_recipe, num_workers=2), tmp_path / "parts")
+    for name in ("best.safetensors", "last.safetensors"):
+        assert_equal_bits(
+            load_file(tmp_path / "whole" / name), load_file(tmp_path / "parts" / name)
+        )
+
+
+def test_balls_are_learned_and_the_score_is_that_of_the_kept_weights(volume_recipe, tmp_path):
+    plain = {"rotation": 0.0, "gamma": 0.0, "bias_field": 0.0, "scale": (1.0, 1.0), "ema": None}
+    recipe = replace(volume_recipe, epochs=30, evaluate_every=30, views_per_volume=3, **plain)
+    run = finish(recipe, tmp_path)
+    scores = run.history[-1]["scores"]
+    assert scores["dice"] > 70
+    assert scores["dice"] == pytest.approx((scores["dice_ball"] + scores["dice_core"]) / 2)
+
+    weights = load_weights(tmp_path / "best.safetensors")
+    assert {score.metric for score in weights.card.scores} == {"dice", "dice_ball", "dice_core"}
+    dice = []
+    for index in range(len(run.data.val)):
+        image, mask = run.volumes.val[index].tensors()
+        with torch.inference_mode():
+            said = weights.network(image[None])[0].argmax(0)
+        dice.append([dice_of_case(mask, said, [c]) for c in (1, 2)])
+    assert 100 * np.mean(dice) == pytest.approx(scores["dice"])
+
+
+def test_an_epoch_sees_every_volume_as_often_as_asked(volume_recipe, tmp_path):
+    run = open_run(volume_recipe, tmp_path, Accelerator(cpu=True))
+    assert run.steps_per_epoch == 4 * 2 // 2
+    views = run._views()
+    assert isinstance(views, VolumeViews)
+    assert len(views) == 8
+
+
+def test_the_cache_is_made_anew_for_other_data(volume_recipe, balls, tmp_path):
+    run = open_run(volume_recipe, tmp_path, Accelerator(cpu=True))
+    image = tmp_path / "volumes/train/0000-image.npy"
+    before = image.stat().st_mtime_ns
+    open_run(volume_recipe, tmp_path, Accelerator(cpu=True))
+    assert image.stat().st_mtime_ns == before
+    index = tmp_path / "volumes/train/index.json"
+    index.write_text(index.read_text()[:40])  # cut off
+    open_run(volume_recipe, tmp_path, Accelerator(cpu=True))
+    assert image.stat().st_mtime_ns != before
+    kept = run.volumes.train[0]
+    scan = nibabel.load(balls / "train/images/ball_00.nii.gz")
+    assert kept.image.shape[1:] == scan.shape[::-1]  # D is NIfTI's last axis, W its first
+    assert kept.spacing == (2.0, 1.0, 1.0)
+
+
+def test_regions_are_scored_instead_of_classes(volume_recipe, tmp_path):
+    regions = {"whole": ("ball", "core"), "inner": ("core",)}
+    recipe = replace(
+        volume_recipe, regions=regions, losses={"cross_entropy": 1.0, "region_dice": 1.0}, epochs=1
+    )
+    run = finish(recipe, tmp_path)
+    assert set(run.history[-1]["scores"]) == {"dice", "dice_whole", "dice_inner"}
+    with pytest.raises(UnknownNameError, match="Did you mean 'core'"):
+        open_run(
+            replace(recipe, regions={"whole": ("cor",)}), tmp_path / "x", Accelerator(cpu=True)
+        )
+
+
+def test_weights_of_images_start_a_network_for_volumes(volume_recipe, recipe, tmp_path):
+    flat = {"width": 4, "num_stages": 2, "has_auxiliary": True, "spatial_dims": 2, "in_channels": 3}
+    images = replace(
+        recipe, network="residual_unet", network_arguments=flat, epochs=1, class_weights="none"
+    )
+    finish(images, tmp_path / "images")
+    given = str(tmp_path / "images/last.safetensors")
+    changes = {"weights": given, "replace_head": True}
+    run = open_run(
+        replace(volume_recipe, inflate="mean", **changes),
+        tmp_path / "volumes",
+        Accelerator(cpu=True),
+    )
+    flat_state, deep = load_file(given), run.state.network.state_dict()
+    name = "encoder.stages.1.0.conv1.conv.weight"
+    torch.testing.assert_close(deep[name].sum(2), flat_state[name])
+    assert torch.equal(deep[name][:, :, 0], deep[name][:, :, 2])
+    of_volumes = str(finish(replace(volume_recipe, epochs=1), tmp_path / "v").folder.last)
+    with pytest.raises(DataError, match="none of the weights is a kernel of images"):
+        open_run(
+            replace(volume_recipe, inflate="mean", weights=of_volumes),
+            tmp_path / "other",
+            Accelerator(cpu=True),
+        )
+
+
+def test_a_recipe_of_volumes_survives_its_file(volume_recipe):
+    import tomllib
+
+    recipe = replace(
+        volume_recipe, regions={"whole": ("ball", "core")}, size_steps=((0.5, 8, 8, 8),)
+    )
+    assert recipe_of(tomllib.loads(recipe_text(recipe)), where="text") == recipe
+    assert recipe.size_at(0.2) == (8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hue": 0.1}, "hue = 0.1 is of images, but the data are volumes"),
+        ({"size": (12, 12)}, "three lengths"),
+        ({"views_per_volume": 0}, "views_per_volume = 0"),
+        ({"losses": {"region_dice": 1.0}}, "there are no regions"),
+        ({"auxiliary_decay": 0.0}, "auxiliary_decay"),
+        ({"network_arguments": {"in_channels": 4}}, "in_channels"),
+    ],
+)
+def test_what_cannot_be_trained_on_volumes_is_refused(volume_recipe, tmp_path, changes, message):
+    with pytest.raises((DataError, ShapeError), match=message):
+        finish(replace(volume_recipe, **changes), tmp_path)
+
+
+def test_keys_of_volumes_are_refused_for_images(recipe, tmp_path):
+    with pytest.raises(DataError, match=r"gamma = 0\.3 is of volumes, but the data are images"):
+        open_run(replace(recipe, gamma=0.3), tmp_path, Accelerator(cpu=True))
+
+
+@pytest.fixture
+def fresh_accelerate():
+    """Accelerate remembers the first precision of a process; forget it before and after."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("fresh_accelerate")
+def test_bfloat16_trains_volumes_on_a_cpu(volume_recipe, tmp_path):
+    run = open_run(
+        replace(volume_recipe, precision="bfloat16", epochs=1),
+        tmp_path,
+        Accelerator(cpu=True, mixed_precision="bf16"),
+    )
+    losses = [progress.step.losses["total"] for progress in run.steps()]
+    assert np.isfinite(losses).all()
