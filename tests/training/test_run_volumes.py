@@ -47,7 +47,15 @@ def test_a_stopped_training_of_volumes_ends_with_the_same_bits(volume_recipe, tm
 
 
 def test_balls_are_learned_and_the_score_is_that_of_the_kept_weights(volume_recipe, tmp_path):
-    plain = {"rotation": 0.0, "gamma": 0.0, "bias_field": 0.0, "scale": (1.0, 1.0), "ema": None}
+    plain = {
+        "optimiser": "sgd",
+        "learning_rate": 0.1,
+        "rotation": 0.0,
+        "gamma": 0.0,
+        "bias_field": 0.0,
+        "scale": (1.0, 1.0),
+        "ema": None,
+    }
     recipe = replace(volume_recipe, epochs=30, evaluate_every=30, views_per_volume=3, **plain)
     run = finish(recipe, tmp_path)
     scores = run.history[-1]["scores"]

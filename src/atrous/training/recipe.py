@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from atrous.errors import DataError
+from atrous.networks.volume_facts import Crop, Interpolate, Normalise
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 OptimiserName: TypeAlias = Literal["adamw", "adam", "sgd"]
@@ -90,6 +91,17 @@ class Recipe:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """Of RGB in [0, 1], taken off each pixel; ImageNet's unless said."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    # What a network of volumes is fed, see `networks.volume_facts.VolumeFacts`
+    channel_names: tuple[str, ...] = ()
+    """Of the scans' channels, in order; empty for what the layout says, or numbers."""
+    crop: Crop = "none"
+    normalise: Normalise = "z_score"
+    is_inside: bool = False
+    spacing: tuple[float, float, float] | None = None
+    interpolation: Interpolate = "linear"
+    working_sizes: tuple[tuple[int, int, int], ...] = ()
+    largest_only: tuple[str, ...] = ()
 
     # Augmentation, see `data.augment.Augmentation`
     size: tuple[int, int] | tuple[int, int, int] | None = None
@@ -277,6 +289,14 @@ IMAGE_KEYS = frozenset(
 
 VOLUME_KEYS = frozenset(
     {
+        "channel_names",
+        "crop",
+        "normalise",
+        "is_inside",
+        "spacing",
+        "interpolation",
+        "working_sizes",
+        "largest_only",
         "views_per_volume",
         "foreground",
         "warp_probability",

@@ -36,7 +36,6 @@ from atrous.training.checkpoint import (
 from atrous.training.class_weights import cached_counts, class_weights
 from atrous.training.feed import AnyViews, DrawnViews, Views, feed, steps_per_epoch
 from atrous.training.fit import NotFiniteError, Step, TrainingState, fit, start_state
-from atrous.training.losses.region_dice import region_members
 from atrous.training.objective import Objective, objective_of
 from atrous.training.recipe import Recipe
 from atrous.training.run_data import (
@@ -52,7 +51,6 @@ from atrous.training.run_folder import RunFolder
 from atrous.training.run_volumes import (
     RunVolumes,
     prepare_volumes,
-    regions_of,
     volume_views,
 )
 from atrous.training.start_weights import start_from
@@ -324,7 +322,6 @@ class Run:
             network,
             self.volumes.val,
             self.card,
-            regions=regions_of(self.recipe, require_volumes(self.data.val), self.card),
             accelerator=accelerator,
         )
 
@@ -378,8 +375,8 @@ def open_run(
     """
     folder = RunFolder(root)
     data = open_data(recipe)
-    card = card_of(recipe, data)
     check_augmentation(recipe, data)  # says what is wrong before anything is written
+    card = card_of(recipe, data)
     steps_per_epoch(num_views(data, recipe), recipe.batch_size)
     start = None if recipe.weights is None else resolve_weights(recipe.weights)
     if accelerator.is_main_process:
@@ -417,7 +414,7 @@ def open_run(
         card.task,
         num_classes=len(card.class_names),
         class_weights=weights,
-        regions=region_members(_regions(recipe, data, card), card.class_names),
+        regions=tuple(card.volume.regions.values()) if card.volume else (),
     )
     torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
     run = Run(recipe, folder, data, card, state, objective, volumes)
@@ -434,12 +431,6 @@ def _class_weights(
         return None
     counts = cached_counts(data.train, folder.class_counts, data_fingerprint)
     return class_weights(recipe.class_weights, counts)
-
-
-def _regions(recipe: Recipe, data: RunData, card: Card) -> Mapping[str, tuple[str, ...]]:
-    if isinstance(data.train, VolumeLayout):
-        return regions_of(recipe, data.train, card)
-    return recipe.regions
 
 
 def num_parameters(network: nn.Module) -> int:

@@ -1,5 +1,6 @@
 """The samples that a recipe names, and what a card says of a network trained on them."""
 
+import inspect
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from atrous.networks.card import Card
 from atrous.networks.catalog import Argument, Task, build_network, network_entry
 from atrous.networks.label_sets import LABEL_SETS, LabelSet, numbered_labels
 from atrous.networks.preprocessing import Preprocessing
+from atrous.networks.volume_facts import VolumeFacts
 from atrous.training.recipe import IMAGE_KEYS, VOLUME_KEYS, Recipe
-from atrous.training.run_volumes import volume_augmentation_of
+from atrous.training.run_volumes import volume_augmentation_of, volume_facts_of
 from atrous.types import Size
 
 
@@ -69,6 +71,10 @@ def card_of(recipe: Recipe, data: RunData) -> Card:
     arguments["num_classes"] = len(data.labels.names)
     if task == "joint":
         arguments["num_labels"] = len(data.label_names)
+    facts = None
+    if isinstance(data.train, VolumeLayout):
+        facts = volume_facts_of(recipe, data.train, data.labels.names)
+        arguments |= _for_volumes(recipe, len(facts.channel_names))
     network = build_network(recipe.network, arguments)
     divisor = getattr(network, "divisor", 1)
     return Card(
@@ -80,13 +86,31 @@ def card_of(recipe: Recipe, data: RunData) -> Card:
         palette=data.labels.palette,
         void_class=data.labels.void_class,
         label_names=data.label_names,
-        preprocessing=preprocessing_of(recipe),
+        preprocessing=preprocessing_of(recipe) if facts is None else _as_prepared(facts),
+        volume=facts,
         mask_resize="linear",
         mpp=recipe.mpp,
         divisor=divisor if isinstance(divisor, int) else 1,
         source=recipe.source,
         licence=recipe.licence,
     )
+
+
+def _for_volumes(recipe: Recipe, num_channels: int) -> dict[str, Argument]:
+    """Arguments that the data decide, of networks that have them; the recipe's own go before."""
+    known = inspect.signature(network_entry(recipe.network).build).parameters
+    decided = {"in_channels": num_channels, "spatial_dims": 3}
+    return {
+        name: value
+        for name, value in decided.items()
+        if name in known and name not in recipe.network_arguments
+    }
+
+
+def _as_prepared(facts: VolumeFacts) -> Preprocessing:
+    """Prepared volumes are the network's input as they are."""
+    count = len(facts.channel_names)
+    return Preprocessing(mean=(0.0,) * count, std=(1.0,) * count)
 
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:

@@ -1,16 +1,18 @@
 """What a run on volumes learns from: its prepared volumes, their views, the regions scored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from accelerate import Accelerator
 
 from atrous.data.augment_volume import VolumeAugmentation
 from atrous.data.volume_layout import VolumeLayout
 from atrous.networks.card import Card
+from atrous.networks.volume_facts import VolumeFacts
+from atrous.networks.volume_preprocessing import prepare_scan
 from atrous.training.feed_volumes import VolumeViews
+from atrous.training.losses.region_dice import region_members
 from atrous.training.recipe import Recipe
 from atrous.training.volume_cache import PreparedVolume, VolumeCache, as_uint8
 
@@ -76,17 +78,48 @@ def prepare_volumes(
         )
 
 
+def volume_facts_of(
+    recipe: Recipe, layout: VolumeLayout, class_names: Sequence[str]
+) -> VolumeFacts:
+    """What the card says of scans; one is read where nothing else says how many channels they have.
+
+    Raises:
+        DataError: If the facts are not possible, or that scan cannot be read.
+        UnknownNameError: If a region names a class that there is not.
+    """
+    names = recipe.channel_names or layout.channel_names
+    if names is None:
+        count = len(layout.volume_and_mask(0)[0].array)
+        names = tuple(f"channel {index}" for index in range(count))
+    regions = layout.regions
+    if recipe.regions:
+        members = region_members(recipe.regions, class_names)
+        regions = dict(zip(recipe.regions, members, strict=True))
+    return VolumeFacts(
+        channel_names=names,
+        crop=recipe.crop,
+        normalise=recipe.normalise,
+        is_inside=recipe.is_inside,
+        spacing=recipe.spacing,
+        interpolation=recipe.interpolation,
+        window=recipe.size,
+        working_sizes=recipe.working_sizes,
+        largest_only=recipe.largest_only,
+        regions=dict(regions),
+    )
+
+
 def _open_volumes(
     folder: Path, layout: VolumeLayout, card: Card, *, fingerprint: str
 ) -> VolumeCache:
     def prepare(index: int) -> PreparedVolume:
         volume, labels = layout.volume_and_mask(index)
-        image = volume.array - volume.array.mean(axis=(1, 2, 3), keepdims=True)
-        image /= image.std(axis=(1, 2, 3), keepdims=True).clip(1e-8)
-        mask = as_uint8(labels, layout.num_classes)
-        return PreparedVolume(np.ascontiguousarray(image), mask, volume.spacing)
+        scan = prepare_scan(volume.array, volume.spacing, facts)
+        mask = as_uint8(scan.prepare_labels(labels), layout.num_classes)
+        return PreparedVolume(scan.image, mask, scan.spacing)
 
-    facts = repr((card.preprocessing, layout.channel_names))
+    assert card.volume is not None  # `card_of` has seen that the data are volumes
+    facts = card.volume
     return VolumeCache(folder, layout, prepare, fingerprint=f"{fingerprint} {facts}")
 
 
@@ -99,13 +132,3 @@ def volume_views(volumes: VolumeCache, layout: VolumeLayout, recipe: Recipe) -> 
         seed=recipe.seed,
         views_per_volume=recipe.views_per_volume,
     )
-
-
-def regions_of(recipe: Recipe, layout: VolumeLayout, card: Card) -> Mapping[str, tuple[str, ...]]:
-    """Names of the classes of every region: the recipe's, or else the layout's."""
-    if recipe.regions:
-        return recipe.regions
-    return {
-        name: tuple(card.class_names[index] for index in members)
-        for name, members in layout.regions.items()
-    }

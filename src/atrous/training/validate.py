@@ -60,12 +60,11 @@ def validate_on_volumes(
     volumes: VolumeCache,
     card: Card,
     *,
-    regions: Mapping[str, Sequence[str]],
     accelerator: Accelerator,
 ) -> Validation:
     """Mean Dice of the network over all volumes, see `validate_volumes`; as `validate` else."""
     with evaluating(network):
-        scores = validate_volumes(network, volumes, card, regions=regions, accelerator=accelerator)
+        scores = validate_volumes(network, volumes, card, accelerator=accelerator)
     return Validation(scores, {})
 
 

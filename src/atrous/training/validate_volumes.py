@@ -37,20 +37,15 @@ def dice_of_case(truth: Tensor, said: Tensor, members: Sequence[int]) -> float:
 
 
 def scored_parts(
-    class_names: Sequence[str], regions: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[int, ...]]:
+    class_names: Sequence[str], regions: Mapping[str, tuple[int, ...]]
+) -> Mapping[str, tuple[int, ...]]:
     """What is scored, by name: the regions, or where there are none all classes but the first.
 
     Example:
         >>> scored_parts(("background", "anterior", "posterior"), {})
         {'anterior': (1,), 'posterior': (2,)}
     """
-    if regions:
-        index_of = {name: index for index, name in enumerate(class_names)}
-        return {
-            region: tuple(index_of[name] for name in names) for region, names in regions.items()
-        }
-    return {name: (index,) for index, name in enumerate(class_names) if index}
+    return regions or {name: (index,) for index, name in enumerate(class_names) if index}
 
 
 def validate_volumes(
@@ -58,7 +53,6 @@ def validate_volumes(
     volumes: VolumeCache,
     card: Card,
     *,
-    regions: Mapping[str, Sequence[str]],
     accelerator: Accelerator,
 ) -> dict[str, float]:
     """Mean Dice over all cases in percent: `dice`, the mean of all parts, and `dice_NAME` of each.
@@ -66,11 +60,10 @@ def validate_volumes(
     Args:
         network: In evaluation mode, without gradients.
         volumes: Prepared; each goes through the network whole.
-        card: For the classes.
-        regions: Classes that are scored together, by name.
+        card: For the classes, and the regions that are scored instead of them.
         accelerator: Whose processes share the cases, and whose device runs them.
     """
-    parts = scored_parts(card.class_names, regions)
+    parts = scored_parts(card.class_names, card.volume.regions if card.volume else {})
     sums = torch.zeros(len(parts), dtype=torch.float64)
     for index in range(accelerator.process_index, len(volumes), accelerator.num_processes):
         image, mask = volumes[index].tensors()
