@@ -7,6 +7,7 @@ import pytest
 import torch
 from monai.transforms import AdjustContrast
 from scipy.ndimage import affine_transform
+from torch.nn.functional import interpolate
 
 from atrous.data.augment import sample_rng
 from atrous.data.augment_volume import VolumeAugmentation, augment_volume
@@ -95,7 +96,7 @@ def test_sampling_is_scipys():
     image, _ = volume(channels=1, size=(20, 22, 24))
     geometry = VolumeGeometry(
         starts=(5, 4, 3), size=(8, 9, 10), flips=(False, True, False),
-        angles=(0.2, -0.1, 0.3), magnification=1.3, spacing=(2.0, 1.0, 0.5),
+        angles=(0.2, -0.1, 0.3), magnification=(1.3, 0.8, 1.0), spacing=(2.0, 1.0, 0.5),
     )  # fmt: skip
     matrix = geometry.matrix()
     middle = (np.array(geometry.size) - 1) / 2
@@ -133,6 +134,18 @@ def test_image_and_mask_stay_together_when_warped(index):
     agrees = (seen[0] > 1.5) == (labels == 1)
     assert agrees[labelled].float().mean() > 0.97
     assert 0 < int((labels == 1).sum()) < labels.numel()
+
+
+def test_a_stretched_view_is_the_volume_resized():
+    image, mask = volume(channels=1, size=(6, 8, 10))
+    augmentation = VolumeAugmentation(fit="stretch", size=(12, 16, 5), flip=0)
+    seen, labels = view(augmentation, image=image, mask=mask)
+    expected = interpolate(image[None], size=(12, 16, 5), mode="trilinear", align_corners=False)[0]
+    # At the border torch repeats voxels, and a view fades to what is outside.
+    torch.testing.assert_close(seen[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=1e-5, rtol=1e-4)
+    nearest = interpolate(mask[None, None].float(), size=(12, 16, 5), mode="nearest-exact")[0, 0]
+    assert float((labels == nearest)[..., :].float().mean()) > 0.7
+    assert not (labels == 255).any()
 
 
 def test_without_warp_probability_voxels_are_copied():
@@ -199,6 +212,7 @@ def test_modality_dropout_leaves_one_channel():
     [
         ({"size": (8, 8)}, "three lengths"),
         ({"scale": (0, 1)}, "scale"),
+        ({"fit": "stretch"}, "without a size"),
         ({"rotation": 200}, "0 to 180"),
         ({"foreground": 1.5}, "probabilities"),
         ({"contrast": 2}, "brightness"),

@@ -143,7 +143,7 @@ def test_a_recipe_of_volumes_survives_its_file(volume_recipe):
         volume_recipe, regions={"whole": ("ball", "core")}, size_steps=((0.5, 8, 8, 8),)
     )
     assert recipe_of(tomllib.loads(recipe_text(recipe)), where="text") == recipe
-    assert recipe.size_at(0.2) == (8, 8, 8)
+    assert [recipe.size_in(epoch) for epoch in (0, 1)] == [(8, 8, 8), (12, 12, 12)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ and in the same order, so a view depends on its seed alone: see `augment.sample_
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from atrous.types import UNLABELLED, Size
 
 _AXES: Final = 3
 
+VolumeFit: TypeAlias = Literal["own", "stretch"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeAugmentation:
@@ -30,6 +32,9 @@ class VolumeAugmentation:
 
     size: Size | None = None
     """`(D, H, W)` of every view, in voxels; None keeps each volume's own."""
+    fit: VolumeFit = "own"
+    """What a scale of 1 is: `own`, a voxel is a voxel; `stretch`, the volume is resized to `size`
+    whatever its aspect, and all of it is seen."""
     foreground: float = 0.0
     """Probability that a view is laid around a voxel of a class other than 0, each class that the
     volume has being as likely; else it lies anywhere."""
@@ -67,6 +72,8 @@ class VolumeAugmentation:
         problems = {
             f"size {self.size}; expected three lengths": self.size is not None
             and (len(self.size) != _AXES or min(self.size) < 1),
+            f"fit {self.fit!r}": self.fit not in get_args(VolumeFit),
+            f"fit {self.fit!r} without a size": self.fit != "own" and self.size is None,
             f"scale {self.scale}": not 0 < low <= high < math.inf,
             f"rotation {self.rotation}; expected 0 to 180": not 0 <= self.rotation <= 180,
             f"probabilities {probabilities}": not all(0 <= p <= 1 for p in probabilities),
@@ -166,16 +173,24 @@ def _draw_geometry(
     augmentation: VolumeAugmentation,
     chance: list[float],
     *,
-    starts: tuple[int, ...],
+    starts: tuple[float, ...],
     spacing: tuple[float, ...],
 ) -> VolumeGeometry:
     warped, scale, *rest = chance
     turns, mirrors = rest[:_AXES], rest[_AXES:]
     low, high = augmentation.scale
     is_warped = warped < augmentation.warp_probability
+    view = augmentation.size or size
+    magnification = (low * (high / low) ** scale if is_warped else 1.0,) * _AXES
+    if augmentation.fit == "stretch":
+        starts = tuple((length - shown) / 2 for length, shown in zip(size, view, strict=True))
+        magnification = tuple(
+            factor * shown / length
+            for factor, shown, length in zip(magnification, view, size, strict=True)
+        )
     return VolumeGeometry(
         starts=starts,
-        size=augmentation.size or size,
+        size=view,
         flips=tuple(
             axis in augmentation.flip_axes and mirror < augmentation.flip
             for axis, mirror in enumerate(mirrors)
@@ -184,7 +199,7 @@ def _draw_geometry(
             math.radians(augmentation.rotation * (2 * turn - 1)) if is_warped else 0.0
             for turn in turns
         ),
-        magnification=low * (high / low) ** scale if is_warped else 1.0,
+        magnification=magnification,
         spacing=spacing,
     )
 

@@ -18,24 +18,25 @@ class VolumeGeometry:
 
     Attributes:
         starts: First voxel of the box along each axis; below 0 where the volume begins later.
+            Whole numbers, unless the box is magnified or turned.
         size: Voxels of the box, and of the view.
         flips: Whether the view is mirrored, along each axis.
         angles: Radians about each axis: about D first, then H, then W.
-        magnification: Above 1 things get larger in the view.
+        magnification: Along each axis; above 1 things get larger in the view.
         spacing: mm of a voxel along each axis.
     """
 
-    starts: tuple[int, ...]
+    starts: tuple[float, ...]
     size: Size
     flips: tuple[bool, ...]
     angles: tuple[float, ...] = (0.0, 0.0, 0.0)
-    magnification: float = 1.0
+    magnification: tuple[float, ...] = (1.0, 1.0, 1.0)
     spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     @property
     def is_copy(self) -> bool:
         """Whether every voxel of the view is one of the volume."""
-        return self.magnification == 1 and not any(self.angles)
+        return not any(self.angles) and set(self.magnification) == {1.0}
 
     @property
     def flipped_axes(self) -> tuple[int, ...]:
@@ -61,7 +62,8 @@ class VolumeGeometry:
             turn = rotation @ turn
         spacing = np.array(self.spacing)
         signs = np.where(self.flips, -1.0, 1.0)
-        return turn * (spacing * signs / self.magnification) / spacing[:, None]
+        # Magnified along the view's axes first, then turned in millimetres.
+        return turn * (spacing * signs / np.array(self.magnification)) / spacing[:, None]
 
 
 def cut_image(image: Tensor, geometry: VolumeGeometry) -> Tensor:
@@ -84,7 +86,8 @@ def cut_mask(mask: Tensor, geometry: VolumeGeometry) -> Tensor:
 def _copied(x: Tensor, geometry: VolumeGeometry, *, fill: int) -> Tensor:
     view = x.new_full((len(x), *geometry.size), fill)
     source, target = [slice(None)], [slice(None)]
-    for start, length, whole in zip(geometry.starts, geometry.size, x.shape[1:], strict=True):
+    for begin, length, whole in zip(geometry.starts, geometry.size, x.shape[1:], strict=True):
+        start = int(begin)
         low, high = max(0, start), max(0, min(whole, start + length))
         source.append(slice(low, high))
         target.append(slice(low - start, high - start))

@@ -168,7 +168,7 @@ def plan(
         if step // num_steps != epoch:
             epoch = step // num_steps
             order = epoch_order(num_samples, seed=recipe.seed, epoch=epoch)
-        size = recipe.size_at(epoch / recipe.epochs)
+        size = recipe.size_in(epoch)
         start = step % num_steps * recipe.batch_size
         batch = order[start : start + recipe.batch_size][rank::num_processes]
         yield [Key(epoch, int(index), size) for index in batch]

@@ -109,6 +109,8 @@ class Recipe:
     which must then be equal."""
     size_steps: tuple[tuple[float, int, int] | tuple[float, int, int, int], ...] = ()
     """Other sizes for a while: `[share, H, W]` is in force until that share of the epochs."""
+    size_cycle: tuple[tuple[int, int] | tuple[int, int, int], ...] = ()
+    """Sizes in turn, one an epoch, instead of `size`, after all of `size_steps`."""
     fit: str = "own"
     scale: tuple[float, float] = (1.0, 1.0)
     aspect: float = 1.0
@@ -254,12 +256,12 @@ class Recipe:
             if is_so:
                 raise DataError(f"The recipe has {problem}; mend it.")
 
-    def size_at(self, progress: float) -> tuple[int, ...] | None:
-        """Size of what training sees when this share of the epochs is done."""
+    def size_in(self, epoch: int) -> tuple[int, ...] | None:
+        """Size of what training sees in an epoch, counted from 0."""
         for share, *size in self.size_steps:
-            if progress < share:
+            if epoch < share * self.epochs:
                 return tuple(int(length) for length in size)
-        return self.size
+        return self.size_cycle[epoch % len(self.size_cycle)] if self.size_cycle else self.size
 
 
 RUN_ONLY_KEYS = frozenset(
@@ -271,7 +273,6 @@ IMAGE_KEYS = frozenset(
     {
         "predict_size",
         "predict_shorter_side",
-        "fit",
         "aspect",
         "vertical_flip",
         "saturation",

@@ -25,6 +25,7 @@ def volume_augmentation_of(recipe: Recipe) -> VolumeAugmentation:
     """
     return VolumeAugmentation(
         size=recipe.size,
+        fit=recipe.fit,  # type: ignore[arg-type]  # it is checked there, by its one owner
         foreground=recipe.foreground,
         scale=recipe.scale,
         rotation=recipe.rotation,
