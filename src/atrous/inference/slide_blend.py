@@ -45,11 +45,11 @@ class Blender:
         self._num_classes = num_classes
         self._run = frozenset(tuple[int, ...](place) for place in plan.places)
         self._finished: set[Place] = set(finished)
-        there = (place for place in self._run if self._file(place).is_file())
-        self._there: set[Place] = set(there)
+        self._there: set[Place] = set()
+        self._there.update(place for place in self._run if self._file(place).is_file())
         for place in plan.places:
             self._forget(place)
-        self._candidates: set[Place] = set(plan.places) - self._finished
+        self._candidates: set[Place] = set(self._run - self._finished)
 
     @property
     def num_finished(self) -> int:

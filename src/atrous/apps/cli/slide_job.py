@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -116,21 +116,30 @@ def prepare_model(predictor: Predictor, *, weights: Path, options: "SlideOptions
     )
 
 
-def plan_of(model: SlideModel, slide: Slide, options: "SlideOptions") -> SlidePlan:
+def plan_of(
+    model: SlideModel, slide: Slide, options: "SlideOptions", *, limit: int | None = None
+) -> SlidePlan:
     """How a slide would be run.
+
+    Args:
+        model: What is run.
+        slide: Open.
+        options: Of the command line.
+        limit: Plan the first so many tiles only, for benchmarks.
 
     Raises:
         DataError: If no tissue is found on it.
     """
     card_mpp = model.network.predictor.card.mpp
     at = options.at_mpp or card_mpp
-    return plan_slide(
+    plan = plan_slide(
         slide,
         mpp=slide.mpp if at is None else (at, at),
         core=model.core,
         context=model.context,
         all_tiles=options.all_tiles,
     )
+    return replace(plan, places=plan.places[:limit])
 
 
 def run_job(
