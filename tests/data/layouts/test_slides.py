@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from atrous.data import open_layout
 from atrous.data.layout import DrawnLayout
@@ -15,7 +14,7 @@ from atrous.data.layouts.joined import join
 from atrous.data.layouts.slides import Slides
 from atrous.data.layouts.subset import take
 from atrous.data.synthetic_slide import write_slide_folder
-from atrous.errors import DataError, UnknownNameError
+from atrous.errors import DataError
 
 tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
 pytest.importorskip("openslide", reason="needs the extra slides")
@@ -241,12 +240,19 @@ def test_a_label_that_is_no_class_is_told_with_its_file(root):
         len(Slides(folder, num_classes=2))
 
 
-def test_slides_without_tissue_or_labels_are_refused(tmp_path):
-    for folder in ("images", "masks"):
-        (tmp_path / folder).mkdir()
-    Image.new("RGB", (512, 512), "white").save(tmp_path / "images" / "a.tif")
-    with pytest.raises((DataError, UnknownNameError)):
-        len(Slides(tmp_path, num_classes=2))
+def test_slides_on_which_no_tissue_is_labelled_are_refused(root, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(root, folder)
+    for mask in (folder / "masks").iterdir():
+        write_label_tiff(
+            ArrayLabelMap(np.full(SIZE, 255, np.uint8)),
+            mask,
+            palette=[(label, label, label) for label in range(8)],
+            class_names=TISSUES,
+            mpp=(0.5, 0.5),
+        )
+    with pytest.raises(DataError, match="nothing is labelled where the slides show tissue"):
+        len(Slides(folder))
 
 
 @pytest.mark.parametrize("settings", [{"mpp": 0.0}, {"patch_size": (0, 5)}])
