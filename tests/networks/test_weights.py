@@ -6,7 +6,9 @@ from safetensors.torch import save_file
 
 import atrous
 from atrous.errors import DataError
+from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
+from atrous.networks.preprocessing import Preprocessing
 from atrous.networks.weights import load_weights, save_weights
 
 
@@ -67,3 +69,24 @@ def test_a_truncated_file_is_refused(tiny_weights, tmp_path):
 def test_a_path_that_is_no_file_is_refused(tmp_path, name):
     with pytest.raises(DataError, match=r"expected a \.safetensors file"):
         load_weights(tmp_path / name)
+
+
+def test_half_size_files_give_float32_networks_that_differ_by_rounding(tmp_path):
+    network = build_network("residual_unet", {"width": 4, "num_stages": 2}).eval()
+    card = Card(
+        name="residual_unet.tiny",
+        network="residual_unet",
+        arguments={"width": 4, "num_stages": 2},
+        task="segmentation",
+        class_names=("a", "b", "c"),
+        palette=((0, 0, 0), (1, 1, 1), (2, 2, 2)),
+        preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)),
+    )
+    save_weights(tmp_path / "whole.safetensors", network, card)
+    save_weights(tmp_path / "half.safetensors", network, card, is_half=True)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "half")]
+    assert sizes[1] < 0.75 * sizes[0]
+    loaded = load_weights(tmp_path / "half.safetensors").network.state_dict()
+    for name, tensor in network.state_dict().items():
+        assert loaded[name].dtype == tensor.dtype
+        torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-6)

@@ -1,5 +1,6 @@
 """Networks for volumes learn by recipes as those for images do, and go on to the bit."""
 
+import shutil
 from dataclasses import replace
 
 import nibabel
@@ -184,3 +185,14 @@ def test_bfloat16_trains_volumes_on_a_cpu(volume_recipe, tmp_path):
     )
     losses = [progress.step.losses["total"] for progress in run.steps()]
     assert np.isfinite(losses).all()
+
+
+def test_channels_are_picked_by_name_where_the_data_names_them(volume_recipe, balls, tmp_path):
+    for part in ("train", "val"):
+        shutil.copytree(balls / part, tmp_path / "data" / part)
+        (tmp_path / "data" / part / "channels.txt").write_text("t1\n")
+    recipe = replace(volume_recipe, data=(str(tmp_path / "data"),))
+    run = open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
+    assert run.card.volume.channel_names == ("t1",)
+    with pytest.raises(UnknownNameError, match="Did you mean 't1'"):
+        open_run(replace(recipe, channel_names=("t2",)), tmp_path / "other", Accelerator(cpu=True))

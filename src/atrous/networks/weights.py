@@ -25,8 +25,15 @@ class Weights:
     card: Card
 
 
-def save_weights(path: Path, network: nn.Module, card: Card) -> None:
+def save_weights(path: Path, network: nn.Module, card: Card, *, is_half: bool = False) -> None:
     """Write a network's tensors and card as one safetensors file, whole or not at all.
+
+    Args:
+        path: The file.
+        network: The one that the card describes.
+        card: Goes into the file.
+        is_half: Keep kernels, but no biases and statistics, as float16: half the size, and they
+            are float32 again when they are loaded.
 
     Raises:
         DataError: If the network is not the one that the card describes, or the file cannot be
@@ -34,7 +41,10 @@ def save_weights(path: Path, network: nn.Module, card: Card) -> None:
     """
     state = {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()}
     _fill(build_network(card.network, card.arguments), state, card, path)
-    contiguous = {key: tensor.contiguous() for key, tensor in state.items()}
+    contiguous = {
+        key: (tensor.half() if is_half and _is_kernel(tensor) else tensor).contiguous()
+        for key, tensor in state.items()
+    }
     with write_atomically(path) as file:
         file.write(save(contiguous, metadata={METADATA_KEY: card.to_json()}))
 
@@ -64,6 +74,10 @@ def load_weights(path: Path) -> Weights:
     network = build_network(card.network, card.arguments)
     _fill(network, state, card, path)
     return Weights(network=network.eval(), card=card)
+
+
+def _is_kernel(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.ndim > 1
 
 
 def _fill(network: nn.Module, state: dict[str, torch.Tensor], card: Card, path: Path) -> None:

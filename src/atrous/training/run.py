@@ -331,9 +331,7 @@ class Run:
             Score(
                 dataset=dataset,
                 split=self.recipe.val_split or "validation list",
-                protocol="first guess"
-                if "label" in name or name == "top1"
-                else self.recipe.protocol,
+                protocol=self._protocol(name),
                 metric=name,
                 value=round(value, 4),
                 source=f"trained here, {epoch} of {self.recipe.epochs} epochs",
@@ -342,6 +340,12 @@ class Run:
             if not math.isnan(value)
         )
         return replace(self.card, scores=scores)
+
+    def _protocol(self, score: str) -> str:
+        if self.volumes is not None:
+            return "mean of the cases"
+        is_of_labels = "label" in score or score == "top1"
+        return "first guess" if is_of_labels else self.recipe.protocol
 
     def _keep_batch(self, error: NotFiniteError) -> None:
         """Put the batch of a loss that is no number beside the run, to be looked at."""

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 
 from atrous.data.augment_volume import VolumeAugmentation
 from atrous.data.volume_layout import VolumeLayout
+from atrous.errors import UnknownNameError
 from atrous.networks.card import Card
 from atrous.networks.volume_facts import VolumeFacts
 from atrous.networks.volume_preprocessing import prepare_scan
@@ -115,13 +116,29 @@ def _open_volumes(
 ) -> VolumeCache:
     def prepare(index: int) -> PreparedVolume:
         volume, labels = layout.volume_and_mask(index)
-        scan = prepare_scan(volume.array, volume.spacing, facts)
+        scan = prepare_scan(volume.array[channels], volume.spacing, facts)
         mask = as_uint8(scan.prepare_labels(labels), layout.num_classes)
         return PreparedVolume(scan.image, mask, scan.spacing)
 
     assert card.volume is not None  # `card_of` has seen that the data are volumes
     facts = card.volume
+    channels = _channels(layout, facts.channel_names)
     return VolumeCache(folder, layout, prepare, fingerprint=f"{fingerprint} {facts}")
+
+
+def _channels(layout: VolumeLayout, wanted: Sequence[str]) -> list[int] | slice:
+    """Where the network's channels lie among the scans'; all of them where nothing names those.
+
+    Raises:
+        UnknownNameError: If the scans lack one.
+    """
+    present = layout.channel_names
+    if present is None:
+        return slice(None)
+    for name in wanted:
+        if name not in present:
+            raise UnknownNameError("channel of the data", name, present)
+    return [present.index(name) for name in wanted]
 
 
 def volume_views(volumes: VolumeCache, layout: VolumeLayout, recipe: Recipe) -> VolumeViews:

@@ -8,7 +8,9 @@ from typing import Final
 
 from atrous.errors import DataError, UnknownNameError
 
-SHIPPED: Final[Mapping[str, str]] = MappingProxyType({"people": "people.safetensors"})
+SHIPPED: Final[Mapping[str, str]] = MappingProxyType(
+    {"hippocampus": "hippocampus.safetensors", "people": "people.safetensors"}
+)
 """Files in this folder, each with its card inside."""
 
 
@@ -33,7 +35,7 @@ def resolve_weights(text: str) -> Path:
         >>> resolve_weights("poeple")
         Traceback (most recent call last):
         atrous.errors.UnknownNameError: No weights file or shipped model is named 'poeple'. \
-Did you mean 'people'? Known: people.
+Did you mean 'people'? Known: hippocampus, people.
     """
     if text in SHIPPED:
         path = shipped_file(text)
