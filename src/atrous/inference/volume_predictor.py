@@ -134,8 +134,16 @@ class VolumePredictor:
         labels = self._labels(scan, sums.logits())
         return VolumePrediction(labels=labels, plan=plan, num_resumed=num_resumed)
 
+    def identify(self, volume: Volume, options: VolumeOptions) -> str:
+        """What a result depends on, as a digest: network, card, scan, options."""
+        digest = hashlib.blake2b(self._identity, digest_size=16)
+        digest.update(volume.array.tobytes())
+        digest.update(volume.geometry.header)
+        digest.update(repr(options).encode())
+        return digest.hexdigest()
+
     def _run_of(self, volume: Volume, plan: VolumePlan, options: VolumeOptions) -> str:
-        """What a result depends on, as a digest; memory counts by the plan that came of it."""
+        """The same for what is half done, where memory counts by the plan that came of it."""
         digest = hashlib.blake2b(self._identity, digest_size=16)
         digest.update(volume.array.tobytes())
         digest.update(volume.geometry.header)

@@ -65,6 +65,12 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Slides: write them as a TIFF too.")
     ] = False,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Volumes: the mean over mirroring; 8 times as slow.")
+    ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Volumes: missing channels are zero.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Slides: only say tiles, minutes and memory.")
     ] = False,
@@ -76,6 +82,9 @@ def predict(
 
     Whole slides get a folder each: label TIFF, polygons for QuPath, overlay, areas in mm². They
     are run tile by tile, and a run that was stopped or killed goes on by the same command.
+
+    Volumes (.nii, .nii.gz) get labels on their own grid, a picture, and volumes in ml; the files of
+    one scan's channels are told by their names.
 
     With --background also cut-outs, photos with a blurred background, or another one.
 
@@ -92,6 +101,7 @@ def predict(
     from atrous.apps.cli.segment import segment
     from atrous.apps.cli.slide_choice import are_slides, checked_options, require_masks
     from atrous.apps.cli.slides import run_slides
+    from atrous.apps.cli.volumes import VolumeWishes, are_volumes, run_volumes
     from atrous.data.listing import SLIDE_SUFFIXES, list_images
     from atrous.data.readers.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
     from atrous.inference import LabelPredictor, load
@@ -100,6 +110,17 @@ def predict(
     from atrous.reports.results_folder import ResultsFolder, unique_names
 
     keep_freed_memory()
+    if are_volumes(images):
+        wishes = VolumeWishes(
+            memory=memory,
+            context=context,
+            flip=flip,
+            allow_missing=allow_missing,
+            overwrite=overwrite,
+            as_json=as_json,
+        )
+        run_volumes(model, images, out, wishes, device=device)
+        return
     options = checked_options(
         mpp=mpp,
         at_mpp=at_mpp,
