@@ -75,3 +75,32 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(1)
         save_weights(path, build_network("espnet", arguments), card)
     return path
+
+
+@pytest.fixture(scope="session")
+def smooth_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file with card whose masks are smooth, as trained ones are: few regions."""
+    from atrous.networks.card import Card
+    from atrous.networks.catalog import build_network
+    from atrous.networks.preprocessing import Preprocessing
+    from atrous.networks.weights import save_weights
+
+    arguments = {"encoder": "shufflenet_v2_x0_5", "num_classes": 4}
+    card = Card(
+        name="vanilla.tiny",
+        network="vanilla",
+        arguments=arguments,
+        task="segmentation",
+        class_names=("background", "disc", "square", "stripe"),
+        palette=((128, 64, 0), (0, 128, 255), (255, 0, 0), (0, 160, 0)),
+        preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+    )
+    path = tmp_path_factory.mktemp("weights") / "vanilla.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = build_network("vanilla", arguments).eval()
+        with torch.no_grad():  # as sure of itself as a trained one
+            spread = network(torch.randn(1, 3, 256, 256)).std((0, 2, 3))
+            network.decoder.head.weight.mul_(3 / spread[:, None, None, None])
+        save_weights(path, network, card)
+    return path

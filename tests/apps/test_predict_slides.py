@@ -4,14 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from atrous.data.tiff_pyramid import photo_tiles, write_pyramid
-from atrous.networks.card import Card
-from atrous.networks.catalog import build_network
-from atrous.networks.preprocessing import Preprocessing
-from atrous.networks.weights import save_weights
 
 tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
 pytest.importorskip("openslide", reason="needs the extra slides")
@@ -49,37 +44,13 @@ def slides(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A network whose masks are smooth, as trained ones are: few regions, small files."""
-    arguments = {"encoder": "shufflenet_v2_x0_5", "num_classes": 4}
-    card = Card(
-        name="vanilla.tiny",
-        network="vanilla",
-        arguments=arguments,
-        task="segmentation",
-        class_names=("background", "disc", "square", "stripe"),
-        palette=((128, 64, 0), (0, 128, 255), (255, 0, 0), (0, 160, 0)),
-        preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
-    )
-    path = tmp_path_factory.mktemp("weights") / "vanilla.safetensors"
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        network = build_network("vanilla", arguments)
-        with torch.no_grad():  # as sure of itself as a trained one
-            spread = network.eval()(torch.randn(1, 3, 256, 256)).std((0, 2, 3))
-            network.decoder.head.weight.mul_(3 / spread[:, None, None, None])
-        save_weights(path, network, card)
-    return path
-
-
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_slide_gets_a_folder_and_is_done_once(atrous, slides, weights, tmp_path):
+def test_a_slide_gets_a_folder_and_is_done_once(atrous, slides, smooth_weights, tmp_path):
     out = tmp_path / "out"
-    command = ("predict", weights, slides / "slide0.tif", "--out", out)
+    command = ("predict", smooth_weights, slides / "slide0.tif", "--out", out)
     code, text, error = atrous(*command)
     assert (code, error) == (0, "")
     assert "exact" in text or "blended" in text
@@ -99,14 +70,14 @@ def test_a_slide_gets_a_folder_and_is_done_once(atrous, slides, weights, tmp_pat
     assert contents(out / "slide0") == first
 
 
-def test_the_results_are_the_same_to_the_byte_anywhere(atrous, slides, weights, tmp_path):
+def test_the_results_are_the_same_to_the_byte_anywhere(atrous, slides, smooth_weights, tmp_path):
     for name in ("one", "two"):
-        atrous("predict", weights, slides / "slide0.tif", "--out", tmp_path / name)
+        atrous("predict", smooth_weights, slides / "slide0.tif", "--out", tmp_path / name)
     assert contents(tmp_path / "one/slide0") == contents(tmp_path / "two/slide0")
 
 
-def test_results_of_other_settings_are_kept(atrous, slides, weights, tmp_path):
-    command = ("predict", weights, slides / "slide0.tif", "--out", tmp_path)
+def test_results_of_other_settings_are_kept(atrous, slides, smooth_weights, tmp_path):
+    command = ("predict", smooth_weights, slides / "slide0.tif", "--out", tmp_path)
     atrous(*command)
     before = contents(tmp_path / "slide0")
     code, _, error = atrous(*command, "--at-mpp", 1.0)
@@ -118,14 +89,14 @@ def test_results_of_other_settings_are_kept(atrous, slides, weights, tmp_path):
         assert tiff.pages[0].shape == (350, 450)
 
 
-def test_a_cohort_goes_on_past_a_bad_slide(atrous, slides, weights, tmp_path):
+def test_a_cohort_goes_on_past_a_bad_slide(atrous, slides, smooth_weights, tmp_path):
     cohort = tmp_path / "cohort"
     cohort.mkdir()
     for number in range(2):
         (cohort / f"slide{number}.tif").write_bytes((slides / f"slide{number}.tif").read_bytes())
     (cohort / "bad.svs").write_bytes((slides / "slide0.tif").read_bytes()[:900])
     out = tmp_path / "out"
-    code, text, error = atrous("predict", weights, cohort, "--out", out)
+    code, text, error = atrous("predict", smooth_weights, cohort, "--out", out)
     assert code == 1
     assert len(error.splitlines()) == 1
     assert "bad.svs" in error
@@ -134,28 +105,28 @@ def test_a_cohort_goes_on_past_a_bad_slide(atrous, slides, weights, tmp_path):
     assert lines[0].startswith("bad")
     assert "not run" in lines[0]
     assert {path.name for path in out.iterdir()} == {"slide0", "slide1"}
-    code, text, _ = atrous("predict", weights, cohort, "--out", out, "--json")
+    code, text, _ = atrous("predict", smooth_weights, cohort, "--out", out, "--json")
     record = json.loads(text)
     assert set(record["slides"]) == {"slide0", "slide1"}
     assert list(record["errors"]) == [str(cohort / "bad.svs")]
 
 
-def test_a_slide_that_another_process_runs_is_left_to_it(atrous, slides, weights, tmp_path):
+def test_a_slide_that_another_process_runs_is_left_to_it(atrous, slides, smooth_weights, tmp_path):
     from atrous.inference.slide_lock import hold
 
     (tmp_path / "slide0").mkdir()
     with hold(tmp_path / "slide0/.lock"):
-        code, text, error = atrous("predict", weights, slides, "--out", tmp_path)
+        code, text, error = atrous("predict", smooth_weights, slides, "--out", tmp_path)
     assert code == 0
     assert "slide0 is being worked on by process" in error
     assert "left to another process" in text
     assert set(contents(tmp_path / "slide1")) == FILES
 
 
-def test_a_plan_writes_nothing(atrous, slides, weights, tmp_path):
+def test_a_plan_writes_nothing(atrous, slides, smooth_weights, tmp_path):
     out = tmp_path / "out"
     code, text, _ = atrous(
-        "predict", weights, slides, "--out", out, "--plan", "--json", "--tile", 256
+        "predict", smooth_weights, slides, "--out", out, "--plan", "--json", "--tile", 256
     )
     assert code == 0
     record = json.loads(text)["slide0"]
@@ -165,8 +136,8 @@ def test_a_plan_writes_nothing(atrous, slides, weights, tmp_path):
     assert not out.exists()
 
 
-def test_probabilities_agree_with_the_labels(atrous, slides, weights, tmp_path):
-    atrous("predict", weights, slides / "slide0.tif", "--out", tmp_path, "--probabilities")
+def test_probabilities_agree_with_the_labels(atrous, slides, smooth_weights, tmp_path):
+    atrous("predict", smooth_weights, slides / "slide0.tif", "--out", tmp_path, "--probabilities")
     with tifffile.TiffFile(tmp_path / "slide0/probabilities.ome.tif") as tiff:
         probabilities = tiff.pages[0].asarray()
     with tifffile.TiffFile(tmp_path / "slide0/labels.ome.tif") as tiff:
@@ -191,28 +162,30 @@ def test_probabilities_agree_with_the_labels(atrous, slides, weights, tmp_path):
         (("--background", "blur"), "for photos"),
     ],
 )
-def test_impossible_wishes_are_refused(atrous, slides, weights, tmp_path, options, message):
+def test_impossible_wishes_are_refused(atrous, slides, smooth_weights, tmp_path, options, message):
     out = tmp_path / "out"
-    code, _, error = atrous("predict", weights, slides / "slide0.tif", "--out", out, *options)
+    code, _, error = atrous(
+        "predict", smooth_weights, slides / "slide0.tif", "--out", out, *options
+    )
     assert code == 2
     assert message in error
     assert len(error.splitlines()) == 1
     assert not out.exists()
 
 
-def test_slides_and_images_do_not_mix(atrous, slides, weights, tmp_path):
+def test_slides_and_images_do_not_mix(atrous, slides, smooth_weights, tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
     code, _, error = atrous(
-        "predict", weights, slides / "slide0.tif", tmp_path / "photo.png", "--out", tmp_path
+        "predict", smooth_weights, slides / "slide0.tif", tmp_path / "photo.png", "--out", tmp_path
     )
     assert code == 2
     assert "1 slides (such as slide0.tif) and 1 images (such as photo.png)" in error
 
 
-def test_a_photo_named_svs_is_told_as_such(atrous, weights, tmp_path):
+def test_a_photo_named_svs_is_told_as_such(atrous, smooth_weights, tmp_path):
     Image.new("RGB", (40, 30)).save(tmp_path / "photo.svs", format="JPEG")
     out = tmp_path / "out"
-    code, _, error = atrous("predict", weights, tmp_path / "photo.svs", "--out", out)
+    code, _, error = atrous("predict", smooth_weights, tmp_path / "photo.svs", "--out", out)
     assert code == 2
     assert "a JPEG file by its first bytes, not a slide" in error
     assert not out.exists()

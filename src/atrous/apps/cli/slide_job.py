@@ -164,6 +164,8 @@ def run_job(
         make_folder(folder)
         try:
             with hold(folder / _LOCK):
+                for part in folder.glob(".*.part"):  # of a run that was killed as it wrote them
+                    part.unlink(missing_ok=True)
                 if may_overwrite:
                     (folder / NOTE).unlink(missing_ok=True)
                     shutil.rmtree(folder / _WORK, ignore_errors=True)
