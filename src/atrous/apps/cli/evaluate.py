@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from atrous.apps.cli.evaluate_terms import Terms
     from atrous.data.catalog import AnyLayout
     from atrous.inference import LabelPredictor, Predictor
+    from atrous.inference.volume_predictor import VolumePredictor
 
 
 _LAYOUT = typer.Option(
@@ -18,7 +19,7 @@ _LAYOUT = typer.Option(
 )
 _PROTOCOL = typer.Option(
     help="Whose rules: void_ignored (the default for masks), camvid_published, cityscapes, voc; "
-    "top1 for labels."
+    "top1 for labels; absent_left_out (the default for volumes), brats."
 )
 _CLASS_MAP = typer.Option(
     help="A class map between the data's classes and the network's: a TOML file, or "
@@ -69,6 +70,9 @@ def evaluate(
     from atrous.data.class_map import read_class_map
     from atrous.inference import load
     from atrous.inference.averaging import Averaging
+    from atrous.inference.volume_predictor import load_volume_predictor
+    from atrous.networks.shipped import resolve_weights
+    from atrous.networks.weights import load_weights
 
     keep_freed_memory()
     if html is not None:
@@ -81,6 +85,18 @@ def evaluate(
         html=html,
         as_json=as_json,
     )
+    file = resolve_weights(weights)
+    if load_weights(file).card.volume is not None:
+        _evaluate_volumes(
+            load_volume_predictor(file, device=checked_device(device)),
+            lambda num_classes: open_layout(
+                layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap
+            ),
+            protocol,
+            has_flip=flip,
+            as_json=as_json,
+        )
+        return
     predictor = load(str(weights), device=checked_device(device))
     _evaluate(
         predictor,
@@ -96,6 +112,23 @@ def evaluate(
         protocol,
         terms,
     )
+
+
+def _evaluate_volumes(
+    predictor: "VolumePredictor",
+    open_samples: "Callable[[int], AnyLayout]",
+    protocol: str | None,
+    *,
+    has_flip: bool,
+    as_json: bool,
+) -> None:
+    from atrous.apps.cli.evaluate_volumes import evaluate_volumes
+    from atrous.apps.cli.volumes import volume_options
+    from atrous.data.catalog import require_volumes
+
+    samples = require_volumes(open_samples(len(predictor.card.class_names)))
+    options = volume_options(memory=None, context="auto", flip=has_flip)
+    evaluate_volumes(predictor, samples, protocol or "absent_left_out", options, as_json=as_json)
 
 
 def _evaluate(
