@@ -194,5 +194,5 @@ def test_channels_are_picked_by_name_where_the_data_names_them(volume_recipe, ba
     recipe = replace(volume_recipe, data=(str(tmp_path / "data"),))
     run = open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
     assert run.card.volume.channel_names == ("t1",)
-    with pytest.raises(UnknownNameError, match="Did you mean 't1'"):
+    with pytest.raises(UnknownNameError, match=r"is named 't2'. Known: t1"):
         open_run(replace(recipe, channel_names=("t2",)), tmp_path / "other", Accelerator(cpu=True))

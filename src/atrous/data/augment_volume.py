@@ -181,7 +181,8 @@ def _draw_geometry(
     low, high = augmentation.scale
     is_warped = warped < augmentation.warp_probability
     view = augmentation.size or size
-    magnification = (low * (high / low) ** scale if is_warped else 1.0,) * _AXES
+    drawn = low * (high / low) ** scale if is_warped else 1.0
+    magnification: tuple[float, ...] = (drawn,) * _AXES
     if augmentation.fit == "stretch":
         starts = tuple((length - shown) / 2 for length, shown in zip(size, view, strict=True))
         magnification = tuple(
