@@ -1,0 +1,73 @@
+"""BraTS: every generation of names, labels with and without a 4, patients that lack a file."""
+
+import numpy as np
+import pytest
+
+from atrous.data.catalog import open_layout, require_volumes
+from atrous.errors import DataError
+
+nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
+
+GENERATIONS = [
+    ("BraTS19_2013_0_1", "BraTS19_2013_0_1_{}", ("flair", "t1", "t1ce", "t2", "seg")),
+    ("BraTS-GLI-00001-000", "BraTS-GLI-00001-000-{}", ("t2f", "t1n", "t1c", "t2w", "seg")),
+    ("pat1", "{}", ("Flair_norm", "T1_norm", "T1c_norm", "T2_norm", "OTMultiClass")),
+]
+
+
+def write(folder, pattern, words, labels=(0, 1, 2, 3)):
+    folder.mkdir(parents=True)
+    for value, word in enumerate(words):
+        values = np.full((2, 2, 2), value, np.int16)
+        if word == words[-1]:
+            values[0, 0, 0] = 0
+            values.flat[: len(labels)] = labels
+            values.flat[len(labels) :] = 0
+        nibabel.save(
+            nibabel.Nifti1Image(values, np.eye(4)), folder / f"{pattern.format(word)}.nii.gz"
+        )
+
+
+@pytest.mark.parametrize(("patient", "pattern", "words"), GENERATIONS)
+def test_channels_of_every_generation_come_in_one_order(patient, pattern, words, tmp_path):
+    write(tmp_path / patient, pattern, words)
+    layout = require_volumes(open_layout("brats", tmp_path))
+    assert layout.names == (patient,)
+    assert layout.channel_names == ("flair", "t1", "t1ce", "t2")
+    assert layout[0].image[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("generation", "labels", "classes"),
+    [
+        (0, (0, 1, 2, 4), [0, 1, 2, 3]),  # 2017 to 2021
+        (1, (0, 1, 2, 3), [0, 1, 2, 3]),  # 2023 on
+        (2, (0, 1, 2, 3, 4), [0, 1, 2, 1, 3]),  # 2015: 3 is the core that does not enhance
+        (2, (0, 1, 2, 3), [0, 1, 2, 1]),
+    ],
+)
+def test_labels_of_every_convention_become_the_same_classes(generation, labels, classes, tmp_path):
+    patient, pattern, words = GENERATIONS[generation]
+    write(tmp_path / patient, pattern, words, labels)
+    mask = require_volumes(open_layout("brats", tmp_path))[0].mask
+    in_file_order = mask.permute(2, 1, 0).flatten()
+    assert in_file_order[: len(classes)].tolist() == classes
+
+
+def test_a_patient_that_lacks_a_file_is_named_with_what_it_lacks(tmp_path):
+    for number in (1, 2):
+        write(tmp_path / f"p{number}", "{}", ("flair", "t1", "t1ce", "t2", "seg"))
+    (tmp_path / "p2" / "t1ce.nii.gz").rename(tmp_path / "p2" / "adc.nii.gz")
+    with pytest.raises(DataError, match=r"p2: has no t1ce, .* unknown modality \(adc\.nii\.gz\)"):
+        open_layout("brats", tmp_path)
+
+
+@pytest.mark.real
+def test_both_real_cases_are_read(shared):
+    four = require_volumes(open_layout("brats", shared / "data" / "brain_tumour_4mod"))
+    assert four.channel_names == ("flair", "t1", "t1ce", "t2")
+    two = require_volumes(
+        open_layout("brats", shared / "data" / "brain_tumour_2015", split="train")
+    )
+    assert two.channel_names == ("flair", "t1ce")
+    assert two[0].mask.unique().tolist() == [0, 1, 2, 3]
