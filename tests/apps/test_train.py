@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 
 from atrous.data.synthetic import write_mask_folder
 from atrous.networks.weights import load_weights
@@ -33,6 +34,13 @@ def _folder(tmp_path, monkeypatch):
     write_mask_folder("shapes/train", num_images=8, size=(32, 48), seed=0)
     write_mask_folder("shapes/val", num_images=4, size=(32, 48), seed=1)
     Path("recipe.toml").write_text(RECIPE)
+
+
+@pytest.fixture(autouse=True)
+def _precision():
+    """Each test is a process of its own to Accelerate, which keeps the first one's precision."""
+    yield
+    AcceleratorState._reset_state()
 
 
 @pytest.fixture

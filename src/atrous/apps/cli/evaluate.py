@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 
 _LAYOUT = typer.Option(
-    help="How the folder is laid out: ade20k, binary_folder, camvid, cityscapes, coco_panoptic, "
-    "coco_stuff, coco_stuff_only, image_folder, joint_folder, mask_folder, voc."
+    help="How the folder is laid out: ade20k, binary_folder, brats, breast_biopsy, camvid, "
+    "cityscapes, coco_panoptic, coco_stuff, coco_stuff_only, decathlon, image_folder, "
+    "joint_folder, mask_folder, nnunet, slides, voc, volume_folder."
 )
 _PROTOCOL = typer.Option(
     help="Whose rules: void_ignored (the default for masks), camvid_published, cityscapes, voc; "
