@@ -1,11 +1,13 @@
 """`predict` on whole slides: a folder each, resumable, shared, honest about what it cannot do."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.apps.cli.option_kinds import KINDS
 from atrous.data.tiff_pyramid import photo_tiles, write_pyramid
 
 tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
@@ -159,7 +161,8 @@ def test_probabilities_agree_with_the_labels(atrous, slides, smooth_weights, tmp
         (("--context", "fuzzy"), "context"),
         (("--tile", "-3"), "--tile is -3"),
         (("--at-mpp", "0"), "--at-mpp is 0"),
-        (("--background", "blur"), "for photos"),
+        (("--background", "blur"), "--background is for photos, and these are slides"),
+        (("--flip",), "--flip is for volumes, and these are slides"),
     ],
 )
 def test_impossible_wishes_are_refused(atrous, slides, smooth_weights, tmp_path, options, message):
@@ -171,6 +174,26 @@ def test_impossible_wishes_are_refused(atrous, slides, smooth_weights, tmp_path,
     assert message in error
     assert len(error.splitlines()) == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("option", [("--plan",), ("--tile", 256), ("--memory", "2G"), ("--flip",)])
+def test_a_photo_takes_no_options_of_others(atrous, smooth_weights, tmp_path, option):
+    Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
+    out = tmp_path / "out"
+    code, _, error = atrous(
+        "predict", smooth_weights, tmp_path / "photo.png", "--out", out, *option
+    )
+    assert code == 2
+    assert f"{option[0]} is for" in error
+    assert "these are photos" in error
+    assert not out.exists()
+
+
+def test_every_option_of_predict_holds_for_some_files(atrous):
+    text = atrous("predict", "--help")[1]
+    options = set(re.findall(r"^ +(--[a-z-]+)", text, re.MULTILINE))
+    for_all = {"--out", "--overwrite", "--device", "--json", "--help"}
+    assert options == {*KINDS, *for_all}
 
 
 def test_slides_and_images_do_not_mix(atrous, slides, smooth_weights, tmp_path):

@@ -98,6 +98,7 @@ def predict(
     from atrous.apps.cli.classify import classify
     from atrous.apps.cli.device import checked_device
     from atrous.apps.cli.edits import checked_edits
+    from atrous.apps.cli.option_kinds import check_options
     from atrous.apps.cli.segment import segment
     from atrous.apps.cli.slide_choice import are_slides, checked_options, require_masks
     from atrous.apps.cli.slides import run_slides
@@ -110,7 +111,24 @@ def predict(
     from atrous.reports.results_folder import ResultsFolder, unique_names
 
     keep_freed_memory()
+    given = {
+        "--background": background,
+        "--foreground": foreground,
+        "--max-pixels": max_pixels,
+        "--weights": weights,
+        "--mpp": mpp,
+        "--at-mpp": at_mpp,
+        "--tile": tile,
+        "--all-tiles": all_tiles,
+        "--probabilities": probabilities,
+        "--plan": plan,
+        "--memory": memory,
+        "--context": context,
+        "--flip": flip,
+        "--allow-missing": allow_missing,
+    }
     if are_volumes(images):
+        check_options("volumes", given)
         wishes = VolumeWishes(
             memory=memory,
             context=context,
@@ -133,13 +151,14 @@ def predict(
     )
     paths = list_images(images, suffixes=IMAGE_SUFFIXES | SLIDE_SUFFIXES)
     is_of_slides = are_slides(paths)
+    check_options("slides" if is_of_slides else "photos", given)
     file = resolve_weights(model) if weights is None else fetch_weights(model, weights)
     predictor = load(file, device=checked_device(device))
     names = dict(zip(paths, unique_names(paths), strict=True))
     limit = max_pixels or DEFAULT_MAX_PIXELS
     if is_of_slides:
         errors = run_slides(
-            require_masks(predictor, background=background),
+            require_masks(predictor),
             names,
             out,
             options,

@@ -69,18 +69,14 @@ def are_slides(paths: Sequence[Path]) -> bool:
     return bool(slides)
 
 
-def require_masks(
-    predictor: "Predictor | LabelPredictor", *, background: Sequence[str] | None
-) -> "Predictor":
+def require_masks(predictor: "Predictor | LabelPredictor") -> "Predictor":
     """The same predictor, which is seen to be one that slides can be run by.
 
     Raises:
-        DataError: If it gives labels only, or backgrounds are to be edited.
+        DataError: If it gives labels only.
     """
     from atrous.inference import Predictor
 
-    if background:
-        raise DataError("--background is for photos; expected none with slides; leave it out.")
     if not isinstance(predictor, Predictor):
         raise DataError(
             f"{predictor.card.name} labels whole images; expected a network that gives masks; "
