@@ -41,12 +41,13 @@ def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
         files = layout.files(index)
         for path in files:
             if path not in states:  # some files, such as tables of labels, belong to many samples
-                states[path] = _state(path)
+                states[path] = file_state(path)
         digest.update(repr((name, [(path.name, states[path]) for path in files])).encode())
     return digest.hexdigest()
 
 
-def _state(path: Path) -> str:
+def file_state(path: Path) -> str:
+    """Length of a file and a hash of its end, or why it cannot be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)

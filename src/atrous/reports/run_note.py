@@ -29,7 +29,7 @@ def write_note(root: Path, *, name: str, weights: Path, edits: Traces, may_overw
     Raises:
         DataError: If the folder holds results of others, or the note cannot be written.
     """
-    digest = _sha256(weights)
+    digest = sha256_of(weights)
     path = root / NOTE
     before = _noted(path)
     is_same = before.get("sha256") == digest
@@ -66,6 +66,7 @@ def _holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

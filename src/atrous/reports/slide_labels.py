@@ -10,14 +10,13 @@ import numpy as np
 
 from atrous.data.label_map import LabelMap, check_classes
 from atrous.data.tiff_pyramid import TileKind, label_tiles, write_pyramid
+from atrous.reports.slide_ome import ome_root, ome_text
 from atrous.types import UNLABELLED, Colour, Size
 
 TILE: Final = 512
 """Side of a tile, pixels."""
 NOT_RUN: Final = (255, 255, 255)
 """Colour of 255, where nothing ran."""
-
-_SCHEMA: Final = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 
 
 def write_label_tiff(
@@ -67,35 +66,15 @@ def ome_xml(size: Size, *, mpp: tuple[float, float], name: str, class_names: Seq
         name: Of the picture.
         class_names: One name a class; they become the values of a map whose keys are the indices.
     """
-    root = ET.Element("OME", xmlns=_SCHEMA)
-    image = ET.SubElement(root, "Image", ID="Image:0", Name=name)
-    pixels = ET.SubElement(
-        image,
-        "Pixels",
-        ID="Pixels:0",
-        DimensionOrder="XYCZT",
-        Type="uint8",
-        SizeX=str(size[1]),
-        SizeY=str(size[0]),
-        SizeC="1",
-        SizeZ="1",
-        SizeT="1",
-        PhysicalSizeX=repr(float(mpp[1])),
-        PhysicalSizeXUnit="µm",
-        PhysicalSizeY=repr(float(mpp[0])),
-        PhysicalSizeYUnit="µm",
-    )
-    ET.SubElement(pixels, "Channel", ID="Channel:0:0", Name="class", SamplesPerPixel="1")
-    ET.SubElement(pixels, "TiffData", IFD="0", PlaneCount="1")
+    root = ome_root(size, mpp=mpp, name=name, channel="class")
+    image = root[0]
     ET.SubElement(image, "AnnotationRef", ID="Annotation:0")
     annotations = ET.SubElement(root, "StructuredAnnotations")
     classes = ET.SubElement(annotations, "MapAnnotation", ID="Annotation:0", Namespace="classes")
     value = ET.SubElement(classes, "Value")
     for index, class_name in enumerate(class_names):
         ET.SubElement(value, "M", K=str(index)).text = class_name
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>' + ET.tostring(root, encoding="us-ascii").decode()
-    )
+    return ome_text(root)
 
 
 def _tiles(label_map: LabelMap, kind: TileKind, *, num_classes: int) -> Iterator[bytes]:

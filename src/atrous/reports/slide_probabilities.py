@@ -4,18 +4,16 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Final, Protocol
-from xml.etree import ElementTree as ET
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.tiff_pyramid import TileKind, probability_tiles, write_pyramid
+from atrous.reports.slide_ome import ome_root, ome_text
 from atrous.types import Size
 
 TILE: Final = 256
 """Side of a tile, pixels."""
-
-_SCHEMA: Final = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 
 
 class ProbabilityMap(Protocol):
@@ -53,6 +51,14 @@ def write_probability_tiff(
         MissingExtraError: If the extra `slides` is not installed.
     """
     kind = probability_tiles(tile=TILE, channels=len(class_names))
+    # One channel with a sample a class: that is how the pixels lie in the file.
+    root = ome_root(
+        probabilities.size,
+        mpp=mpp,
+        name=path.name,
+        channel=", ".join(class_names),
+        num_samples=len(class_names),
+    )
     write_pyramid(
         path,
         _tiles(probabilities, kind),
@@ -60,7 +66,7 @@ def write_probability_tiff(
         size=probabilities.size,
         tile=TILE,
         mpp=mpp,
-        description=_ome_xml(probabilities.size, mpp=mpp, name=path.name, class_names=class_names),
+        description=ome_text(root),
     )
 
 
@@ -78,33 +84,3 @@ def _tiles(probabilities: ProbabilityMap, kind: TileKind) -> Iterator[bytes]:
             for left in range(0, strip.shape[1], TILE):
                 tile = strip[:, left : left + TILE]
                 yield kind.encode(tile) if tile.any() else blank
-
-
-def _ome_xml(size: Size, *, mpp: tuple[float, float], name: str, class_names: Sequence[str]) -> str:
-    root = ET.Element("OME", xmlns=_SCHEMA)
-    image = ET.SubElement(root, "Image", ID="Image:0", Name=name)
-    pixels = ET.SubElement(
-        image,
-        "Pixels",
-        ID="Pixels:0",
-        DimensionOrder="XYCZT",
-        Type="uint8",
-        Interleaved="true",
-        SizeX=str(size[1]),
-        SizeY=str(size[0]),
-        SizeC=str(len(class_names)),
-        SizeZ="1",
-        SizeT="1",
-        PhysicalSizeX=repr(float(mpp[1])),
-        PhysicalSizeXUnit="µm",
-        PhysicalSizeY=repr(float(mpp[0])),
-        PhysicalSizeYUnit="µm",
-    )
-    # One channel with a sample a class: that is how the pixels lie in the file.
-    names = ", ".join(class_names)
-    ET.SubElement(
-        pixels, "Channel", ID="Channel:0:0", Name=names, SamplesPerPixel=str(len(class_names))
-    )
-    ET.SubElement(pixels, "TiffData", IFD="0", PlaneCount="1")
-    text = ET.tostring(root, encoding="us-ascii").decode()
-    return f'<?xml version="1.0" encoding="UTF-8"?>{text}'

@@ -1,6 +1,5 @@
 """One slide from file to folder: plan, lock, run, write."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from atrous._files import make_folder, write_text
 from atrous.apps.cli.progress import progress
+from atrous.data.fingerprint import file_state
 from atrous.data.readers.slide import Slide, open_slide
 from atrous.errors import DataError
 from atrous.inference import Predictor
@@ -23,16 +23,15 @@ from atrous.inference.slide_plan import SlidePlan, plan_slide
 from atrous.inference.slide_run import run_slide
 from atrous.inference.slide_seam import seam_error
 from atrous.inference.slide_store import SlideStore
+from atrous.reports.run_note import NOTE, sha256_of
 from atrous.reports.slide_probabilities import write_probability_tiff
 from atrous.reports.slide_results import SlideFacts, write_slide_results
 
 if TYPE_CHECKING:
     from atrous.apps.cli.slides import SlideOptions
 
-NOTE: Final = "run.json"
 _WORK: Final = ".work"
 _LOCK: Final = ".lock"
-_TAIL: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +104,12 @@ def prepare_model(predictor: Predictor, *, weights: Path, options: "SlideOptions
             f"{needed / 1e9:.1f} GB, but the ceiling is {ceiling / 1e9:.1f} GB; give more --memory"
             f"{', smaller --tile' if options.tile else ''} or a smaller network."
         )
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return SlideModel(
         network=network,
         context=context,
         core=core,
         memory=model,
-        weights={"name": predictor.card.name, "sha256": digest},
+        weights={"name": predictor.card.name, "sha256": sha256_of(weights)},
     )
 
 
@@ -252,15 +249,10 @@ def _identity(
     model: SlideModel, slide: Slide, plan: SlidePlan, options: "SlideOptions", *, name: str
 ) -> dict[str, Any]:
     """What the results depend on; not on times, places or the number of processes."""
-    with slide.path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - _TAIL))
-        end = hashlib.blake2b(file.read(), digest_size=16).hexdigest()
     return {
         "slide": {
             "name": name,
-            "bytes": size,
-            "end": end,
+            "state": file_state(slide.path),
             "size": list(slide.levels[0].size),
             "mpp": list(slide.mpp),
         },
