@@ -8,10 +8,9 @@ for progress in run.steps():
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -48,6 +47,7 @@ from atrous.training.run_data import (
     training_facts,
 )
 from atrous.training.run_folder import RunFolder
+from atrous.training.run_records import EpochRecord, Progress, Tally
 from atrous.training.run_volumes import (
     RunVolumes,
     prepare_volumes,
@@ -57,81 +57,6 @@ from atrous.training.start_weights import start_from
 from atrous.training.validate import Validation, chief_score, validate, validate_on_volumes
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """An epoch that was evaluated, as `metrics.jsonl` keeps it.
-
-    Attributes:
-        epoch: How many epochs are done.
-        step: How many steps are.
-        seconds: Of training and evaluation so far, over all sittings.
-        images_per_second: Of training, since the last record.
-        learning_rate: Of the last step.
-        losses: Means since the last record.
-        scores: In percent.
-        class_iou: In percent.
-        is_best: Whether these are the best weights so far.
-    """
-
-    epoch: int
-    step: int
-    seconds: float
-    images_per_second: float
-    learning_rate: float
-    losses: Mapping[str, float]
-    scores: Mapping[str, float]
-    class_iou: Mapping[str, float]
-    is_best: bool
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values; what is no number is None."""
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "seconds": round(self.seconds, 1),
-            "images_per_second": round(self.images_per_second, 2),
-            "learning_rate": self.learning_rate,
-            "losses": dict(self.losses),
-            "scores": {name: _or_none(value) for name, value in self.scores.items()},
-            "class_iou": {name: _or_none(value) for name, value in self.class_iou.items()},
-            "is_best": self.is_best,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A step that was done, and the record of its epoch if that was evaluated."""
-
-    step: Step
-    record: EpochRecord | None
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What a record is made of, since the last one; kept in checkpoints."""
-
-    losses: dict[str, float] = field(default_factory=dict)
-    num_steps: int = 0
-    num_images: int = 0
-    training_seconds: float = 0.0
-    seconds: float = 0.0
-    best: float = -math.inf
-
-    def add(self, step: Step, seconds: float) -> None:
-        for name, value in step.losses.items():
-            self.losses[name] = self.losses.get(name, 0.0) + value
-        self.num_steps += 1
-        self.num_images += step.num_images
-        self.training_seconds += seconds
-        self.seconds += seconds
-
-    def begin_anew(self) -> None:
-        self.losses, self.num_steps, self.num_images, self.training_seconds = {}, 0, 0, 0.0
-
-    def state(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Run:
@@ -165,7 +90,7 @@ class Run:
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.history: list[dict[str, object]] = []
         self._objective = objective
-        self._tally = _Tally()
+        self._tally = Tally()
         self._saved_at = -1
 
     @property
@@ -239,7 +164,7 @@ class Run:
         if checkpoint is None:
             return False
         self.state.load_state_dict(checkpoint.state["training"], step=checkpoint.step)
-        self._tally = _Tally(**checkpoint.state["tally"])
+        self._tally = Tally(**checkpoint.state["tally"])
         rank = self.state.accelerator.process_index
         if rank == 0:
             restore_random_states(checkpoint.state["random"])
@@ -440,7 +365,3 @@ def _class_weights(
 def num_parameters(network: nn.Module) -> int:
     """How many numbers are learned."""
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, 4)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from atrous.training.recipe import Recipe
-    from atrous.training.run import EpochRecord, Run
+    from atrous.training.run import Run
+    from atrous.training.run_records import EpochRecord
 
 
 def train(

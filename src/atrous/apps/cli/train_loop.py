@@ -9,7 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from atrous.apps.cli.train import Stop
-    from atrous.training.run import Progress, Run
+    from atrous.training.run import Run
+    from atrous.training.run_records import Progress
 
 
 def follow(run: "Run", stop: "Stop", *, as_json: bool) -> bool:

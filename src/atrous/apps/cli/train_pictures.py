@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from atrous.training.run import EpochRecord, Run
+    from atrous.training.run import Run
+    from atrous.training.run_records import EpochRecord
 
 NUM_SAMPLES = 6
 
