@@ -75,7 +75,21 @@ NETWORKS = {
     ),
     "sparse transposed": lambda: nn.Sequential(nn.ConvTranspose2d(3, 3, 1, 2), conv(stride=2)),
     "rolled": lambda: nn.Sequential(conv(), Rolled()),
+    "joined parts": lambda: JoinedParts(),
 }
+
+
+class JoinedParts(nn.Module):
+    """Joins maps of six and two channels, each of which is itself joined of unlike fields."""
+
+    def __init__(self):
+        super().__init__()
+        self.narrow, self.wide = conv(), nn.Conv2d(3, 3, 5, padding=2)
+
+    def forward(self, x):
+        six = torch.cat([x, self.narrow(x)], dim=1)
+        two = torch.cat([x[:, :1], self.wide(x)[:, :1]], dim=1)
+        return torch.cat([six, two], dim=1)
 
 
 class Rolled(nn.Module):

@@ -214,16 +214,22 @@ def _centre_offset(v: Array, w: Array, dim: int) -> float | None:
     """Mean distance of the centres of `w` from those of `v`, where neither left the map."""
     if v.shape[dim] == 1 or w.shape[dim] == 1:
         return None
-    v, w = np.broadcast_arrays(v, w)
-    others = tuple(d for d in range(v.ndim - 1) if d != dim)
-    at = np.flatnonzero(((v[..., 2] == 1) & (w[..., 2] == 1)).all(axis=others))
+    # Each by its own mean: what is concatenated may have any number of channels.
+    (clear, centres), (others_clear, others_centres) = _by_position(v, dim), _by_position(w, dim)
+    at = np.flatnonzero(clear & others_clear)
     if len(at) < 2 or at[-1] - at[0] + 1 != len(at):
         return None
     # Upsampled paths swing around the centre with a period that is nearly always a power of two.
     count = 1 << (len(at).bit_length() - 1)
     middle = at[(len(at) - count) // 2 :][:count]
-    apart = (w[..., 0] - w[..., 1]) - (v[..., 0].astype(np.int64) - v[..., 1])
-    return float(apart.take(middle, axis=dim).mean()) / 2
+    return float((others_centres - centres)[middle].mean()) / 2
+
+
+def _by_position(v: Array, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whether fields left the map nowhere, and twice their mean centre, by position of `dim`."""
+    others = tuple(d for d in range(v.ndim - 1) if d != dim)
+    twice_centres = v[..., 0].astype(np.int64) - v[..., 1]
+    return (v[..., 2] == 1).all(axis=others), twice_centres.mean(axis=others)
 
 
 def of(tensor: Tensor) -> Dependence | None:
