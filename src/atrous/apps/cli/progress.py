@@ -1,6 +1,6 @@
 """One progress bar with rate and time left, on stderr, for people only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -47,3 +47,16 @@ def progress(description: str, total: int) -> Iterator[Advance]:
             bar.advance(task, count)
 
         yield advance
+
+
+@contextmanager
+def working(name: str) -> Iterator[Callable[[str], None]]:
+    """Give a way to say what is being done where no rate is known; for people only, too."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(name) as status:
+        yield lambda what: status.update(f"{name}: {what}")

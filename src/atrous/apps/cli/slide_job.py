@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from atrous._files import make_folder, write_text
-from atrous.apps.cli.progress import progress
+from atrous.apps.cli.progress import progress, working
 from atrous.data.fingerprint import file_state
 from atrous.data.readers.slide import Slide, open_slide
 from atrous.errors import DataError
@@ -215,14 +215,16 @@ def _run(
         label_names=card.label_names
         or tuple(f"label {i}" for i in range(len(next(iter(labels.values()), ())))),
     )
-    features = write_slide_results(folder, facts)
-    if options.probabilities:
-        write_probability_tiff(
-            store,
-            folder / "probabilities.ome.tif",
-            class_names=card.class_names,
-            mpp=facts.map_mpp,
-        )
+    with working(name) as say:
+        features = write_slide_results(folder, facts, say=say)
+        if options.probabilities:
+            say("probabilities")
+            write_probability_tiff(
+                store,
+                folder / "probabilities.ome.tif",
+                class_names=card.class_names,
+                mpp=facts.map_mpp,
+            )
     note = {
         **identity,
         "tiles": len(plan.places),
