@@ -7,8 +7,9 @@ from torch import nn
 
 from atrous.data.tiff_pyramid import photo_tiles, write_pyramid
 from atrous.errors import DataError
+from atrous.inference.memory_ceiling import parse_memory
 from atrous.inference.slide_context import Context, choose_context
-from atrous.inference.slide_memory import BASE, memory_model, parse_memory
+from atrous.inference.slide_memory import BASE, memory_model
 
 pytest.importorskip("tifffile", reason="needs the extra slides")
 pytest.importorskip("openslide", reason="needs the extra slides")

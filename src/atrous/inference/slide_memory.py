@@ -1,6 +1,5 @@
 """How large a tile may be so that a run keeps under a ceiling of memory."""
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -8,7 +7,6 @@ from typing import Final
 from torch import nn
 
 from atrous.analysis.profile import profile
-from atrous.errors import DataError
 
 BASE: Final = 700_000_000
 """Bytes of the program itself with its libraries, its weights and a slide that is open."""
@@ -20,27 +18,7 @@ LARGEST_CORE: Final = 1024
 SMALLEST_CORE: Final = 64
 """Sides of a core, pixels. Larger ones save no more work than a few per cent, and lose time
 before the first result; smaller ones are all halo."""
-DEFAULT: Final = 4_000_000_000
-"""Bytes."""
-
-_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _PROBE: Final = 256
-
-
-def parse_memory(text: str) -> int:
-    """Bytes of a text such as `2G`, `1500M` or `2.5GB`; thousands, not 1024s.
-
-    Raises:
-        DataError: If it is none.
-
-    Example:
-        >>> parse_memory("2G"), parse_memory("1.5 GB")
-        (2000000000, 1500000000)
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
-    if match is None:
-        raise DataError(f"A memory of {text!r}; expected a number and a unit, such as 2G or 800M.")
-    return round(float(match[1]) * _UNITS[match[2].upper()])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

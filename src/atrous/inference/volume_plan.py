@@ -12,7 +12,8 @@ from torch import nn
 from atrous.analysis.halo import halo
 from atrous.analysis.profile import profile
 from atrous.errors import DataError
-from atrous.inference.slide_memory import BASE, DEFAULT, MARGIN
+from atrous.inference.memory_ceiling import DEFAULT
+from atrous.inference.slide_memory import BASE, MARGIN
 from atrous.inference.tiling import plan_grid
 from atrous.types import Size
 

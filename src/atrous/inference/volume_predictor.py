@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from atrous.data.volume import Volume
 from atrous.errors import DataError, ShapeError
 from atrous.inference.folding import fold
-from atrous.inference.slide_memory import DEFAULT
+from atrous.inference.memory_ceiling import DEFAULT
 from atrous.inference.volume_plan import Part, VolumeContext, VolumePlan, plan_volume
 from atrous.inference.volume_sums import KEEP_EVERY, VolumeSums
 from atrous.networks.card import Card

@@ -37,7 +37,7 @@ def checked_options(
     if wish is None:
         raise UnknownNameError("context", context, get_args(ContextWish))
     if memory is not None:
-        from atrous.inference.slide_memory import parse_memory
+        from atrous.inference.memory_ceiling import parse_memory
 
         parse_memory(memory)
     return SlideOptions(

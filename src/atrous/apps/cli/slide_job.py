@@ -14,10 +14,11 @@ from atrous.data.fingerprint import file_state
 from atrous.data.readers.slide import Slide, open_slide
 from atrous.errors import DataError
 from atrous.inference import Predictor
+from atrous.inference.memory_ceiling import DEFAULT, parse_memory
 from atrous.inference.slide_context import Context, choose_context
 from atrous.inference.slide_journal import Journal
 from atrous.inference.slide_lock import hold
-from atrous.inference.slide_memory import DEFAULT, MemoryModel, memory_model, parse_memory
+from atrous.inference.slide_memory import MemoryModel, memory_model
 from atrous.inference.slide_network import SlideNetwork
 from atrous.inference.slide_plan import SlidePlan, plan_slide
 from atrous.inference.slide_run import run_slide

@@ -109,7 +109,7 @@ def volume_options(*, memory: str | None, context: str, flip: bool) -> "VolumeOp
     from typing import get_args
 
     from atrous.errors import UnknownNameError
-    from atrous.inference.slide_memory import DEFAULT, parse_memory
+    from atrous.inference.memory_ceiling import DEFAULT, parse_memory
     from atrous.inference.volume_plan import VolumeContext
     from atrous.inference.volume_predictor import VolumeOptions
 
