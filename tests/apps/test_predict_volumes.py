@@ -1,0 +1,69 @@
+"""`predict` on volumes by the shipped model: the scan's own grid, once, and honest refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
+
+AFFINE = np.array([[0, -1.0, 0, 40], [1.0, 0, 0, -20], [0, 0, 1.5, 7], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def scan(tmp_path):
+    rng = np.random.default_rng(0)
+    smooth = rng.normal(size=(6, 8, 5)).repeat(6, 0).repeat(6, 1).repeat(6, 2)
+    image = nibabel.Nifti1Image(smooth.astype(np.float32), AFFINE)
+    image.set_sform(AFFINE, code=2)
+    image.set_qform(AFFINE, code=1)
+    path = tmp_path / "scan.nii.gz"
+    nibabel.save(image, path)
+    return path
+
+
+def test_labels_lie_as_the_scan_does(atrous, scan, tmp_path):
+    out = tmp_path / "out"
+    code, text, error = atrous("predict", "hippocampus", scan, "--out", out, "--json")
+    assert (code, error) == (0, "")
+    record = json.loads(text)
+    assert list(record["volumes"]) == ["scan"]
+    assert record["errors"] == {}
+    labels, given = nibabel.load(out / "scan.nii.gz"), nibabel.load(scan)
+    assert labels.shape == given.shape
+    np.testing.assert_array_equal(labels.affine, given.affine)
+    assert (labels.header["sform_code"], labels.header["qform_code"]) == (2, 1)
+    assert set(np.unique(np.asarray(labels.dataobj))) <= {0, 1, 2}
+    assert {path.name for path in out.iterdir()} == {"scan.nii.gz", "scan.png", "scan.json"}
+    before = (out / "scan.nii.gz").read_bytes()
+    assert atrous("predict", "hippocampus", scan, "--out", out)[0] == 0
+    assert (out / "scan.nii.gz").read_bytes() == before
+
+
+def test_a_scan_that_is_cut_off_is_told_in_one_line(atrous, scan, tmp_path):
+    cut = tmp_path / "cut.nii.gz"
+    cut.write_bytes(scan.read_bytes()[:-200])
+    code, _, error = atrous("predict", "hippocampus", cut, "--out", tmp_path / "out")
+    assert code == 2
+    assert len(error.splitlines()) == 1
+    assert "cut.nii.gz" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--plan",), "--plan is for slides, and these are volumes"),
+        (("--memory", "much"), "such as 2G"),
+        (("--context", "fuzzy"), "context"),
+    ],
+)
+def test_impossible_wishes_are_refused(atrous, scan, tmp_path, options, message):
+    code, _, error = atrous("predict", "hippocampus", scan, "--out", tmp_path / "out", *options)
+    assert code == 2
+    assert message in error
+
+
+def test_a_model_of_photos_takes_no_volumes(atrous, scan, tmp_path):
+    code, _, error = atrous("predict", "people", scan, "--out", tmp_path / "out")
+    assert code == 2
+    assert len(error.splitlines()) == 1
