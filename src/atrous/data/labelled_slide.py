@@ -83,6 +83,11 @@ class LabelledSlide:
     ) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """Of the slide."""
+        return self.pair.name
+
     def close(self) -> None:
         """Give the files back."""
         self._close()

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from atrous.data.readers.slide import Slide
 from atrous.data.sample import Sample
 from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
+from atrous.types import Size
 
 __all__ = [
     "AnyLayout",
@@ -18,6 +20,8 @@ __all__ = [
     "Layout",
     "MaskSizeError",
     "MaskValueError",
+    "SlideLayout",
+    "SlideTruth",
     "VolumeLayout",
     "require_labels",
     "require_masks",
@@ -62,6 +66,43 @@ class DrawnLayout(Layout, Protocol):
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Tensor, str]:
         """A patch by chance: RGB `(H, W, 3)` uint8, mask `(H, W)` int64, and its name."""
+        ...
+
+
+class SlideTruth(Protocol):
+    """A whole slide and its truth, both read in windows at one scale."""
+
+    @property
+    def name(self) -> str:
+        """Of the slide."""
+        ...
+
+    @property
+    def slide(self) -> Slide:
+        """Open."""
+        ...
+
+    @property
+    def mpp(self) -> tuple[float, float]:
+        """Micrometres per pixel of the windows, down and to the right."""
+        ...
+
+    def truth(self, top: int, left: int, size: Size) -> NDArray[np.uint8]:
+        """Labels of a window, `(H, W)`; 255 where unlabelled and beyond the slide."""
+        ...
+
+
+@runtime_checkable
+class SlideLayout(DrawnLayout, Protocol):
+    """A layout of slides, which can be scored whole."""
+
+    @property
+    def slide_names(self) -> tuple[str, ...]:
+        """Of all slides, in order."""
+        ...
+
+    def open_slide(self, number: int) -> SlideTruth:
+        """A slide and its truth; they stay open for those who hold them."""
         ...
 
 

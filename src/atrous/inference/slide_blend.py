@@ -51,11 +51,6 @@ class Blender:
             self._forget(place)
         self._candidates: set[Place] = set(self._run - self._finished)
 
-    @property
-    def num_finished(self) -> int:
-        """Cores that are done."""
-        return len(self._finished)
-
     def needs(self, tile: Tile) -> bool:
         """Whether a window has still to be run."""
         is_wanted = any(place not in self._finished for place in self._around(tile.place))

@@ -4,9 +4,9 @@ Whatever is done is noted in a journal with its checksum. A run that was killed,
 goes on by the same command, and what it ends with is the same to the byte.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ AHEAD: Final = 2
 
 Place = tuple[int, ...]
 Advance = Callable[[int], object]
+NoteLabels = Callable[[Sequence[Tile], Tensor], object]
 
 
 @dataclass(slots=True)
@@ -50,6 +51,21 @@ class Done:
             self.checksums[place] = record["checksum"]
         if "labels" in record:
             self.labels[place] = tuple(record["labels"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What is said of a tile's core.
+
+    Attributes:
+        tile: Which.
+        labels: `(h, w)` uint8.
+        probabilities: `(C, h, w)` in steps of 1 / 255, where they are wanted.
+    """
+
+    tile: Tile
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.uint8] | None
 
 
 def run_slide(
@@ -87,80 +103,100 @@ def run_slide(
         for place, checksum in done.checksums.items()
         if store.checksum(plan.grid.tile(place).core) == checksum
     }
-    work = _Work(plan=plan, store=store, journal=journal, done=done)
-    if plan.context.kind == "blended":
-        blender = Blender(plan, scratch, num_classes=network.num_classes, finished=is_whole)
-        _run_blended(slide, network, work, blender, advance=advance)
-    else:
-        _run_exact(slide, network, work, is_whole, advance=advance)
+
+    def note(tiles: Sequence[Tile], labels: Tensor) -> None:
+        _note_labels(journal, done, tiles, labels)
+
+    advance(len(is_whole))
+    for core in run_cores(
+        slide,
+        network,
+        plan,
+        scratch=scratch,
+        is_whole=is_whole,
+        with_probabilities=store.has_probabilities,
+        note_labels=note,
+    ):
+        # Written, then noted: in this order a kill in between loses nothing.
+        checksum = store.write(core.tile.core, core.labels, core.probabilities)
+        journal.add({"place": list(core.tile.place), "checksum": checksum})
+        advance(1)
     return done.labels
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What finishing a tile touches."""
+def run_cores(
+    slide: Slide,
+    network: SlideNetwork,
+    plan: SlidePlan,
+    *,
+    scratch: Path,
+    is_whole: Set[Place] = frozenset(),
+    with_probabilities: bool = False,
+    note_labels: NoteLabels = lambda *_: None,
+) -> Iterator[Core]:
+    """The cores of the plan's tiles, each as soon as it is known.
 
-    plan: SlidePlan
-    store: SlideStore
-    journal: Journal
-    done: Done
+    Args:
+        slide: Open.
+        network: What is run.
+        plan: Of this slide.
+        scratch: Folder for windows that wait to be blended; made if it is needed.
+        is_whole: Places whose cores are not wanted.
+        with_probabilities: Give them too.
+        note_labels: Called with a batch and its labels' probabilities `(B, L)`, of networks that
+            give them, before the cores of it come.
 
-
-def _run_exact(
-    slide: Slide, network: SlideNetwork, work: _Work, is_whole: set[Place], *, advance: Advance
-) -> None:
-    plan = work.plan
+    Raises:
+        DataError: If the slide is broken somewhere, or the disk is full.
+    """
+    if plan.context.kind == "blended":
+        for core in _run_blended(slide, network, plan, scratch, is_whole, note_labels):
+            yield core if with_probabilities else replace(core, probabilities=None)
+        return
     todo = [batch for batch in plan.batches() if any(t.place not in is_whole for t in batch)]
-    advance(len(plan.places) - sum(map(len, todo)))
     for batch, logits, labels in _outputs(slide, network, plan, todo):
-        _note_labels(work, batch, labels)
+        if labels is not None:
+            note_labels(batch, labels)
         for tile, output in zip(batch, logits, strict=True):
+            if tile.place in is_whole:
+                continue
             inside = output[(slice(None), *tile.inside)]
             classes = inside.argmax(0).to(torch.uint8).cpu().numpy()
-            probabilities = _steps(inside.softmax(0)) if work.store.has_probabilities else None
-            _finish(work, tile, classes, probabilities)
-        advance(len(batch))
+            probabilities = _steps(inside.softmax(0)) if with_probabilities else None
+            yield Core(tile=tile, labels=classes, probabilities=probabilities)
 
 
 def _run_blended(
-    slide: Slide, network: SlideNetwork, work: _Work, blender: Blender, *, advance: Advance
-) -> None:
-    plan = work.plan
+    slide: Slide,
+    network: SlideNetwork,
+    plan: SlidePlan,
+    scratch: Path,
+    is_whole: Set[Place],
+    note_labels: NoteLabels,
+) -> Iterator[Core]:
+    blender = Blender(plan, scratch, num_classes=network.num_classes, finished=is_whole)
 
-    def finish_cores() -> None:
+    def ready() -> Iterator[Core]:
         for place, classes, probabilities in blender.ready():
-            kept = probabilities if work.store.has_probabilities else None
-            _finish(work, plan.grid.tile(place), classes, kept)
-            blender.finish(place)
-            advance(1)
+            yield Core(tile=plan.grid.tile(place), labels=classes, probabilities=probabilities)
+            blender.finish(place)  # after whoever took the core has put it somewhere safe
 
     todo = [batch for batch in plan.batches() if any(map(blender.needs, batch))]
-    advance(blender.num_finished)
-    finish_cores()  # a kill may have come between the last window of a core and the core itself
+    yield from ready()  # a kill may have come between the last window of a core and the core itself
     for batch, logits, labels in _outputs(slide, network, plan, todo):
-        _note_labels(work, batch, labels)
+        if labels is not None:
+            note_labels(batch, labels)
         for index, tile in enumerate(batch):
             blender.keep(tile, logits[index])
-        finish_cores()
+        yield from ready()
 
 
-def _finish(
-    work: _Work, tile: Tile, labels: NDArray[np.uint8], probabilities: NDArray[np.uint8] | None
-) -> None:
-    """Write a core, then note it: in this order a kill in between loses nothing."""
-    checksum = work.store.write(tile.core, labels, probabilities)
-    work.journal.add({"place": list(tile.place), "checksum": checksum})
-    work.done.checksums[tile.place] = checksum
-
-
-def _note_labels(work: _Work, batch: Sequence[Tile], labels: Tensor | None) -> None:
-    if labels is None:
-        return
+def _note_labels(journal: Journal, done: Done, batch: Sequence[Tile], labels: Tensor) -> None:
     for tile, row in zip(batch, labels.tolist(), strict=True):
         rounded = tuple(round(value, 6) for value in row)
-        if work.done.labels.get(tile.place) != rounded:
-            work.journal.add({"place": list(tile.place), "labels": rounded})
-            work.done.labels[tile.place] = rounded
+        if done.labels.get(tile.place) != rounded:
+            journal.add({"place": list(tile.place), "labels": rounded})
+            done.labels[tile.place] = rounded
 
 
 def _outputs(

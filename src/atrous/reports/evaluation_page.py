@@ -66,6 +66,7 @@ def evaluation_page(
     facts: Mapping[str, str],
     notes: Sequence[str] = (),
     labels: LabelScores | None = None,
+    unit: str = "images",
 ) -> str:
     """HTML with score table, bars per class, normalised confusion matrix and example images.
 
@@ -80,6 +81,7 @@ def evaluation_page(
         facts: What traces the numbers: command, data, versions, device.
         notes: What else the scores depend on, a line each: input, averaging, class map.
         labels: Scores of the labels of whole images, of a network that gives those too.
+        unit: What was scored.
     """
     rows = [
         ("Mean IoU", scores.mean_iou, interval),
@@ -105,14 +107,15 @@ def evaluation_page(
         protocol=scores.protocol,
         protocol_description=PROTOCOLS[scores.protocol].description,
         num_images=num_images,
+        unit=unit,
         notes=notes,
         table=[(name, percent(value), bounds(interval)) for name, value, interval in rows],
         label_table=() if labels is None else label_table(labels),
         classes=classes,
         confusion=_confusion_rows(matrix, card),
         groups=[
-            ("Worst images", [_figure(example, card) for example in worst]),
-            ("Best images", [_figure(example, card) for example in best]),
+            (f"Worst {unit}", [_figure(example, card) for example in worst]),
+            (f"Best {unit}", [_figure(example, card) for example in best]),
         ],
         facts=facts,
         percent=percent,

@@ -64,7 +64,7 @@ def evaluate(
     Raises:
         DataError: If the data has other classes than the network, or a file is broken.
     """
-    _check_classes(samples, class_names)
+    check_classes(samples, class_names)
     names = samples.names
 
     def read(index: int) -> tuple[int, NDArray[np.uint8], Tensor]:
@@ -91,7 +91,12 @@ def evaluate(
             yield ImageCounts(index=index, name=names[index], matrix=matrix, boundary=boundary)
 
 
-def _check_classes(samples: Layout, class_names: Sequence[str]) -> None:
+def check_classes(samples: Layout, class_names: Sequence[str]) -> None:
+    """See that the data's classes are the first of the network's.
+
+    Raises:
+        DataError: If they are not.
+    """
     if samples.num_classes > len(class_names):
         raise DataError(
             f"The data has {samples.num_classes} classes, but the network only "

@@ -27,6 +27,8 @@ _CLASS_MAP = typer.Option(
     "cityscapes_on_camvid, imagenet_on_imagenette, voc_on_person."
 )
 
+_TILING = ("--memory", "--context", "--tile")
+
 
 def evaluate(
     weights: Annotated[
@@ -55,13 +57,23 @@ def evaluate(
         bool,
         typer.Option("--boundary", help="Also score the boundaries, 2 % of the diagonal wide."),
     ] = False,
+    memory: Annotated[
+        str | None, typer.Option(help="Ceiling of memory for slides and volumes, such as 4G.")
+    ] = None,
+    context: Annotated[
+        str, typer.Option(help="Of tiles of slides and volumes: auto, exact, blended.")
+    ] = "auto",
+    tile: Annotated[
+        int | None, typer.Option(help="Side of a tile of slides, pixels; else what fits.", min=1)
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a network on labelled images, by a protocol that has a name.
 
     Networks that give masks are scored by IoU, those that give labels by how often the likeliest is
-    the true one, those that give both by both where the data has both.
+    the true one, those that give both by both where the data has both. Slides and volumes are
+    scored whole, in tiles as `predict` runs them.
     """
     from atrous._files import check_place
     from atrous.apps.cli.allocator import keep_freed_memory
@@ -85,6 +97,9 @@ def evaluate(
         has_boundary=boundary,
         html=html,
         as_json=as_json,
+        memory=memory,
+        context=context,
+        tile=tile,
     )
     file = resolve_weights(weights)
     if load_weights(file).card.volume is not None:
@@ -94,8 +109,7 @@ def evaluate(
                 layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap
             ),
             protocol,
-            has_flip=flip,
-            as_json=as_json,
+            terms,
         )
         return
     predictor = load(str(weights), device=checked_device(device))
@@ -112,6 +126,7 @@ def evaluate(
         ),
         protocol,
         terms,
+        weights=file,
     )
 
 
@@ -119,17 +134,20 @@ def _evaluate_volumes(
     predictor: "VolumePredictor",
     open_samples: "Callable[[int], AnyLayout]",
     protocol: str | None,
-    *,
-    has_flip: bool,
-    as_json: bool,
+    terms: "Terms",
 ) -> None:
     from atrous.apps.cli.evaluate_volumes import evaluate_volumes
     from atrous.apps.cli.volumes import volume_options
     from atrous.data.catalog import require_volumes
 
+    terms.check_kind("volumes", unused=("--scales", "--class-map", "--boundary", "--tile"))
+    options = volume_options(
+        memory=terms.memory, context=terms.context, flip=terms.averaging.has_flip
+    )
     samples = require_volumes(open_samples(len(predictor.card.class_names)))
-    options = volume_options(memory=None, context="auto", flip=has_flip)
-    evaluate_volumes(predictor, samples, protocol or "absent_left_out", options, as_json=as_json)
+    evaluate_volumes(
+        predictor, samples, protocol or "absent_left_out", options, as_json=terms.as_json
+    )
 
 
 def _evaluate(
@@ -137,6 +155,8 @@ def _evaluate(
     open_samples: "Callable[[int], AnyLayout]",
     protocol: str | None,
     terms: "Terms",
+    *,
+    weights: Path,
 ) -> None:
     """Score masks or labels, whichever the network gives.
 
@@ -145,14 +165,18 @@ def _evaluate(
         open_samples: Opens the data; called with the number of classes that masks may hold.
         protocol: A name, or None for the usual one.
         terms: How it is scored besides.
+        weights: The file of the network.
     """
     from atrous.apps.cli.evaluate_labels import check_label_terms, evaluate_labels
     from atrous.apps.cli.evaluate_masks import evaluate_masks, scored_card
+    from atrous.apps.cli.evaluate_slides import evaluate_slides
     from atrous.data.catalog import require_labels, require_masks
+    from atrous.data.layout import SlideLayout
     from atrous.inference import LabelPredictor
     from atrous.types import UNLABELLED
 
     if isinstance(predictor, LabelPredictor):
+        terms.check_kind("images", unused=_TILING)
         check_label_terms(protocol, terms)
         evaluate_labels(predictor, require_labels(open_samples(UNLABELLED)), terms)
         return
@@ -161,4 +185,8 @@ def _evaluate(
     # Data of other classes may hold any: the map says which of them count.
     num_classes = len(card.class_names) if terms.class_map is None else UNLABELLED
     samples = require_masks(open_samples(num_classes))
+    if isinstance(samples, SlideLayout):
+        evaluate_slides(predictor, samples, card, protocol, terms, weights=weights)
+        return
+    terms.check_kind("images", unused=_TILING)
     evaluate_masks(predictor, samples, card, protocol, terms)

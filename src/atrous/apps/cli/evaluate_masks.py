@@ -79,7 +79,7 @@ def evaluate_masks(
     matrices = torch.stack([count.matrix for count in counts])
     scores = score(matrices.sum(0), protocol=protocol, void_class=card.void_class)
     interval = bootstrap_mean_iou(matrices, protocol=protocol, void_class=card.void_class)
-    record = _record(scores, interval, card, len(counts)) | terms.record(predictor.card)
+    record = mask_record(scores, interval, card, len(counts)) | terms.record(predictor.card)
     if terms.has_boundary:
         record |= _boundary_record(counts, scores, card)
     labels = None
@@ -102,7 +102,9 @@ def evaluate_masks(
         )
         write_text(terms.html, page)
     typer.echo(
-        json.dumps(record, indent=1) if terms.as_json else _text(record, terms, predictor.card)
+        json.dumps(record, indent=1)
+        if terms.as_json
+        else mask_text(record, terms, terms.lines(predictor.card))
     )
     if terms.html is not None and not terms.as_json:
         typer.echo(f"page: {terms.html}")
@@ -150,7 +152,7 @@ def _masks(predictor: "Predictor", terms: Terms, seen: "list[Tensor | None]") ->
     return in_shared_classes(predict, terms.class_map.network_table(predictor.card.class_names))
 
 
-def _record(
+def mask_record(
     scores: "Scores", interval: tuple[float, float] | None, card: "Card", num_images: int
 ) -> dict[str, object]:
     """The result in percent, as docs/json.md promises it; what cannot be scored is None."""
@@ -194,18 +196,28 @@ def _boundary_record(
     }
 
 
-def _text(record: dict[str, object], terms: Terms, card: "Card") -> str:
+def mask_text(
+    record: dict[str, object], terms: Terms, notes: Sequence[str], *, unit: str = "images"
+) -> str:
+    """The record for people.
+
+    Args:
+        record: What `mask_record` gave, and more.
+        terms: How it was scored.
+        notes: Lines below the first.
+        unit: What was scored.
+    """
     from atrous.apps.cli.evaluate_labels import label_lines
     from atrous.metrics.protocols import PROTOCOLS
 
     protocol = str(record["protocol"])
     rules = terms.rules(protocol, PROTOCOLS[protocol].description)
-    lines = [f"{record['images']} images, {rules}", *terms.lines(card)]
+    lines = [f"{record['images']} {unit}, {rules}", *notes]
     intervals = record["interval"]
     for key, title in _TITLES.items():
         if key in record:
             bounds = intervals.get(key) if isinstance(intervals, dict) else None
-            interval = interval_text(bounds, kind="bootstrap over images")
+            interval = interval_text(bounds, kind=f"bootstrap over {unit}")
             lines.append(f"  {title:<24}{number(record[key])} %{interval}")
     averaged, by_class = record["averaged_classes"], record["iou"]
     if isinstance(by_class, dict) and isinstance(averaged, list):

@@ -1,6 +1,7 @@
 """What a score was reached by: input, averaging, class map; and how numbers are printed."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ class Terms:
         has_boundary: Also score the boundaries of masks.
         html: Where to write the page; None for nowhere.
         as_json: Print JSON instead of text.
+        memory: Ceiling for slides and volumes, such as 4G.
+        context: Of their tiles: auto, exact or blended.
+        tile: Side of a tile of slides, pixels.
     """
 
     averaging: "Averaging"
@@ -33,6 +37,9 @@ class Terms:
     has_boundary: bool
     html: Path | None
     as_json: bool
+    memory: str | None = None
+    context: str = "auto"
+    tile: int | None = None
 
     def record(self, card: "Card") -> dict[str, object]:
         """These terms as docs/json.md promises them."""
@@ -44,6 +51,31 @@ class Terms:
             "flip": self.averaging.has_flip,
             "scales": list(self.averaging.scales),
         }
+
+    def check_kind(self, kind: str, *, unused: Collection[str]) -> None:
+        """See that nothing was asked for that data of this kind make no use of.
+
+        Args:
+            kind: What the data are: images, slides, volumes.
+            unused: Options that are not for it.
+
+        Raises:
+            DataError: If something was.
+        """
+        from atrous.errors import DataError
+
+        given = {
+            "--flip": self.averaging.has_flip,
+            "--scales": self.averaging.scales != (1.0,),
+            "--class-map": self.class_map is not None,
+            "--boundary": self.has_boundary,
+            "--memory": self.memory is not None,
+            "--context": self.context != "auto",
+            "--tile": self.tile is not None,
+        }
+        option = next((name for name in unused if given[name]), None)
+        if option is not None:
+            raise DataError(f"{option} was given, which {kind} make no use of; leave it out.")
 
     def lines(self, card: "Card") -> list[str]:
         """These terms as lines below the one that names the protocol."""

@@ -11,12 +11,19 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from atrous.data.class_map import ClassMap
-from atrous.data.layout import AnyLayout, DrawnLayout, LabelLayout, Layout
+from atrous.data.layout import (
+    AnyLayout,
+    DrawnLayout,
+    LabelLayout,
+    Layout,
+    SlideLayout,
+    SlideTruth,
+)
 from atrous.data.sample import Sample
 from atrous.data.volume import Volume
 from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError
-from atrous.types import UNLABELLED
+from atrous.types import UNLABELLED, Size
 
 
 class RemappedMasks(Dataset[Sample]):
@@ -87,6 +94,36 @@ class RemappedDraws(RemappedMasks):
         """A patch by chance, its classes those of the map; it is balanced by those of the data."""
         rgb, mask, name = self._drawn.draw(rng)
         return rgb, self._table[mask], name
+
+
+class RemappedSlides(RemappedDraws):
+    """As `RemappedDraws`, of slides, which can be scored whole."""
+
+    def __init__(self, source: SlideLayout, class_map: ClassMap) -> None:
+        super().__init__(source, class_map)
+        self._slides = source
+
+    @property
+    def slide_names(self) -> tuple[str, ...]:
+        """Of all slides, in order."""
+        return self._slides.slide_names
+
+    def open_slide(self, number: int) -> SlideTruth:
+        """A slide and its truth in the classes of the map."""
+        return _RemappedSlide(self._slides.open_slide(number), self._table)
+
+
+class _RemappedSlide:
+    """A slide, its truth in the shared classes."""
+
+    def __init__(self, whole: SlideTruth, table: Tensor) -> None:
+        self.name, self.slide, self.mpp = whole.name, whole.slide, whole.mpp
+        self._whole = whole
+        self._table = table.numpy().astype(np.uint8)
+
+    def truth(self, top: int, left: int, size: Size) -> NDArray[np.uint8]:
+        """Labels of a window, `(H, W)`."""
+        return self._table[self._whole.truth(top, left, size)]
 
 
 class RemappedLabels(Dataset[Sample]):
@@ -198,6 +235,8 @@ def remapped(layout: AnyLayout, class_map: ClassMap) -> AnyLayout:
     """
     if isinstance(layout, VolumeLayout):
         return RemappedVolumes(layout, class_map)
+    if isinstance(layout, SlideLayout):
+        return RemappedSlides(layout, class_map)
     if isinstance(layout, DrawnLayout):
         return RemappedDraws(layout, class_map)
     if isinstance(layout, Layout):

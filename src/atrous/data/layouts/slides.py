@@ -98,7 +98,7 @@ class Slides(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         rgb, mask = self.rgb8_and_mask(index)
         image = torch.from_numpy(rgb).permute(2, 0, 1).contiguous().float().div_(255)
-        spacing = self._open(self._places[index][0]).mpp
+        spacing = self.open_slide(self._places[index][0]).mpp
         return Sample(name=self.names[index], image=image, mask=mask, spacing=spacing)
 
     @cached_property
@@ -117,7 +117,7 @@ class Slides(Dataset[Sample]):
         """
         number, row, column = self._places[index]
         height, width = self.patch_size
-        rgb, labels = self._open(number).patch(row * height, column * width, self.patch_size)
+        rgb, labels = self.open_slide(number).patch(row * height, column * width, self.patch_size)
         return rgb, torch.from_numpy(labels.astype(np.int64))
 
     def files(self, index: int) -> tuple[Path, ...]:
@@ -146,7 +146,7 @@ class Slides(Dataset[Sample]):
         place = int(np.searchsorted(so_far, rng.integers(so_far[-1]), side="right"))
         row, column = divmod(place, self._counts[number].shape[2])
         height, width = self.patch_size
-        slide = self._open(number)
+        slide = self.open_slide(number)
         cell = slide.truth(row * height, column * width, self.patch_size)
         pixels = np.flatnonzero(cell == label)
         down, right = divmod(int(pixels[rng.integers(len(pixels))]), width)
@@ -155,10 +155,29 @@ class Slides(Dataset[Sample]):
         rgb, labels = slide.patch(top, left, self.patch_size)
         return rgb, torch.from_numpy(labels.astype(np.int64)), self._name_of(number, top, left)
 
+    @property
+    def slide_names(self) -> tuple[str, ...]:
+        """Of all slides, in order; nothing is read for it."""
+        return tuple(pair.name for pair in self.pairs)
+
+    def open_slide(self, number: int) -> LabelledSlide:
+        """A slide and its truth, kept open for a while.
+
+        Raises:
+            DataError: If a file is missing, broken or of another slide.
+        """
+        pair = self.pairs[number]
+        return self._open_slides.get(
+            number,
+            lambda: LabelledSlide(
+                pair, mpp=self.mpp, num_classes=self.num_classes, class_names=self.class_names
+            ),
+        )
+
     @cached_property
     def _counts(self) -> tuple[NDArray[np.int64], ...]:
         """Of each slide, pixels by class and place of the grid, `(num_classes, rows, columns)`."""
-        counts = tuple(self._open(i).count(self.patch_size) for i in range(len(self.pairs)))
+        counts = tuple(self.open_slide(i).count(self.patch_size) for i in range(len(self.pairs)))
         if not any(count.any() for count in counts):
             raise DataError(
                 f"{self.pairs[0].truth.parent}: nothing is labelled where the slides show tissue; "
@@ -194,12 +213,3 @@ class Slides(Dataset[Sample]):
                 "the list."
             )
         return tuple(by_name[name] for name in names)
-
-    def _open(self, number: int) -> LabelledSlide:
-        pair = self.pairs[number]
-        return self._open_slides.get(
-            number,
-            lambda: LabelledSlide(
-                pair, mpp=self.mpp, num_classes=self.num_classes, class_names=self.class_names
-            ),
-        )

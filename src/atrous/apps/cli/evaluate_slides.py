@@ -1,0 +1,224 @@
+"""Score masks on whole slides: run in tiles as `predict` does, counted as they come."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import typer
+
+from atrous.apps.cli.evaluate_terms import Terms
+from atrous.errors import DataError
+
+if TYPE_CHECKING:
+    from atrous.apps.cli.slide_job import SlideModel
+    from atrous.apps.cli.slides import SlideOptions
+    from atrous.data.layout import SlideLayout
+    from atrous.inference import Predictor
+    from atrous.inference.slide_counts import SlideCounts
+    from atrous.metrics.scores import Scores
+    from atrous.networks.card import Card
+    from atrous.reports.evaluation_page import Example
+
+
+def check_slide_terms(terms: Terms, card: "Card", protocol: str) -> None:
+    """Refuse what slides cannot be scored by.
+
+    Raises:
+        DataError: If something of that kind was asked for.
+    """
+    terms.check_kind("slides", unused=("--flip", "--scales", "--boundary"))
+    if protocol == "camvid_published" and card.void_class is not None:
+        raise DataError(
+            "Protocol camvid_published counts unlabelled pixels, and of slides only labelled tiles "
+            "are run; expected void_ignored; name it."
+        )
+
+
+def evaluate_slides(
+    predictor: "Predictor",
+    samples: "SlideLayout",
+    card: "Card",
+    protocol: str,
+    terms: Terms,
+    *,
+    weights: Path,
+) -> None:
+    """Run, score and print; write the page if one is asked for.
+
+    Args:
+        predictor: A network that gives masks.
+        samples: Slides with their truth, in the data's own classes.
+        card: With the classes that are scored.
+        protocol: A name in `PROTOCOLS`.
+        terms: How it is scored besides.
+        weights: The file of the network.
+
+    Raises:
+        DataError: If a slide or its truth is broken, or the memory is too small.
+    """
+    import torch
+
+    from atrous._files import write_text
+    from atrous.apps.cli.evaluate_masks import mask_record, mask_text
+    from atrous.apps.cli.facts import facts
+    from atrous.apps.cli.slide_job import prepare_model
+    from atrous.data.layout import SlideLayout
+    from atrous.data.layouts.remapped import remapped
+    from atrous.metrics.bootstrap import bootstrap_mean_iou
+    from atrous.metrics.protocols import score
+    from atrous.reports.evaluation_page import evaluation_page
+    from atrous.training.evaluate import check_classes
+
+    check_slide_terms(terms, card, protocol)
+    if terms.class_map is not None:
+        shared = remapped(samples, terms.class_map)
+        assert isinstance(shared, SlideLayout)
+        samples = shared
+    check_classes(samples, card.class_names)
+    model = prepare_model(predictor, weights=weights, options=_options(terms))
+    counts = _count(model, samples, card, terms)
+    matrices = torch.stack([count.matrix for count in counts])
+    scores = score(matrices.sum(0), protocol=protocol, void_class=card.void_class)
+    interval = bootstrap_mean_iou(matrices, protocol=protocol, void_class=card.void_class)
+    record = mask_record(scores, interval, card, len(counts)) | terms.record(predictor.card)
+    by_slide = [
+        score(count.matrix, protocol=protocol, void_class=card.void_class) for count in counts
+    ]
+    record |= _slide_record(model, samples, counts, by_slide)
+    notes = _notes(model, samples, predictor.card, terms)
+    if terms.html is not None:
+        best, worst = _examples(counts, [slide.mean_iou for slide in by_slide])
+        page = evaluation_page(
+            card=card,
+            scores=scores,
+            interval=interval,
+            matrix=matrices.sum(0),
+            num_images=len(counts),
+            best=best,
+            worst=worst,
+            facts=facts(),
+            notes=notes,
+            unit="slides",
+        )
+        write_text(terms.html, page)
+    if terms.as_json:
+        typer.echo(json.dumps(record, indent=1))
+        return
+    typer.echo(mask_text(record, terms, notes, unit="slides"))
+    typer.echo("mean IoU by slide")
+    for count, slide in zip(counts, by_slide, strict=True):
+        typer.echo(f"  {count.name:<24}{100 * slide.mean_iou:6.2f} %")
+    if terms.html is not None:
+        typer.echo(f"page: {terms.html}")
+
+
+def _options(terms: Terms) -> "SlideOptions":
+    from atrous.apps.cli.slide_choice import checked_options
+
+    return checked_options(
+        mpp=None,
+        at_mpp=None,
+        memory=terms.memory,
+        context=terms.context,
+        tile=terms.tile,
+        all_tiles=False,
+        probabilities=False,
+        plan=False,
+    )
+
+
+def _count(
+    model: "SlideModel", samples: "SlideLayout", card: "Card", terms: Terms
+) -> "list[SlideCounts]":
+    from atrous.apps.cli.progress import progress
+    from atrous.inference.slide_counts import count_slide, scored_plan
+    from atrous.inference.slide_plan import plan_slide
+
+    class_names = model.network.predictor.card.class_names
+    table = None if terms.class_map is None else terms.class_map.network_table(class_names)
+    counts = []
+    for number, name in enumerate(samples.slide_names):
+        labelled = samples.open_slide(number)
+        everywhere = plan_slide(
+            labelled.slide,
+            mpp=labelled.mpp,
+            core=model.core,
+            context=model.context,
+            all_tiles=True,
+        )
+        plan = scored_plan(everywhere, labelled)
+        with (
+            TemporaryDirectory(prefix="atrous-") as scratch,
+            progress(name, len(plan.places)) as advance,
+        ):
+            counts.append(
+                count_slide(
+                    labelled,
+                    model.network,
+                    plan,
+                    scratch=Path(scratch),
+                    num_classes=len(card.class_names),
+                    table=table,
+                    advance=advance,
+                )
+            )
+    return counts
+
+
+def _slide_record(
+    model: "SlideModel",
+    samples: "SlideLayout",
+    counts: "Sequence[SlideCounts]",
+    scores: "Sequence[Scores]",
+) -> dict[str, object]:
+    """What is said of slides besides, as docs/json.md promises it."""
+    from atrous.apps.cli.evaluate_terms import percent
+
+    return {
+        "mpp": list(samples.open_slide(0).mpp),
+        "context": {
+            "kind": model.context.kind,
+            "halo": model.context.halo,
+            "core": model.core,
+            "reason": model.context.reason,
+        },
+        "slides": {
+            count.name: percent(slide.mean_iou) for count, slide in zip(counts, scores, strict=True)
+        },
+    }
+
+
+def _notes(model: "SlideModel", samples: "SlideLayout", card: "Card", terms: Terms) -> list[str]:
+    """What the scores depend on, a line each."""
+    mpp = samples.open_slide(0).mpp[0]
+    own = "" if card.mpp is not None else ", which is that of the first slide's own level 0"
+    first = (
+        f"input: whole slides at {mpp:g} µm per pixel{own}, in {model.context.kind} tiles of "
+        f"{model.core} px ({model.context.reason})"
+    )
+    return [first, *terms.lines(card)[1:]]
+
+
+def _examples(
+    counts: "Sequence[SlideCounts]", scores: Sequence[float]
+) -> "tuple[list[Example], list[Example]]":
+    """The best slides and the worst, reduced."""
+    import torch
+
+    from atrous.apps.cli.evaluate_masks import NUM_EXAMPLES
+    from atrous.reports.evaluation_page import Example, extremes
+
+    def example(position: int) -> Example:
+        count = counts[position]
+        return Example(
+            name=count.name,
+            mean_iou=scores[position],
+            image=count.image,
+            truth=torch.from_numpy(count.truth),
+            prediction=torch.from_numpy(count.prediction),
+        )
+
+    best, worst = extremes(scores, NUM_EXAMPLES)
+    return [example(i) for i in best], [example(i) for i in worst]
