@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
@@ -15,6 +16,7 @@ from atrous.data.volume import Volume
 from atrous.errors import DataError, ShapeError
 from atrous.inference.folding import fold
 from atrous.inference.memory_ceiling import DEFAULT
+from atrous.inference.onednn import use_onednn
 from atrous.inference.volume_plan import Part, VolumeContext, VolumePlan, plan_volume
 from atrous.inference.volume_sums import KEEP_EVERY, VolumeSums
 from atrous.networks.card import Card
@@ -54,6 +56,20 @@ class VolumePrediction:
     """Parts that an earlier run had done."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VolumeLogits:
+    """What a network says of a scan."""
+
+    logits: Tensor
+    """`(K, D, H, W)` float32, on the prepared scan's grid."""
+    scan: PreparedScan
+    """The way back to the scan's own grid."""
+    plan: VolumePlan
+    """How they were computed."""
+    num_resumed: int
+    """Parts that an earlier run had done."""
+
+
 class VolumePredictor:
     """Give it a scan of any size and spacing, get labels on its grid.
 
@@ -74,7 +90,7 @@ class VolumePredictor:
                 f"{card.name} takes images; expected a network for volumes, whose card says how "
                 "scans are prepared; take another file."
             )
-        self.network = fold(network).to(device)
+        self.network = use_onednn(fold(network)).to(device)
         self.card = card
         self.facts: VolumeFacts = card.volume
         self.device = torch.device(device)
@@ -103,6 +119,23 @@ class VolumePredictor:
             DataError: If it does not fit into the memory, or the journal is of another run.
             ShapeError: If the scan has other channels.
         """
+        said = self.logits(volume, options, journal=journal, keep_every=keep_every, advance=advance)
+        return VolumePrediction(
+            labels=self._labels(said.scan, said.logits),
+            plan=said.plan,
+            num_resumed=said.num_resumed,
+        )
+
+    def logits(
+        self,
+        volume: Volume,
+        options: VolumeOptions | None = None,
+        *,
+        journal: Path | None = None,
+        keep_every: float = KEEP_EVERY,
+        advance: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> VolumeLogits:
+        """What the network says of one scan; arguments and errors as of `predict`."""
         options = options or VolumeOptions()
         scan = prepare_scan(volume.array, volume.spacing, self.facts)
         x = torch.from_numpy(scan.image)[None]
@@ -131,13 +164,13 @@ class VolumePredictor:
         for part in sums.left():
             sums.add(part, self._logits(x, part, plan, options))
             advance(sums.num_done, len(plan.parts))
-        labels = self._labels(scan, sums.logits())
-        return VolumePrediction(labels=labels, plan=plan, num_resumed=num_resumed)
+        inside = sums.logits()[(slice(None), *(slice(0, length) for length in scan.size))]
+        return VolumeLogits(logits=inside, scan=scan, plan=plan, num_resumed=num_resumed)
 
     def identify(self, volume: Volume, options: VolumeOptions) -> str:
         """What a result depends on, as a digest: network, card, scan, options."""
         digest = hashlib.blake2b(self._identity, digest_size=16)
-        digest.update(volume.array.tobytes())
+        digest.update(_bytes(volume.array))
         digest.update(volume.geometry.header)
         digest.update(repr(options).encode())
         return digest.hexdigest()
@@ -145,7 +178,7 @@ class VolumePredictor:
     def _run_of(self, volume: Volume, plan: VolumePlan, options: VolumeOptions) -> str:
         """The same for what is half done, where memory counts by the plan that came of it."""
         digest = hashlib.blake2b(self._identity, digest_size=16)
-        digest.update(volume.array.tobytes())
+        digest.update(_bytes(volume.array))
         digest.update(volume.geometry.header)
         digest.update(repr((plan.kind, plan.parts, options.flips)).encode())
         return digest.hexdigest()
@@ -174,8 +207,7 @@ class VolumePredictor:
         return total.div_(count).float().cpu() if count > 1 else total.float().cpu()
 
     def _labels(self, scan: PreparedScan, logits: Tensor) -> Tensor:
-        inside = logits[(slice(None), *(slice(0, length) for length in scan.size))]
-        labels = scan.restore_classes(inside)
+        labels = scan.restore_classes(logits)
         for name in self.facts.largest_only:
             keep_largest(labels, self.card.class_names.index(name))
         return labels
@@ -197,6 +229,15 @@ def file_values(labels: Tensor, facts: VolumeFacts) -> Tensor:
     return torch.tensor(facts.label_values, dtype=torch.uint8)[labels.long()]
 
 
+def class_indices(values: Tensor, facts: VolumeFacts) -> Tensor:
+    """The way back from `file_values`: uint8."""
+    if not facts.label_values:
+        return values.to(torch.uint8)
+    table = torch.zeros(256, dtype=torch.uint8)
+    table[list(facts.label_values)] = torch.arange(len(facts.label_values), dtype=torch.uint8)
+    return table[values.long()]
+
+
 def load_volume_predictor(
     path: str | Path, *, device: torch.device | str = "cpu"
 ) -> VolumePredictor:
@@ -208,6 +249,11 @@ def load_volume_predictor(
     """
     weights = load_weights(resolve_weights(path) if isinstance(path, str) else path)
     return VolumePredictor(weights.network, weights.card, device=device)
+
+
+def _bytes(array: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """What `tobytes` gives, without a copy where the array is whole."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
 def _identity(network: nn.Module, card: Card) -> bytes:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from atrous.data.volume_slice import grey8
 from atrous.reports.overlay import Pixels, outline, with_legend
 from atrous.reports.text_font import text_font
-from atrous.types import Colour
+from atrous.types import UNLABELLED, Colour
 
 _SIDE: Final = 420
 """Pixels of the longest side of a plane."""
@@ -45,13 +45,14 @@ def three_planes(
         spacing: mm along D, H, W.
         names: Of the classes.
         palette: Of the classes.
-        truth: With it a second row shows where labels and truth differ.
+        truth: With it a second row shows where labels and truth differ; 255 where unlabelled.
     """
-    at = _middle(labels)
+    at = middle(labels)
     grey = grey8(values)
     rows = [[_drawn(grey, labels, axis, at[axis], spacing, palette) for axis in range(3)]]
     if truth is not None:
-        wrong = np.where(labels == truth, 0, np.where(labels > 0, 1, 2)).astype(np.uint8)
+        is_right = (labels == truth) | (truth == UNLABELLED)
+        wrong = np.where(is_right, 0, np.where(labels > 0, 1, 2)).astype(np.uint8)
         colours = ((0, 0, 0), *_WRONG)
         rows.append(
             [_drawn(grey, wrong, axis, at[axis], spacing, colours, fills=True) for axis in range(3)]
@@ -130,7 +131,8 @@ def _letters(picture: Image.Image, axis: int) -> None:
     draw.text((picture.width - 13, middle), right, fill="white", font=font)
 
 
-def _middle(labels: Labels) -> tuple[int, int, int]:
+def middle(labels: Labels) -> tuple[int, int, int]:
+    """The voxel that planes are laid through: amid what is labelled, else amid all."""
     points = np.argwhere(labels > 0)
     if not len(points):
         depth, height, width = labels.shape

@@ -19,11 +19,14 @@ KINDS: Final[Mapping[str, tuple[Kind, ...]]] = MappingProxyType(
         "--tile": ("slides",),
         "--all-tiles": ("slides",),
         "--probabilities": ("slides",),
+        "--min-region": ("slides",),
         "--plan": ("slides",),
         "--memory": ("slides", "volumes"),
         "--context": ("slides", "volumes"),
         "--flip": ("volumes",),
         "--allow-missing": ("volumes",),
+        "--html": ("volumes",),
+        "--bids": ("volumes",),
     }
 )
 

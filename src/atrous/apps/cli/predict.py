@@ -65,11 +65,21 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Slides: write them as a TIFF too.")
     ] = False,
+    min_region: Annotated[
+        float | None,
+        typer.Option(help="Slides: smaller regions get no polygon, µm²; 20 if not given."),
+    ] = None,
     flip: Annotated[
         bool, typer.Option("--flip", help="Volumes: the mean over mirroring; 8 times as slow.")
     ] = False,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Volumes: missing channels are zero.")
+    ] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="Volumes: also a page to scroll through each.")
+    ] = False,
+    bids: Annotated[
+        bool, typer.Option("--bids", help="Volumes: write a BIDS derivative data set.")
     ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Slides: only say tiles, minutes and memory.")
@@ -83,8 +93,8 @@ def predict(
     Whole slides get a folder each: label TIFF, polygons for QuPath, overlay, areas in mm². They
     are run tile by tile, and a run that was stopped or killed goes on by the same command.
 
-    Volumes (.nii, .nii.gz) get labels on their own grid, a picture, and volumes in ml; the files of
-    one scan's channels are told by their names.
+    Volumes (.nii, .nii.gz) get labels on their own grid, two pictures, and volumes in ml; the files
+    of one scan's channels are told by their names.
 
     With --background also cut-outs, photos with a blurred background, or another one.
 
@@ -121,11 +131,14 @@ def predict(
         "--tile": tile,
         "--all-tiles": all_tiles,
         "--probabilities": probabilities,
+        "--min-region": min_region,
         "--plan": plan,
         "--memory": memory,
         "--context": context,
         "--flip": flip,
         "--allow-missing": allow_missing,
+        "--html": html,
+        "--bids": bids,
     }
     if are_volumes(images):
         check_options("volumes", given)
@@ -134,6 +147,8 @@ def predict(
             context=context,
             flip=flip,
             allow_missing=allow_missing,
+            html=html,
+            bids=bids,
             overwrite=overwrite,
             as_json=as_json,
         )
@@ -147,6 +162,7 @@ def predict(
         tile=tile,
         all_tiles=all_tiles,
         probabilities=probabilities,
+        min_region=min_region,
         plan=plan,
     )
     paths = list_images(images, suffixes=IMAGE_SUFFIXES | SLIDE_SUFFIXES)

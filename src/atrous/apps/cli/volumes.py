@@ -1,4 +1,4 @@
-"""What `predict` does with volumes: labels on the scan's own grid, and a picture, of each scan."""
+"""What `predict` does with volumes: labels on each scan's own grid, pictures, maybe a page."""
 
 import json
 from dataclasses import dataclass
@@ -12,6 +12,10 @@ from atrous.errors import AtrousError, DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from atrous.apps.cli.volume_files import ResultFiles
     from atrous.data.scan_listing import Scan
     from atrous.data.volume import Volume
     from atrous.inference.volume_predictor import (
@@ -30,6 +34,8 @@ class VolumeWishes:
         context: auto, exact or blended.
         flip: Mirror along all axes and take the mean.
         allow_missing: Missing channels are zero.
+        html: Also a page for each scan.
+        bids: Names and descriptions of a BIDS derivative data set.
         overwrite: Do again what is there already.
         as_json: Print a record instead of lines.
     """
@@ -38,6 +44,8 @@ class VolumeWishes:
     context: str = "auto"
     flip: bool = False
     allow_missing: bool = False
+    html: bool = False
+    bids: bool = False
     overwrite: bool = False
     as_json: bool = False
 
@@ -68,8 +76,8 @@ def run_volumes(
     Raises:
         DataError: If what concerns all is wrong, or the only scan cannot be run.
     """
-    from atrous._files import make_folder
     from atrous.apps.cli.device import checked_device
+    from atrous.apps.cli.volume_files import bids_files, plain_files
     from atrous.data.scan_listing import list_scans, volume_files
     from atrous.inference.volume_predictor import load_volume_predictor
     from atrous.networks.shipped import resolve_weights
@@ -77,13 +85,12 @@ def run_volumes(
     predictor = load_volume_predictor(resolve_weights(model), device=checked_device(device))
     channels = predictor.facts.channel_names
     scans = list_scans(volume_files(images), channels, allow_missing=wishes.allow_missing)
-    names = _names(scans)
-    make_folder(out)
+    places = bids_files(predictor, scans, out) if wishes.bids else plain_files(scans, out)
     records: dict[str, object] = {}
     errors: dict[str, str] = {}
-    for scan, name in zip(scans, names, strict=True):
+    for scan, files in zip(scans, places, strict=True):
         try:
-            records[name] = _run(predictor, scan, out / name, wishes)
+            records[files.name] = _run(predictor, scan, files, wishes)
         except AtrousError as error:
             if len(scans) == 1:
                 raise
@@ -91,7 +98,7 @@ def run_volumes(
             typer.echo(f"atrous: {errors[str(scan.path)]}", err=True)
             continue
         if not wishes.as_json:
-            typer.echo(_line(name, records[name]))
+            typer.echo(_line(files.name, records[files.name]))
     if wishes.as_json:
         record = {"out": str(out), "volumes": records, "errors": errors}
         typer.echo(json.dumps(record, indent=1))
@@ -123,89 +130,84 @@ def volume_options(*, memory: str | None, context: str, flip: bool) -> "VolumeOp
     )
 
 
-def _names(scans: "Sequence[Scan]") -> list[str]:
-    """Names of results, told apart by their folder where they are alike.
-
-    Raises:
-        DataError: If two are alike still.
-    """
-    alone = [scan.name for scan in scans]
-    names = [
-        name if alone.count(name) == 1 else f"{scan.path.parent.name}-{name}"
-        for name, scan in zip(alone, scans, strict=True)
-    ]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(
-            f"Two scans would both be called {twice!r}; expected names that differ; run them into "
-            "two folders."
-        )
-    return names
-
-
 def _run(
-    predictor: "VolumePredictor", scan: "Scan", stem: Path, wishes: VolumeWishes
+    predictor: "VolumePredictor", scan: "Scan", files: "ResultFiles", wishes: VolumeWishes
 ) -> dict[str, object]:
-    from atrous._files import write_text
     from atrous.data.scan_listing import read_scan
     from atrous.data.volume_file import write_label_volume
     from atrous.inference.volume_predictor import file_values
 
     options = volume_options(memory=wishes.memory, context=wishes.context, flip=wishes.flip)
     volume = read_scan(scan)
-    labels_path, note = Path(f"{stem}.nii.gz"), Path(f"{stem}.json")
-    journal = Path(f"{stem}.part.npz")
-    if any(file is not None and file.resolve() == labels_path.resolve() for file in scan.files):
+    if any(file and file.resolve() == files.labels.resolve() for file in scan.files):
         raise DataError(
-            f"{labels_path} is the scan itself; expected another folder for results; give --out."
+            f"{files.labels} is the scan itself; expected another folder for results; give --out."
         )
     run = predictor.identify(volume, options)
     if wishes.overwrite:
-        journal.unlink(missing_ok=True)
-    elif labels_path.is_file():
-        return _kept(labels_path, note, run)
-    prediction = predictor.predict(volume, options, journal=journal)
+        files.journal.unlink(missing_ok=True)
+    elif files.labels.is_file():
+        record = files.read_note(run)
+        _complete(predictor, volume, files, wishes)
+        return {**record, "was_there": True}
+    prediction = predictor.predict(volume, options, journal=files.journal)
     write_label_volume(
-        labels_path, file_values(prediction.labels, predictor.facts), volume.geometry
+        files.labels, file_values(prediction.labels, predictor.facts), volume.geometry
     )
-    _draw(predictor, volume, prediction, stem)
+    _draw(predictor, volume, prediction.labels.numpy(), files, has_page=wishes.html)
     record = _record(predictor, scan, volume, prediction)
-    # The note is last: a result without it is not whole.
-    write_text(note, json.dumps({"run": run, **record}, indent=1) + "\n")
-    journal.unlink(missing_ok=True)
+    files.write_note(run, record)  # last: a result without it is not whole
+    files.journal.unlink(missing_ok=True)
     return {**record, "was_there": False}
 
 
-def _kept(labels: Path, note: Path, run: str) -> dict[str, object]:
-    """The record of a result that is there, if it is this very one."""
-    try:
-        record = json.loads(note.read_text(encoding="utf-8"))
-        found = record.pop("run")
-    except (OSError, ValueError, KeyError, AttributeError):
-        found, record = None, {}
-    if found != run:
-        raise DataError(
-            f"{labels} is there already, of another run or by someone else; expected none, or the "
-            "one of this scan, model and options; give another folder, or --overwrite."
-        )
-    return {**record, "was_there": True}
+def _complete(
+    predictor: "VolumePredictor", volume: "Volume", files: "ResultFiles", wishes: VolumeWishes
+) -> None:
+    """Draw what is wished and not there, of labels that are."""
+    from atrous.data.readers.volume import read_label_volume
+    from atrous.inference.volume_predictor import class_indices
+
+    wished = [files.picture, files.montage, *[files.page] * wishes.html]
+    if not all(path.is_file() for path in wished):
+        values = read_label_volume(files.labels, like=volume.geometry)
+        labels = class_indices(values, predictor.facts).numpy()
+        _draw(predictor, volume, labels, files, has_page=wishes.html)
 
 
 def _draw(
-    predictor: "VolumePredictor", volume: "Volume", prediction: "VolumePrediction", stem: Path
+    predictor: "VolumePredictor",
+    volume: "Volume",
+    labels: "NDArray[np.uint8]",
+    files: "ResultFiles",
+    *,
+    has_page: bool,
 ) -> None:
-    from atrous._files import write_atomically
-    from atrous.reports.volume_picture import three_planes
+    from atrous._files import write_atomically, write_text
+    from atrous.apps.cli.facts import facts
+    from atrous.reports.volume_page import volume_page
+    from atrous.reports.volume_picture import montage, three_planes
+    from atrous.reports.volume_viewer import ShownCase
 
-    picture = three_planes(
-        volume.array[0],
-        prediction.labels.numpy(),
-        spacing=volume.spacing,
-        names=predictor.card.class_names,
-        palette=predictor.card.palette,
-    )
-    with write_atomically(Path(f"{stem}.png")) as file:
-        picture.save(file, format="PNG")
+    card = predictor.card
+    for path, draw in ((files.picture, three_planes), (files.montage, montage)):
+        picture = draw(
+            volume.array[0],
+            labels,
+            spacing=volume.spacing,
+            names=card.class_names,
+            palette=card.palette,
+        )
+        with write_atomically(path) as file:
+            picture.save(file, format="PNG")
+    if has_page:
+        case = ShownCase(
+            name=files.name, values=volume.array, labels=labels, spacing=volume.spacing
+        )
+        page = volume_page(
+            case, card=card, channel_names=predictor.facts.channel_names, facts=facts()
+        )
+        write_text(files.page, page)
 
 
 def _record(
