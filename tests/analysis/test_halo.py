@@ -162,6 +162,13 @@ def test_margins_that_can_be_counted_by_hand(name, before, after, alignment):
     assert all(p % alignment == 0 and p >= max(before, after) for p in need.pixels)
 
 
+def test_inference_mode_changes_nothing():
+    network = UNet(lambda width: nn.Upsample(scale_factor=2, mode="nearest"))  # noqa: ARG005
+    expected = halo(network, (64, 64))
+    with torch.inference_mode():
+        assert halo(network, (64, 64)) == expected
+
+
 def test_volumes_have_a_halo_per_axis():
     model = nn.Sequential(nn.Conv3d(1, 1, (1, 3, 5), padding=(0, 1, 2)), nn.MaxPool3d((1, 2, 2)))
     need = halo(model, (8, 16, 16))

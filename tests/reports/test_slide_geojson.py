@@ -114,6 +114,31 @@ def test_simplifying_twice_changes_no_more_than_the_tolerance(tmp_path):
     assert (twice.read(0, 0, *labels.shape) != once).mean() < 0.01
 
 
+@pytest.mark.parametrize("chunk", [(64, 48), (500, 500)])
+def test_specks_go_to_a_neighbour_and_leave_no_gap(tmp_path, chunk):
+    labels = blobs()
+    clean = labels.copy()
+    for row, column in ((30, 60), (63, 47), (64, 100), (100, 150)):  # two of them on borders
+        around = clean[row - 2 : row + 4, column - 2 : column + 4]
+        around[:] = clean[row, column]
+        labels[row - 2 : row + 4, column - 2 : column + 4] = clean[row, column]
+        labels[row : row + 2, column : column + 2] = (clean[row, column] + 1) % 4
+    _, expected = written(tmp_path, clean, chunk=chunk, smallest_um2=5.0)
+    _, features = written(tmp_path, labels, chunk=chunk, smallest_um2=5.0)
+    assert areas(features) == areas(expected)
+    assert_no_overlap(shapes(features))
+    total = sum(shape.area for shape in shapes(features))
+    assert total == (labels != 255).sum()
+
+
+def test_of_noise_only_regions_of_the_smallest_size_are_left(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 4, (90, 120)).astype(np.uint8)
+    _, features = written(tmp_path, labels, chunk=(500, 500), smallest_um2=12.0)
+    assert 1 < len(features) < 300
+    assert min(shape.area for shape in shapes(features)) >= 12
+    assert sum(shape.area for shape in shapes(features)) == labels.size
+
+
 def test_holes_are_kept_and_rings_run_as_the_standard_says(tmp_path):
     labels = np.full((40, 40), 1, np.uint8)
     labels[10:20, 10:30] = 2
@@ -167,7 +192,9 @@ def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("option", [{"tolerance_um": -1}, {"mpp": (0, 1)}, {"scale": (1, -1)}])
+@pytest.mark.parametrize(
+    "option", [{"smallest_um2": -1.0}, {"tolerance_um": -1}, {"mpp": (0, 1)}, {"scale": (1, -1)}]
+)
 def test_numbers_without_sense_are_refused(tmp_path, option):
     with pytest.raises(DataError, match="expected positive"):
         written(tmp_path, noise(), **option)

@@ -212,7 +212,8 @@ class Stage:
 def staged(model: nn.Module) -> Iterator[Stage]:
     """Make a model's tensors fake; on leaving, it is as it was."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    with without_weights(model, mode):
+    # In inference mode some ops come under another name, with other arguments.
+    with torch.inference_mode(False), without_weights(model, mode):
         yield Stage(model, mode, Memo())
 
 

@@ -18,6 +18,7 @@ from atrous._files import write_atomically
 from atrous.data.label_map import LabelMap, Labels, check_classes, iterate_chunks
 from atrous.errors import DataError
 from atrous.metrics.regions import ChunkRegions, RegionJoiner
+from atrous.reports.slide_sieve import sieved
 from atrous.types import UNLABELLED, Colour
 
 DEFAULT_TOLERANCE: Final = 1.0
@@ -33,6 +34,7 @@ def write_geojson(
     scale: tuple[float, float],
     mpp: tuple[float, float],
     tolerance_um: float = DEFAULT_TOLERANCE,
+    smallest_um2: float = 0.0,
     skip: Sequence[int] = (),
 ) -> int:
     """Write a polygon for every region (pixels joined by their sides) and give their number.
@@ -49,6 +51,7 @@ def write_geojson(
         mpp: Micrometres per pixel of the map, down and to the right.
         tolerance_um: Corners are dropped while the triangle that is lost is smaller than a square
             of this side, micrometres (Visvalingam and Whyatt); 0 keeps the outlines of pixels.
+        smallest_um2: Regions smaller than this, in µm², are given to a neighbour.
         skip: Classes that are not written; 255 never is.
 
     Raises:
@@ -56,15 +59,19 @@ def write_geojson(
             written.
         MissingExtraError: If the extra `slides` is not installed.
     """
-    if min(*scale, *mpp) <= 0 or tolerance_um < 0:
+    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2) < 0:
         raise DataError(
-            f"The scale is {scale}, mpp {mpp} and the tolerance {tolerance_um} µm; expected "
-            "positive numbers, and 0 or more for the tolerance; correct them."
+            f"The scale is {scale}, mpp {mpp}, the tolerance {tolerance_um} µm and the smallest "
+            f"region {smallest_um2} µm²; expected positive numbers, and 0 or more for the last "
+            "two; correct them."
         )
     shapely = require("shapely", extra="slides")
     outlines = _Outlines(tolerance_um=tolerance_um, mpp=mpp)
     regions = _regions(
-        label_map, outlines, num_classes=len(class_names), skip=frozenset((UNLABELLED, *skip))
+        sieved(label_map, area_um2=smallest_um2, mpp=mpp),
+        outlines,
+        num_classes=len(class_names),
+        skip=frozenset((UNLABELLED, *skip)),
     )
     factor = np.array([scale[1], scale[0]])
     count = 0

@@ -56,6 +56,7 @@ class SlideFacts:
         label_map: Its result.
         labels: Probabilities of labels by place of a tile, of networks that give them.
         label_names: Of them.
+        smallest_um2: Regions smaller than this get no polygon of their own, µm².
     """
 
     name: str
@@ -65,6 +66,7 @@ class SlideFacts:
     label_map: LabelMap
     labels: Mapping[Place, tuple[float, ...]]
     label_names: tuple[str, ...]
+    smallest_um2: float = 0.0
 
     @property
     def map_mpp(self) -> tuple[float, float]:
@@ -110,6 +112,7 @@ def write_slide_results(
         palette=palette,
         scale=facts.plan.scale,
         mpp=facts.map_mpp,
+        smallest_um2=facts.smallest_um2,
         skip=() if card.void_class is None else (card.void_class,),
     )
     say("pictures")

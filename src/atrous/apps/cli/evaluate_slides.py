@@ -125,6 +125,7 @@ def _options(terms: Terms) -> "SlideOptions":
         tile=terms.tile,
         all_tiles=False,
         probabilities=False,
+        min_region=None,
         plan=False,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from atrous.apps.cli.slides import SlideOptions
+from atrous.apps.cli.slides import MIN_REGION, SlideOptions
 from atrous.errors import DataError, MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def checked_options(
     tile: int | None,
     all_tiles: bool,
     probabilities: bool,
+    min_region: float | None,
     plan: bool,
 ) -> SlideOptions:
     """What the command line says about slides.
@@ -36,6 +37,8 @@ def checked_options(
     wish = next((known for known in get_args(ContextWish) if known == context), None)
     if wish is None:
         raise UnknownNameError("context", context, get_args(ContextWish))
+    if min_region is not None and not 0 <= min_region < float("inf"):
+        raise DataError(f"--min-region is {min_region}; expected 0 or more, in µm².")
     if memory is not None:
         from atrous.inference.memory_ceiling import parse_memory
 
@@ -48,6 +51,7 @@ def checked_options(
         tile=tile,
         all_tiles=all_tiles,
         probabilities=probabilities,
+        min_region=MIN_REGION if min_region is None else min_region,
         plan=plan,
     )
 

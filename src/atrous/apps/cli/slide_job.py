@@ -213,6 +213,7 @@ def _run(
         card=card,
         label_map=store,
         labels=labels,
+        smallest_um2=options.min_region,
         label_names=card.label_names
         or tuple(f"label {i}" for i in range(len(next(iter(labels.values()), ())))),
     )
@@ -270,6 +271,7 @@ def _identity(
         "context": {"kind": plan.context.kind, "halo": plan.grid.halo[0]},
         "all_tiles": options.all_tiles,
         "probabilities": options.probabilities,
+        "min_region_um2": options.min_region,
     }
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from atrous.apps.cli.slide_job import SlideModel, SlideSummary
     from atrous.inference import Predictor
     from atrous.inference.slide_context import ContextWish
+
+MIN_REGION: Final = 20.0
+"""µm²: less than the nucleus of a cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class SlideOptions:
         tile: Side of a tile's core, pixels; None for as much as fits.
         all_tiles: Run the glass too.
         probabilities: Write them too.
+        min_region: Smaller regions get no polygon of their own, µm².
         plan: Only say what would be done.
     """
 
@@ -37,6 +41,7 @@ class SlideOptions:
     tile: int | None = None
     all_tiles: bool = False
     probabilities: bool = False
+    min_region: float = MIN_REGION
     plan: bool = False
 
 
