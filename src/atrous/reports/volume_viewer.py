@@ -12,11 +12,8 @@ from atrous.reports.volume_layers import grey_sheet, packed
 from atrous.reports.volume_picture import middle
 from atrous.types import UNLABELLED, Colour
 
-MAX_PAGE: Final = 4_900_000
-"""Bytes of a whole page."""
-
-_PAGE_ITSELF: Final = 100_000
-"""Of that, what is not pictures: style, script, tables."""
+MAX_CASE: Final = 4_800_000
+"""Bytes of pictures in a page, which with style, script and tables stays below 5 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +51,7 @@ def viewer(
     channel_names: Sequence[str],
     class_names: Sequence[str],
     palette: Sequence[Colour],
-    max_bytes: int = MAX_PAGE - _PAGE_ITSELF,
+    max_bytes: int = MAX_CASE,
 ) -> Viewer:
     """Pack one case.
 

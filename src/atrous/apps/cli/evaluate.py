@@ -52,7 +52,13 @@ def evaluate(
     scales: Annotated[
         str, typer.Option(help="The mean over these factors of the input's size: 0.75,1,1.25.")
     ] = "1",
-    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a page with pictures; of volumes a FOLDER gets a page for each of the "
+            "worst and best cases."
+        ),
+    ] = None,
     boundary: Annotated[
         bool,
         typer.Option("--boundary", help="Also score the boundaries, 2 % of the diagonal wide."),
@@ -79,6 +85,7 @@ def evaluate(
     from atrous.apps.cli.allocator import keep_freed_memory
     from atrous.apps.cli.device import checked_device
     from atrous.apps.cli.evaluate_terms import Terms, parse_scales
+    from atrous.apps.cli.volume_pages import check_pages
     from atrous.data.catalog import open_layout
     from atrous.data.class_map import read_class_map
     from atrous.inference import load
@@ -88,8 +95,6 @@ def evaluate(
     from atrous.networks.weights import load_weights
 
     keep_freed_memory()
-    if html is not None:
-        check_place(html)
     terms = Terms(
         averaging=Averaging(scales=parse_scales(scales), has_flip=flip),
         class_map=None if class_map is None else read_class_map(class_map),
@@ -102,7 +107,10 @@ def evaluate(
         tile=tile,
     )
     file = resolve_weights(weights)
-    if load_weights(file).card.volume is not None:
+    is_of_volumes = load_weights(file).card.volume is not None
+    if html is not None:
+        (check_pages if is_of_volumes else check_place)(html)
+    if is_of_volumes:
         _evaluate_volumes(
             load_volume_predictor(file, device=checked_device(device)),
             lambda num_classes: open_layout(
@@ -146,7 +154,12 @@ def _evaluate_volumes(
     )
     samples = require_volumes(open_samples(len(predictor.card.class_names)))
     evaluate_volumes(
-        predictor, samples, protocol or "absent_left_out", options, as_json=terms.as_json
+        predictor,
+        samples,
+        protocol or "absent_left_out",
+        options,
+        html=terms.html,
+        as_json=terms.as_json,
     )
 
 

@@ -1,0 +1,76 @@
+"""`evaluate` on volumes: the numbers that docs/json.md promises, and the pages."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture
+def data(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "data"
+    for kind in ("images", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for name in NAMES:
+        smooth = rng.normal(size=(4, 4, 4)).repeat(6, 0).repeat(6, 1).repeat(6, 2)
+        labels = np.zeros(smooth.shape, np.uint8)
+        labels[4:9, 4:12, 3:20], labels[9:14, 4:12, 3:20] = 1, 2
+        for kind, values in (("images", smooth.astype(np.float32)), ("labels", labels)):
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), folder / kind / f"{name}.nii.gz")
+    return folder
+
+
+def run(atrous, data, *options):
+    return atrous("evaluate", "hippocampus", data, "--layout", "volume_folder", *options)
+
+
+def test_means_medians_and_intervals_are_those_of_the_cases(atrous, data):
+    code, text, error = run(atrous, data, "--json", "--protocol", "brats")
+    assert (code, error) == (0, "")
+    record = json.loads(text)
+    assert record["protocol"] == "brats"
+    for measure in ("dice", "hd95"):
+        for name in ("anterior", "posterior"):
+            values = [case[name][measure] for case in record["cases"]]
+            assert record[measure][name] == pytest.approx(np.mean(values), abs=1e-3)
+            assert record["median"][measure][name] == pytest.approx(np.median(values), abs=1e-3)
+            low, high = record["interval"][measure][name]
+            assert min(values) - 1e-3 <= low <= record[measure][name] <= high <= max(values) + 1e-3
+    assert [case["name"] for case in record["cases"]] == list(NAMES)
+
+
+def test_one_page_holds_the_table_and_the_worst_and_best_case(atrous, data, tmp_path):
+    page = tmp_path / "page.html"
+    code, text, _ = run(atrous, data, "--html", page)
+    assert code == 0
+    assert f"page: {page}" in text
+    html = page.read_text()
+    assert len(html) < 5_000_000
+    assert re.search(r"Worst cases.*Best cases.*All cases, worst first", html, re.DOTALL)
+    assert html.count('class="viewer"') == len(NAMES)
+    assert html.count("Errors in three planes") == len(NAMES)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_folder_gets_an_index_and_a_page_for_each_case(is_there, atrous, data, tmp_path):
+    folder = tmp_path / "pages"
+    if is_there:
+        folder.mkdir()
+    assert run(atrous, data, "--html", folder, "--json")[0] == 0
+    index = (folder / "index.html").read_text()
+    links = re.findall(r'<a href="([^"]+)">', index)
+    assert sorted(links) == [f"case-000{number}.html" for number in (1, 2, 3)]
+    assert {path.name for path in folder.iterdir()} == {"index.html", *links}
+    assert 'data-layer="errors"' in (folder / links[0]).read_text()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(atrous, data, tmp_path):
+    code, _, error = run(atrous, data, "--html", tmp_path / "none" / "page.html")
+    assert code == 2
+    assert "none is no folder" in error
