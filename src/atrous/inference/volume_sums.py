@@ -57,7 +57,8 @@ class VolumeSums:
         self._keep_every = keep_every
         self._kept_at = time.monotonic()
         self.num_done = 0
-        self._sums = torch.zeros(num_classes, *size)
+        self._shape = (num_classes, *size)
+        self._sums: Tensor | None = None  # until a part is there, so that a whole is held once
         if file is not None and file.is_file():
             self._go_on(file)
 
@@ -72,6 +73,11 @@ class VolumeSums:
         Raises:
             DataError: If the sums are to be kept and cannot be written.
         """
+        if len(self._plan.parts) == 1 and self._plan.kind != "blended":
+            self._sums, self.num_done = logits, 1
+            return
+        if self._sums is None:
+            self._sums = torch.zeros(self._shape)
         place = (slice(None), *part.core)
         inside = tuple(
             slice(core.start - window.start, core.stop - window.start)
@@ -84,10 +90,11 @@ class VolumeSums:
             self._sums[place] = kept
         self.num_done += 1
         if self._file is not None and time.monotonic() - self._kept_at >= self._keep_every:
-            self._keep(self._file)
+            self._keep(self._file, self._sums)
 
     def logits(self) -> Tensor:
         """`(K, D, H, W)`, once all parts are there; the sums themselves, which it uses up."""
+        assert self._sums is not None  # there is a part at least
         if self._plan.kind == "blended":
             weights = torch.zeros(self._sums.shape[1:])
             for part in self._plan.parts:
@@ -95,9 +102,9 @@ class VolumeSums:
             self._sums /= weights
         return self._sums
 
-    def _keep(self, file: Path) -> None:
+    def _keep(self, file: Path, sums: Tensor) -> None:
         with write_atomically(file) as out:
-            np.savez(out, sums=self._sums.numpy(), num_done=self.num_done, run=self._run)
+            np.savez(out, sums=sums.numpy(), num_done=self.num_done, run=self._run)
         self._kept_at = time.monotonic()
 
     def _go_on(self, file: Path) -> None:
@@ -108,7 +115,7 @@ class VolumeSums:
             raise DataError(
                 f"{file}: cannot be read ({error}); expected the beginning of a run; remove it."
             ) from error
-        if run != self._run or sums.shape != tuple(self._sums.shape):
+        if run != self._run or sums.shape != self._shape:
             raise DataError(
                 f"{file} holds the beginning of another run; expected one of this scan, model and "
                 "options; give the same command, another folder, or --overwrite."
