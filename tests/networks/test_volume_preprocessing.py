@@ -51,6 +51,16 @@ def test_a_scan_of_zeros_is_kept_whole_and_stays_zero():
     assert not prepared.image.any()
 
 
+def test_scans_that_were_normalised_before_have_the_lowest_value_around_the_head():
+    array = scan()
+    how = {"crop": "nonzero", "normalise": "z_score", "is_inside": True}
+    expected = prepare_scan(array, UNIT, facts(**how))
+    shifted = np.where(array == 0, -7, 3 * array / array.max() + 2).astype(np.float32)
+    prepared = prepare_scan(shifted, UNIT, facts(outside="lowest", **how))
+    assert prepared.box == expected.box
+    assert np.allclose(prepared.image, expected.image, atol=1e-4)
+
+
 @pytest.mark.parametrize("is_inside", [False, True])
 def test_normalised_channels_have_the_statistics_they_should(is_inside):
     array = scan()

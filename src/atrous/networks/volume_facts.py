@@ -9,6 +9,7 @@ from atrous.errors import DataError
 from atrous.types import Size
 
 Crop: TypeAlias = Literal["none", "nonzero"]
+Outside: TypeAlias = Literal["zero", "lowest"]
 Normalise: TypeAlias = Literal["none", "min_max", "z_score"]
 Interpolate: TypeAlias = Literal["linear", "cubic"]
 
@@ -25,11 +26,14 @@ class VolumeFacts:
     channel_names: tuple[str, ...]
     """What the network's channels are, in order, such as `flair` and `t1ce`."""
     crop: Crop = "none"
-    """`nonzero`: to the box of the voxels that are not 0 in some channel; 0 is said outside it."""
+    """`nonzero`: to the box of the voxels that are inside in some channel; 0 is said outside it."""
+    outside: Outside = "zero"
+    """What a channel has around the head: 0, or the lowest of its values, as scans have that were
+    normalised before. All other voxels are inside."""
     normalise: Normalise = "none"
     """Each channel of each scan by itself: to [0, 1], or to mean 0 and deviation 1."""
     is_inside: bool = False
-    """The statistics are those of the voxels that are not 0, and 0 stays 0."""
+    """The statistics are those of the voxels inside, and all others become 0."""
     spacing: tuple[float, float, float] | None = None
     """Millimetres along D, H, W that the scan is resampled to; None to keep its own."""
     interpolation: Interpolate = "linear"
@@ -50,6 +54,7 @@ class VolumeFacts:
         problems = {
             "no channel names": not self.channel_names,
             f"crop {self.crop!r}": self.crop not in get_args(Crop),
+            f"outside {self.outside!r}": self.outside not in get_args(Outside),
             f"normalise {self.normalise!r}": self.normalise not in get_args(Normalise),
             f"interpolation {self.interpolation!r}": self.interpolation
             not in get_args(Interpolate),

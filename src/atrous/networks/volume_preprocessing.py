@@ -88,8 +88,10 @@ def prepare_scan(
             f"The scan has {len(array)} channels; expected {len(facts.channel_names)}: "
             f"{', '.join(facts.channel_names)}."
         )
-    box = _nonzero_box(array) if facts.crop == "nonzero" else _whole_box(array)
-    image = _normalised(array[(slice(None), *box)], facts)
+    inside = _inside(array, facts)
+    box = _box_of(inside) if facts.crop == "nonzero" else _whole_box(array)
+    part = (slice(None), *box)
+    image = _normalised(array[part], inside[part], facts)
     steps = spacing
     if facts.spacing is not None:
         size = tuple(
@@ -108,23 +110,33 @@ def prepare_scan(
     )
 
 
-def _whole_box(array: NDArray[np.float32]) -> tuple[slice, slice, slice]:
+def _whole_box(array: NDArray[np.generic]) -> tuple[slice, slice, slice]:
     depth, height, width = array.shape[1:]
     return slice(0, depth), slice(0, height), slice(0, width)
 
 
-def _nonzero_box(array: NDArray[np.float32]) -> tuple[slice, slice, slice]:
-    """The smallest box with all voxels that are not 0 in some channel; all of an empty scan."""
-    found = ndimage.find_objects((array != 0).any(axis=0).astype(np.uint8))
-    return found[0] if found else _whole_box(array)
+def _inside(array: NDArray[np.float32], facts: VolumeFacts) -> NDArray[np.bool_]:
+    """Voxels of each channel that are not around the head."""
+    if facts.outside == "zero":
+        return array != 0
+    # A channel that is 0 all over is one that is missing: its lowest value is 0, too.
+    return array != array.min(axis=(1, 2, 3), keepdims=True)
 
 
-def _normalised(image: NDArray[np.float32], facts: VolumeFacts) -> NDArray[np.float32]:
+def _box_of(inside: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
+    """The smallest box with all voxels that are inside in some channel; all of an empty scan."""
+    found = ndimage.find_objects(inside.any(axis=0).astype(np.uint8))
+    return found[0] if found else _whole_box(inside)
+
+
+def _normalised(
+    image: NDArray[np.float32], insides: NDArray[np.bool_], facts: VolumeFacts
+) -> NDArray[np.float32]:
     if facts.normalise == "none":
         return image
     result = np.empty(image.shape, np.float32)
-    for channel, out in zip(image, result, strict=True):
-        inside = channel != 0 if facts.is_inside else np.ones(channel.shape, bool)
+    for channel, within, out in zip(image, insides, result, strict=True):
+        inside = within if facts.is_inside else np.ones(channel.shape, bool)
         values = channel[inside].astype(np.float64)
         if not values.size:
             out[:] = 0

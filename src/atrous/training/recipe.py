@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from atrous.errors import DataError
-from atrous.networks.volume_facts import Crop, Interpolate, Normalise
+from atrous.networks.volume_facts import Crop, Interpolate, Normalise, Outside
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 OptimiserName: TypeAlias = Literal["adamw", "adam", "sgd"]
@@ -98,6 +98,7 @@ class Recipe:
     crop: Crop = "none"
     normalise: Normalise = "z_score"
     is_inside: bool = False
+    outside: Outside = "zero"
     spacing: tuple[float, float, float] | None = None
     interpolation: Interpolate = "linear"
     working_sizes: tuple[tuple[int, int, int], ...] = ()
@@ -294,6 +295,7 @@ VOLUME_KEYS = frozenset(
         "crop",
         "normalise",
         "is_inside",
+        "outside",
         "spacing",
         "interpolation",
         "working_sizes",

@@ -102,6 +102,7 @@ def volume_facts_of(
         crop=recipe.crop,
         normalise=recipe.normalise,
         is_inside=recipe.is_inside,
+        outside=recipe.outside,
         spacing=recipe.spacing,
         interpolation=recipe.interpolation,
         window=recipe.size,
