@@ -15,6 +15,7 @@ from atrous.data.look import ImageLook, Look, look_at, look_at_image
 from atrous.data.prefetch import prefetch
 from atrous.data.report import ERROR_KINDS, DataReport, Problem
 from atrous.data.volume_layout import VolumeLayout
+from atrous.data.volume_survey import VolumeSurvey, spacing_text, survey
 from atrous.errors import DataError
 
 MAX_COMPARED_WITHIN: Final = 200_000
@@ -58,6 +59,7 @@ def check_layout(
         advance()
     problems = [look.problem for look in looks if look.problem]
     problems += _of_classes(layout, looks)
+    problems += _of_spacing(looks)
     problems += _duplicates_within(layout, looks)
     mine = [look.image for look in looks if look.image]
     for split, other in (against or {}).items():
@@ -86,6 +88,7 @@ def _report(layout: AnyLayout, looks: Sequence[Look], problems: Sequence[Problem
     images = [look.image for look in sound if look.image]
     pixels = _class_pixels(layout, sound)
     sizes = Counter(image.size for image in images)
+    volumes = _survey(layout, sound)
     labelled = layout if isinstance(layout, LabelLayout) else None
     label_counts = Counter(labelled.labels) if labelled else Counter()
     label_names = labelled.label_names if labelled else ()
@@ -99,9 +102,22 @@ def _report(layout: AnyLayout, looks: Sequence[Look], problems: Sequence[Problem
         label_names=label_names,
         label_images=tuple(label_counts[index] for index in range(len(label_names))),
         sizes=tuple(sorted(sizes.items(), key=lambda entry: (-entry[1], entry[0]))),
-        num_grey=sum(image.is_grey for image in images),
+        num_grey=0 if volumes else sum(image.is_grey for image in images),
         errors=tuple(problem for problem in problems if problem.kind in ERROR_KINDS),
         warnings=tuple(problem for problem in problems if problem.kind not in ERROR_KINDS),
+        volumes=volumes,
+    )
+
+
+def _survey(layout: AnyLayout, looks: Sequence[Look]) -> VolumeSurvey | None:
+    scans = [(look.volume, look.image.size) for look in looks if look.volume and look.image]
+    if not scans or not isinstance(layout, VolumeLayout):
+        return None
+    return survey(
+        [scan for scan, _ in scans],
+        [size for _, size in scans],
+        _class_pixels(layout, looks)[:, :-1],
+        channel_names=layout.channel_names,
     )
 
 
@@ -139,6 +155,18 @@ def _of_classes(layout: AnyLayout, looks: Sequence[Look]) -> list[Problem]:
         name for name, count in zip(names, pixels[:, :-1].sum(axis=0), strict=True) if not count
     ]
     return problems + _never("class_never", "classes", missing, layout.num_classes)
+
+
+def _of_spacing(looks: Sequence[Look]) -> list[Problem]:
+    scans = [(look.name, look.volume.spacing) for look in looks if look.volume]
+    counts = Counter(spacing for _, spacing in scans)
+    if len(counts) < 2:
+        return []
+    usual, _ = max(counts.items(), key=lambda entry: (entry[1], entry[0]))
+    names = tuple(name for name, spacing in scans if spacing != usual)
+    shown = ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "")
+    text = f"{shown}: {len(names)} of {len(scans)} have another spacing than "
+    return [Problem(kind="other_spacing", names=names, text=f"{text}{spacing_text(usual)} mm.")]
 
 
 def _never(kind: str, what: str, missing: Sequence[str], total: int) -> list[Problem]:

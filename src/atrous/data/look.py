@@ -15,6 +15,7 @@ from atrous.data.report import Problem
 from atrous.data.volume import Volume
 from atrous.data.volume_layout import VolumeLayout
 from atrous.data.volume_slice import slice_and_mask
+from atrous.data.volume_survey import VolumeLook, look_at_volume
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 
@@ -49,6 +50,8 @@ class Look:
     """Equal for equal masks; empty without one."""
     problem: Problem | None
     """What makes the sample useless."""
+    volume: VolumeLook | None = None
+    """Of scans: how they lie and what they hold."""
 
 
 def look_at(layout: AnyLayout, index: int, name: str) -> Look:
@@ -99,6 +102,7 @@ def _look_at_volume(layout: VolumeLayout, index: int, name: str) -> Look:
         class_pixels=_count(mask, layout.num_classes),
         mask_digest=_digest(mask.numpy().astype(np.uint8)),
         problem=None,
+        volume=look_at_volume(volume),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from atrous.data.volume_survey import VolumeSurvey, survey_from_record, survey_record
 from atrous.errors import DataError
 from atrous.types import Size
 
@@ -28,6 +29,7 @@ WARNING_KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "duplicate_within": "the same image more than once",
         "near_across": "nearly the same image is in another split",
         "near_within": "nearly the same image more than once",
+        "other_spacing": "volumes of another spacing than most",
         "other_unreadable": "images of another split that cannot be compared",
     }
 )
@@ -69,12 +71,14 @@ class DataReport:
     """Of whole images; empty where there are none."""
     label_images: tuple[int, ...]
     sizes: tuple[tuple[Size, int], ...]
-    """`(H, W)` and how many images have it, most frequent first."""
+    """`(H, W)`, of volumes `(D, H, W)`, and how many images have it, most frequent first."""
     num_grey: int
-    """Images whose three channels are equal."""
+    """Images whose three channels are equal; 0 of volumes."""
     errors: tuple[Problem, ...]
     """What stops a training."""
     warnings: tuple[Problem, ...]
+    volumes: VolumeSurvey | None = None
+    """What volumes are like besides."""
 
     @property
     def num_read(self) -> int:
@@ -149,6 +153,7 @@ def to_record(report: DataReport) -> dict[str, Any]:
         ],
         "sizes": [{"size": list(size), "images": count} for size, count in report.sizes],
         "grey": report.num_grey,
+        **({} if report.volumes is None else {"volumes": survey_record(report.volumes)}),
         "errors": [asdict(problem) for problem in report.errors],
         "warnings": [asdict(problem) for problem in report.warnings],
     }
@@ -175,6 +180,7 @@ def from_record(record: Mapping[str, Any]) -> DataReport:
         num_grey=record["grey"],
         errors=tuple(_problem(entry) for entry in record["errors"]),
         warnings=tuple(_problem(entry) for entry in record["warnings"]),
+        volumes=survey_from_record(record["volumes"]) if "volumes" in record else None,
     )
 
 

@@ -7,12 +7,15 @@ from typing import Final
 from atrous.data.augment import Augmentation
 from atrous.data.layout import AnyLayout
 from atrous.data.report import ERROR_KINDS, WARNING_KINDS, DataReport, Problem
+from atrous.data.volume_layout import VolumeLayout
+from atrous.data.volume_survey import spacing_text
 from atrous.reports.data_pictures import (
     TYPICAL,
     augmented_rows,
     class_colours,
     gallery,
     problem_rows,
+    sheets,
 )
 from atrous.reports.page import render
 from atrous.types import Colour
@@ -57,8 +60,14 @@ def data_page(
         classes=_classes(report, samples),
         labels=_labels(report),
         sizes=_sizes(report),
-        gallery=gallery(samples, left_out=broken),
-        views=augmented_rows(samples, augmentation or TYPICAL, left_out=broken),
+        volumes=_volumes(report),
+        # A scan's views are volumes: slices, varied as photos are, would show another thing.
+        gallery=sheets(samples, left_out=broken)
+        if isinstance(samples, VolumeLayout)
+        else gallery(samples, left_out=broken),
+        views=[]
+        if isinstance(samples, VolumeLayout)
+        else augmented_rows(samples, augmentation or TYPICAL, left_out=broken),
         is_typical=augmentation is None,
         facts={**facts, "content": report.content},
     )
@@ -93,9 +102,11 @@ def _problems(
 
 
 def _classes(report: DataReport, samples: AnyLayout) -> list[dict[str, object]]:
+    volumes = report.volumes
     return [
         {
             "name": report.class_label(index),
+            "ml": None if volumes is None else volumes.class_ml[index],
             "colour": _css(colour),
             "share": report.class_share(index),
             "pixels": report.class_pixels[index],
@@ -116,9 +127,34 @@ def _sizes(report: DataReport) -> dict[str, object]:
     shown = report.sizes[:_MAX_SIZES]
     rest = report.sizes[_MAX_SIZES:]
     return {
-        "rows": [(size[0], size[1], count, count / report.num_read) for size, count in shown],
+        "rows": [
+            (" x ".join(map(str, size)), count, count / report.num_read) for size, count in shown
+        ],
         "num_others": len(rest),
         "images_of_others": sum(count for _, count in rest),
+    }
+
+
+def _volumes(report: DataReport) -> dict[str, object] | None:
+    """How volumes lie and what they hold, in words."""
+    found = report.volumes
+    if found is None:
+        return None
+    return {
+        "spacings": [(spacing_text(spacing), count) for spacing, count in found.spacings],
+        "orientations": found.orientations,
+        "shapes": [
+            (what, " x ".join(map(str, shape)))
+            for what, shape in (
+                ("smallest", found.smallest),
+                ("median", found.median),
+                ("largest", found.largest),
+            )
+        ],
+        "channels": [
+            (name, *(f"{value:g}" for value in values))
+            for name, values in zip(found.channel_names, found.ranges, strict=True)
+        ],
     }
 
 

@@ -20,6 +20,7 @@ from atrous.data.volume_slice import slice_and_mask
 from atrous.errors import DataError
 from atrous.networks.label_sets import LABEL_SETS, numbered_labels
 from atrous.reports.overlay import outline
+from atrous.reports.volume_picture import three_planes
 from atrous.types import UNLABELLED, Colour
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -28,6 +29,7 @@ PICTURE_SIDE: Final = 300
 """Longer pictures are shrunk to this before they are put into the page."""
 
 NUM_GALLERY: Final = 16
+NUM_SHEETS: Final = 8
 NUM_AUGMENTED: Final = 4
 NUM_VIEWS: Final = 6
 MAX_SHOWN: Final = 4
@@ -99,6 +101,23 @@ def gallery(samples: AnyLayout, *, left_out: frozenset[str]) -> tuple[Picture, .
     else:
         chosen = _spread(usable, NUM_GALLERY)
     return tuple(_picture(samples, index) for index in chosen)
+
+
+def sheets(samples: VolumeLayout, *, left_out: frozenset[str]) -> tuple[Picture, ...]:
+    """Scans from all over the data set: three planes each, classes outlined."""
+    usable = [index for index, name in enumerate(samples.names) if name not in left_out]
+    names = samples.class_names or tuple(f"class {i}" for i in range(samples.num_classes))
+    palette = [colour or (0, 0, 0) for colour in class_colours(samples)]
+    pictures = []
+    for index in _spread(usable, NUM_SHEETS):
+        volume, mask = samples.volume_and_mask(index)
+        labels = mask.masked_fill(mask == UNLABELLED, 0).numpy().astype(np.uint8)
+        picture = three_planes(
+            volume.array[0], labels, spacing=volume.spacing, names=names, palette=palette
+        )
+        source = _embedded(np.asarray(picture))
+        pictures.append(Picture(caption=samples.names[index], source=source))
+    return tuple(pictures)
 
 
 def problem_rows(

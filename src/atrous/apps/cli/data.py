@@ -59,6 +59,7 @@ def data(
     from atrous.apps.cli.data_text import report_text
     from atrous.data.catalog import open_layout
     from atrous.data.report import to_record
+    from atrous.data.volume_layout import VolumeLayout
 
     if html is not None:
         check_place(html)
@@ -66,6 +67,11 @@ def data(
     samples = open_layout(
         layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap, mpp=mpp
     )
+    if recipe is not None and isinstance(samples, VolumeLayout):
+        raise DataError(
+            f"--recipe shows how images are varied, and {layout} holds volumes; expected images; "
+            "leave it out."
+        )
     others = {}
     for other in against or ():
         is_file = other.endswith(".txt")

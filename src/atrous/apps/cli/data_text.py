@@ -18,12 +18,14 @@ def report_text(report: "DataReport", *, title: str) -> str:
     """The report in lines: counts, classes, labels, then errors and warnings by kind."""
     from atrous.data.report import ERROR_KINDS, WARNING_KINDS
 
-    lines = [f"{title}: {report.num_images:,} images", f"  sizes (H x W)  {_sizes(report)}"]
+    what = "images" if report.volumes is None else "volumes"
+    lines = [f"{title}: {report.num_images:,} {what}"]
+    lines += [f"  sizes (H x W)  {_sizes(report)}"] if report.volumes is None else _grids(report)
     if report.num_grey:
         lines.append(f"  grey           {report.num_grey:,}")
     lines.append(f"  content        {report.content}")
     if report.class_pixels:
-        lines += _class_lines(report)
+        lines += _class_lines(report) if report.volumes is None else _class_volumes(report)
     if report.label_names:
         lines += _label_lines(report)
     lines += _problem_lines("errors", report.errors, ERROR_KINDS)
@@ -35,6 +37,47 @@ def _sizes(report: "DataReport") -> str:
     shown = [f"{'x'.join(map(str, size))}: {count:,}" for size, count in report.sizes[:_MAX_SIZES]]
     others = len(report.sizes) - len(shown)
     return ", ".join(shown) + (f", {others} others" if others else "") or "none"
+
+
+def _grids(report: "DataReport") -> list[str]:
+    """How volumes lie and what values they hold."""
+    from atrous.data.volume_survey import spacing_text
+
+    found = report.volumes
+    assert found is not None  # seen to by the caller
+    shapes = (found.smallest, found.median, found.largest)
+    texts = ["x".join(map(str, shape)) for shape in shapes]
+    lines = [f"  D x H x W      {texts[0]} to {texts[2]}, median {texts[1]}"]
+    spacings = [(spacing_text(spacing), count) for spacing, count in found.spacings]
+    lines += [
+        f"  spacing (mm)   {_first(spacings)}",
+        f"  orientation    {_first(found.orientations)}",
+    ]
+    for name, (lowest, usual, highest) in zip(found.channel_names, found.ranges, strict=True):
+        lines.append(f"  {name:<13}  {lowest:g} to {highest:g}, usually to {usual:g}")
+    return lines
+
+
+def _first(entries: "Sequence[tuple[str, int]]") -> str:
+    shown = [f"{what}: {count:,}" for what, count in entries[:_MAX_SIZES]]
+    others = len(entries) - len(shown)
+    return ", ".join(shown) + (f", {others} others" if others else "")
+
+
+def _class_volumes(report: "DataReport") -> list[str]:
+    assert report.volumes is not None  # seen to by the caller
+    names = [report.class_label(index) for index in range(len(report.class_pixels))]
+    width = max(len(name) for name in (*names, "class", "(unlabelled)"))
+    lines = [f"  {'class':<{width}}  voxels %  volumes  ml: smallest, median, largest"]
+    for index, (name, ml) in enumerate(zip(names, report.volumes.class_ml, strict=True)):
+        lines.append(
+            f"  {name:<{width}}  {100 * report.class_share(index):8.3f}  "
+            f"{report.class_images[index]:7,}  "
+            f"{ml.smallest:12.3f} {ml.median:12.3f} {ml.largest:12.3f}"
+        )
+    share = 100 * report.unlabelled_share
+    lines.append(f"  {'(unlabelled)':<{width}}  {share:8.3f}           of all voxels")
+    return lines
 
 
 def _class_lines(report: "DataReport") -> list[str]:
