@@ -1,5 +1,6 @@
 """Scans with label volumes, case by case: what the layouts of volumes share."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,13 @@ class VolumeCases(Dataset[Sample]):
             raise DataError(
                 f"num_classes={num_classes}; expected 1 to {UNLABELLED}, because label "
                 f"{UNLABELLED} means unlabelled; name the number of classes."
+            )
+        names = [case.name for case in cases]
+        twice = next((name for name, count in Counter(names).items() if count > 1), None)
+        if twice is not None:
+            raise DataError(
+                f"Case {twice!r} is there twice; expected every case once; take one out, or rename "
+                "it."
             )
         self.cases = tuple(cases)
         self.num_classes = num_classes
