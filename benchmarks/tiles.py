@@ -80,7 +80,7 @@ def compare(name: str, image: Tensor) -> list[str]:
         lines.append(f"  cores of {core} px: {found}")
     found = _difference(network, image, whole, CORES[-1], pixels - step, step)
     lines.append(f"  halo of {pixels - step} px: {found}")
-    lines.append(f"  {_trace(network, image, pixels, step)}")
+    lines.append(f"  {_trace(network, pixels, step)}")
     return lines
 
 
@@ -98,18 +98,23 @@ def _difference(
     )
 
 
-def _trace(network: nn.Module, image: Tensor, pixels: int, step: int) -> str:
-    """What the first core still knows of the rows at the outer rim of its halo."""
-    core = CORES[0] // step * step
-    reach = core + pixels
-    if reach >= image.shape[2]:
-        return "the image is too small to look at the rim of the halo"
-    seen = []
-    for row in (reach - step, reach):  # the outermost rows of the halo, and those behind them
-        marked = image[:, :, : reach + step].clone()
-        marked[:, :, row : row + step] = torch.nan
-        seen.append(bool(network(marked)[:, :, :core].isnan().any()))
-    return f"the core depends on the halo's last {step} rows: {seen[0]}; on those behind: {seen[1]}"
+def _trace(network: nn.Module, pixels: int, step: int) -> str:
+    """Whether rows in the middle depend on the rim of their halo, and on what lies behind it."""
+    near = pixels + step
+    image = torch.randn(1, 3, 2 * near + step, 256)
+    rims = {"rim": (step, 2 * near - step), "behind": (0, 2 * near)}
+    found = {}
+    for name, rows in rims.items():
+        seen = False
+        for row in rows:
+            marked = image.clone()
+            marked[:, :, row : row + step] = torch.nan
+            seen = seen or bool(network(marked)[:, :, near : near + step].isnan().any())
+        found[name] = seen
+    return (
+        f"a core depends on the outer {step} rows of its halo: {found['rim']}; on those behind it: "
+        f"{found['behind']}"
+    )
 
 
 if __name__ == "__main__":

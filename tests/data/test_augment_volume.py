@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from monai.transforms import AdjustContrast
-from scipy.ndimage import affine_transform
+from scipy.ndimage import affine_transform, map_coordinates, zoom
 from torch.nn.functional import interpolate
 
 from atrous.data.augment import sample_rng
@@ -127,7 +127,7 @@ def test_image_and_mask_stay_together_when_warped(index):
     mask = torch.zeros(24, 24, 24, dtype=torch.uint8)
     mask[6:18, 8:16, 7:19] = 1
     image = mask[None].float() + 1
-    augmentation = VolumeAugmentation(rotation=30, scale=(0.7, 1.4), size=(20, 20, 20))
+    augmentation = VolumeAugmentation(rotation=30, scale=(0.7, 1.4), elastic=1.0, size=(20, 20, 20))
     seen, labels = view(augmentation, index=index, image=image, mask=mask)
     labelled = labels != 255
     # The nearest voxel is the one that more than half of the value comes from.
@@ -146,6 +146,35 @@ def test_a_stretched_view_is_the_volume_resized():
     halves = mask[..., ::2], mask[..., 1::2]  # along W a position lies between two voxels
     doubled = [half.repeat_interleave(2, 0).repeat_interleave(2, 1) for half in halves]
     assert ((labels == doubled[0]) | (labels == doubled[1])).all()
+
+
+def test_a_bent_view_looks_where_its_points_say():
+    image, _ = volume(channels=1)
+    bend = np.random.default_rng(1).normal(scale=1.5, size=(3, 5, 5, 5))
+    spacing = (1.0, 2.0, 0.5)
+    geometry = VolumeGeometry(
+        starts=(0.0, 0.0, 0.0), size=SIZE, flips=(False,) * 3, spacing=spacing, bend=bend
+    )
+    aside = [
+        zoom(along / step, np.array(SIZE) / 5, order=3, mode="nearest", grid_mode=True)
+        for along, step in zip(bend, spacing, strict=True)
+    ]
+    expected = map_coordinates(
+        image[0].numpy(), np.indices(SIZE) + np.stack(aside), order=1, mode="constant"
+    )
+    # scipy ends at the last voxel, torch half a voxel beyond it.
+    where = np.indices(SIZE) + np.stack(aside)
+    inside = np.all([(w >= 0) & (w <= n - 1) for w, n in zip(where, SIZE, strict=True)], axis=0)
+    assert inside.mean() > 0.3
+    seen = cut_image(image, geometry)[0].numpy()
+    assert np.abs(seen - expected)[inside].max() < 1e-4
+
+
+def test_bending_changes_no_other_draw():
+    flat = VolumeAugmentation(rotation=10, noise=0.1)
+    bent = VolumeAugmentation(rotation=10, noise=0.1, elastic=1e-9)
+    assert torch.allclose(view(flat)[0], view(bent)[0], atol=1e-5)
+    assert not torch.allclose(view(flat)[0], view(VolumeAugmentation(rotation=10, elastic=1))[0])
 
 
 def test_without_warp_probability_voxels_are_copied():

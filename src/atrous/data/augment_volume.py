@@ -5,7 +5,7 @@ and in the same order, so a view depends on its seed alone: see `augment.sample_
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -42,8 +42,12 @@ class VolumeAugmentation:
     """Lowest and highest magnification, drawn log-uniformly."""
     rotation: float = 0.0
     """Degrees, either way, about each of the three axes."""
+    elastic: float = 0.0
+    """Standard deviation in mm by which points are moved, five along each axis; what lies between
+    is bent with them."""
     warp_probability: float = 1.0
-    """That a view is magnified and turned; else its voxels are copied, as sharp as they are."""
+    """That a view is magnified, turned and bent; else its voxels are copied, as sharp as they are.
+    """
     flip: float = 0.5
     """Probability of mirroring, for each of `flip_axes`."""
     flip_axes: tuple[int, ...] = (0, 1, 2)
@@ -68,7 +72,7 @@ class VolumeAugmentation:
         probabilities = (
             self.foreground, self.warp_probability, self.flip, self.blur, self.modality_dropout,
         )  # fmt: skip
-        amounts = (self.gamma, self.bias_field, self.noise)
+        amounts = (self.gamma, self.bias_field, self.noise, self.elastic)
         problems = {
             f"size {self.size}; expected three lengths": self.size is not None
             and (len(self.size) != _AXES or min(self.size) < 1),
@@ -82,7 +86,7 @@ class VolumeAugmentation:
             f"brightness {self.brightness} and contrast {self.contrast}; expected 0 to 1": not (
                 0 <= self.brightness <= 1 and 0 <= self.contrast <= 1
             ),
-            f"gamma, bias field, noise {amounts}; expected 0 or more": not all(
+            f"gamma, bias field, noise, elastic {amounts}; expected 0 or more": not all(
                 0 <= amount < math.inf for amount in amounts
             ),
         }
@@ -122,6 +126,10 @@ def augment_volume(
     by_channel = rng.random((len(image), _NUM_OF_CHANNEL))
     starts = _starts(size, mask, augmentation, chance[:5])
     geometry = _draw_geometry(size, augmentation, chance[5:], starts=starts, spacing=spacing)
+    if augmentation.elastic and chance[5] < augmentation.warp_probability:
+        # By chance of its own, so that all other draws stay what they are without it.
+        points = rng.spawn(1)[0].standard_normal((_AXES, *(_BEND_POINTS,) * _AXES))
+        geometry = replace(geometry, bend=augmentation.elastic * points)
     view = cut_image(image, geometry)
     revalue(view, [_draw_values(augmentation, row.tolist()) for row in by_channel], rng)
     for channel in _dropped(by_channel[:, -1], augmentation.modality_dropout):
@@ -131,6 +139,7 @@ def augment_volume(
 
 _NUM_CHANCES: Final = 13
 _NUM_OF_CHANNEL: Final = 8
+_BEND_POINTS: Final = 5
 
 
 def _starts(

@@ -2,19 +2,21 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.types import UNLABELLED, Size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VolumeGeometry:
-    """A box of a volume, mirrored, magnified and turned about its middle.
+    """A box of a volume, mirrored, magnified and turned about its middle, and bent.
 
     Attributes:
         starts: First voxel of the box along each axis; below 0 where the volume begins later.
@@ -24,6 +26,8 @@ class VolumeGeometry:
         angles: Radians about each axis: about D first, then H, then W.
         magnification: Along each axis; above 1 things get larger in the view.
         spacing: mm of a voxel along each axis.
+        bend: `(3, d, h, w)`: how far, in mm along each axis of the volume, the view looks aside at
+            points spread evenly over it; between them by cubic splines. None for not at all.
     """
 
     starts: tuple[float, ...]
@@ -32,11 +36,27 @@ class VolumeGeometry:
     angles: tuple[float, ...] = (0.0, 0.0, 0.0)
     magnification: tuple[float, ...] = (1.0, 1.0, 1.0)
     spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+    bend: NDArray[np.float64] | None = None
 
     @property
     def is_copy(self) -> bool:
         """Whether every voxel of the view is one of the volume."""
-        return not any(self.angles) and set(self.magnification) == {1.0}
+        return self.bend is None and not any(self.angles) and set(self.magnification) == {1.0}
+
+    @cached_property
+    def displacement(self) -> NDArray[np.float32] | None:
+        """`(3, *size)`: how many voxels of the volume every voxel of the view looks aside."""
+        if self.bend is None:
+            return None
+        factors = [
+            length / points for length, points in zip(self.size, self.bend.shape[1:], strict=True)
+        ]
+        return np.stack(
+            [
+                ndimage.zoom(along / step, factors, order=3, mode="nearest", grid_mode=True)
+                for along, step in zip(self.bend, self.spacing, strict=True)
+            ]
+        ).astype(np.float32)
 
     @property
     def flipped_axes(self) -> tuple[int, ...]:
@@ -99,6 +119,9 @@ def _part_and_grid(x: Tensor, geometry: VolumeGeometry) -> tuple[Tensor, Tensor]
     """As much of `x` as the view can see, and where each of its voxels looks there."""
     matrix = geometry.matrix()
     reach = np.abs(matrix) @ (np.array(geometry.size) / 2)
+    aside = geometry.displacement
+    if aside is not None:
+        reach = reach + np.abs(aside).max(axis=(1, 2, 3))
     bounds = [
         (max(0, math.floor(middle - half) - 1), min(whole, math.ceil(middle + half) + 2))
         for middle, half, whole in zip(geometry.centre, reach, x.shape[1:], strict=True)
@@ -119,6 +142,9 @@ def _part_and_grid(x: Tensor, geometry: VolumeGeometry) -> tuple[Tensor, Tensor]
         [1, 1, *geometry.size],
         align_corners=False,
     )
+    if aside is not None:
+        steps = aside * (2 / lengths.astype(np.float32))[:, None, None, None]
+        grid = grid + torch.from_numpy(steps[::-1].copy()).permute(1, 2, 3, 0)
     return part, grid
 
 

@@ -132,6 +132,7 @@ class Recipe:
     views_per_volume: int = 1
     """How often an epoch sees each volume, each time another part or view of it."""
     foreground: float = 0.0
+    elastic: float = 0.0
     warp_probability: float = 1.0
     flip_axes: tuple[int, ...] = (0, 1, 2)
     gamma: float = 0.0
@@ -302,6 +303,7 @@ VOLUME_KEYS = frozenset(
         "largest_only",
         "views_per_volume",
         "foreground",
+        "elastic",
         "warp_probability",
         "flip_axes",
         "gamma",

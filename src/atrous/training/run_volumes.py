@@ -30,6 +30,7 @@ def volume_augmentation_of(recipe: Recipe) -> VolumeAugmentation:
         foreground=recipe.foreground,
         scale=recipe.scale,
         rotation=recipe.rotation,
+        elastic=recipe.elastic,
         warp_probability=recipe.warp_probability,
         flip=recipe.flip,
         flip_axes=recipe.flip_axes,
