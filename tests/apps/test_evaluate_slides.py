@@ -83,9 +83,7 @@ def expected_matrix(atrous, weights, data, out, *options):
 
 
 @pytest.mark.parametrize("context", ["exact", "blended"])
-def test_the_score_is_that_of_what_predict_writes(
-    atrous, data, smooth_weights, tmp_path, context
-):
+def test_the_score_is_that_of_what_predict_writes(atrous, data, smooth_weights, tmp_path, context):
     options = ("--context", context)
     matrix = expected_matrix(atrous, smooth_weights, data, tmp_path / "out", *options)
     expected = score(matrix, protocol="void_ignored")

@@ -9,7 +9,10 @@ import pytest
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 
+from atrous.apps.cli.volumes import volume_options  # noqa: E402
 from atrous.data.readers.volume import read_label_volume  # noqa: E402
+from atrous.errors import DataError  # noqa: E402
+from atrous.networks.volume_facts import VolumeFacts  # noqa: E402
 
 AFFINE = np.array([[0, -1.0, 0, 40], [1.0, 0, 0, -20], [0, 0, 1.5, 7], [0, 0, 0, 1]])
 
@@ -103,3 +106,11 @@ def test_a_model_of_photos_takes_no_volumes(atrous, scan, tmp_path):
     code, _, error = atrous("predict", "people", scan, "--out", tmp_path / "out")
     assert code == 2
     assert len(error.splitlines()) == 1
+
+
+def test_scans_are_mirrored_along_the_axes_of_the_card_alone():
+    local = VolumeFacts(channel_names=("t1",), flip_axes=(2,))
+    assert volume_options(local, memory=None, context="auto", flip=True).flips == (2,)
+    assert volume_options(local, memory=None, context="auto", flip=False).flips == ()
+    with pytest.raises(DataError, match="--flip"):
+        volume_options(VolumeFacts(channel_names=("t1",)), memory=None, context="auto", flip=True)

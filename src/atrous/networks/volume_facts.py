@@ -40,6 +40,9 @@ class VolumeFacts:
     """Of the scan; classes come back by the linearly interpolated logits."""
     window: Size | None = None
     """`(D, H, W)` of what training saw: the window where a scan is run in blended parts."""
+    flip_axes: tuple[int, ...] = ()
+    """Axes along which training mirrored (0 is D, 1 is H, 2 is W), and a mean over mirrored scans
+    makes sense."""
     working_sizes: tuple[Size, ...] = ()
     """Sizes that the network also works at, where it takes `working_size`; logits are averaged."""
     largest_only: tuple[str, ...] = ()
@@ -62,6 +65,8 @@ class VolumeFacts:
             or not all(isfinite(step) and step > 0 for step in spacing),
             f"window {self.window}": self.window is not None
             and (len(self.window) != 3 or min(self.window) < 1),
+            f"flip axes {self.flip_axes}": len(set(self.flip_axes)) != len(self.flip_axes)
+            or not set(self.flip_axes) <= {0, 1, 2},
             f"label values {self.label_values}": len(set(self.label_values))
             != len(self.label_values)
             or not all(0 <= value <= 255 for value in self.label_values),

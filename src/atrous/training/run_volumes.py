@@ -107,6 +107,7 @@ def volume_facts_of(
         spacing=recipe.spacing,
         interpolation=recipe.interpolation,
         window=recipe.size,
+        flip_axes=recipe.flip_axes if recipe.flip else (),
         working_sizes=recipe.working_sizes,
         largest_only=recipe.largest_only,
         regions=dict(regions),

@@ -150,7 +150,7 @@ def _evaluate_volumes(
 
     terms.check_kind("volumes", unused=("--scales", "--class-map", "--boundary", "--tile"))
     options = volume_options(
-        memory=terms.memory, context=terms.context, flip=terms.averaging.has_flip
+        predictor.facts, memory=terms.memory, context=terms.context, flip=terms.averaging.has_flip
     )
     samples = require_volumes(open_samples(len(predictor.card.class_names)))
     evaluate_volumes(

@@ -70,7 +70,10 @@ def predict(
         typer.Option(help="Slides: smaller regions get no polygon, µm²; 20 if not given."),
     ] = None,
     flip: Annotated[
-        bool, typer.Option("--flip", help="Volumes: the mean over mirroring; 8 times as slow.")
+        bool,
+        typer.Option(
+            "--flip", help="Volumes: the mean over mirroring, along the axes that the card names."
+        ),
     ] = False,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Volumes: missing channels are zero.")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         VolumePrediction,
         VolumePredictor,
     )
+    from atrous.networks.volume_facts import VolumeFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +107,14 @@ def run_volumes(
         raise typer.Exit(1)
 
 
-def volume_options(*, memory: str | None, context: str, flip: bool) -> "VolumeOptions":
+def volume_options(
+    facts: "VolumeFacts", *, memory: str | None, context: str, flip: bool
+) -> "VolumeOptions":
     """Options of the predictor from those of the command.
 
     Raises:
-        DataError: If the memory is no number with a unit.
+        DataError: If the memory is no number with a unit, or the network was not trained on
+            mirrored scans.
         UnknownNameError: If there is no such context.
     """
     from typing import get_args
@@ -123,10 +127,15 @@ def volume_options(*, memory: str | None, context: str, flip: bool) -> "VolumeOp
     wish = next((known for known in get_args(VolumeContext) if known == context), None)
     if wish is None:
         raise UnknownNameError("context", context, get_args(VolumeContext))
+    if flip and not facts.flip_axes:
+        raise DataError(
+            "--flip was given, but the card names no axis along which scans may be mirrored; "
+            "expected a network that was trained with flip; leave it out."
+        )
     return VolumeOptions(
         context=wish,
         memory=DEFAULT if memory is None else parse_memory(memory),
-        flips=(0, 1, 2) if flip else (),
+        flips=facts.flip_axes if flip else (),
     )
 
 
@@ -137,7 +146,9 @@ def _run(
     from atrous.data.volume_file import write_label_volume
     from atrous.inference.volume_predictor import file_values
 
-    options = volume_options(memory=wishes.memory, context=wishes.context, flip=wishes.flip)
+    options = volume_options(
+        predictor.facts, memory=wishes.memory, context=wishes.context, flip=wishes.flip
+    )
     volume = read_scan(scan)
     if any(file and file.resolve() == files.labels.resolve() for file in scan.files):
         raise DataError(
@@ -151,12 +162,14 @@ def _run(
         _complete(predictor, volume, files, wishes)
         return {**record, "was_there": True}
     prediction = predictor.predict(volume, options, journal=files.journal)
+    _draw(predictor, volume, prediction.labels.numpy(), files, has_page=wishes.html)
+    record = _record(predictor, scan, volume, prediction)
+    # Labels are last, so that those of a killed run are never there without the note of their run.
+    files.labels.unlink(missing_ok=True)
+    files.write_note(run, record)
     write_label_volume(
         files.labels, file_values(prediction.labels, predictor.facts), volume.geometry
     )
-    _draw(predictor, volume, prediction.labels.numpy(), files, has_page=wishes.html)
-    record = _record(predictor, scan, volume, prediction)
-    files.write_note(run, record)  # last: a result without it is not whole
     files.journal.unlink(missing_ok=True)
     return {**record, "was_there": False}
 
