@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.data.catalog import open_layout
 from atrous.data.volume_slice import grey8
 from atrous.reports.volume_layers import grey_sheet, packed
 from atrous.reports.volume_page import volume_page
@@ -56,7 +57,7 @@ def test_what_is_too_large_loses_quality_then_detail_then_slices():
     assert [sheet.steps for sheet in sheets[:3]] == [(1, 1, 1), (1, 1, 1), (1, 2, 2)]
     assert min(sheets[3].steps) > 1
     assert "means over 2 x 2 voxels" in note_of(noise, 12_400)
-    assert "th axial slice" in note_of(noise, 4_400)
+    assert "one axial slice in" in note_of(noise, 4_400)
 
 
 def note_of(noise, max_bytes):
@@ -125,3 +126,21 @@ def test_several_channels_can_be_chosen(channels):
         case(channels=channels), card=card, channel_names=["t1", "t2"][:channels], facts={}
     )
     assert page.count("<option>") == (0 if channels == 1 else 2)
+
+
+@pytest.mark.real
+def test_the_page_of_four_whole_modalities_is_below_five_megabytes(shared):
+    pytest.importorskip("nibabel", reason="needs the extra volumes")
+    layout = open_layout("brats", shared / "data" / "brain_tumour_4mod")
+    volume, mask = layout.volume_and_mask(0)
+    labels = mask.numpy().astype(np.uint8)
+    shown = ShownCase(
+        name="brain", values=volume.array, labels=labels, truth=labels, spacing=volume.spacing
+    )
+    card = SimpleNamespace(
+        name="net", class_names=layout.class_names, palette=((0, 0, 0), *[(200, 0, 0)] * 3)
+    )
+    page = volume_page(shown, card=card, channel_names=layout.channel_names, facts={})
+    data = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
+    assert len(page.encode()) < 5_000_000
+    assert [channel["grid"] for channel in data["channels"]] == [[155, 240, 240]] * 4  # not thinned

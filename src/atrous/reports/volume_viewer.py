@@ -114,7 +114,7 @@ def _note(in_plane: int, through: int) -> str:
     if in_plane > 1:
         parts.append(f"means over {in_plane} x {in_plane} voxels of every axial slice")
     if through > 1:
-        parts.append(f"every {through}th axial slice")
+        parts.append(f"one axial slice in {through}")
     shown = " and ".join(parts)
     return f"To keep the page small the grey picture shows {shown}; outlines are whole." * bool(
         parts
