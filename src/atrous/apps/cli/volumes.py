@@ -160,6 +160,7 @@ def _run(
     elif files.labels.is_file():
         record = files.read_note(run)
         _complete(predictor, volume, files, wishes)
+        files.journal.unlink(missing_ok=True)  # of a run that was killed with its last file written
         return {**record, "was_there": True}
     prediction = predictor.predict(volume, options, journal=files.journal)
     _draw(predictor, volume, prediction.labels.numpy(), files, has_page=wishes.html)
