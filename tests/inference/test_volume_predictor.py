@@ -71,10 +71,10 @@ def whole(predictor, volume, **options):
     return predictor.predict(volume, VolumeOptions(context="whole", **options)).labels
 
 
-def tight(predictor, volume):
+def tight(predictor, volume, **options):
     """A ceiling that holds parts of the scan but not the whole."""
-    needed = predictor.predict(volume).plan.needed
-    return BASE + (needed - BASE) * 7 // 10
+    needed = predictor.predict(volume, VolumeOptions(**options)).plan.needed
+    return BASE + (needed - BASE) * 9 // 10
 
 
 def test_exact_parts_give_every_voxel_the_label_that_the_whole_gives():
@@ -91,8 +91,9 @@ def test_exact_parts_give_every_voxel_the_label_that_the_whole_gives():
 
 def test_parts_are_exact_with_flips_too():
     predictor, volume = predictor_of(), scan()
-    memory = tight(predictor, volume)
+    memory = tight(predictor, volume, flips=(2,))
     found = predictor.predict(volume, VolumeOptions(context="exact", memory=memory, flips=(2,)))
+    assert len(found.plan.parts) > 1
     assert torch.equal(found.labels, whole(predictor, volume, flips=(2,)))
 
 
@@ -136,6 +137,20 @@ def test_windows_begin_where_nnunets_do_and_cover_the_scan():
     )  # fmt: skip
     assert [part.window[0].start for part in plan.parts] == [0, 23, 46]
     assert all(part.window[2] == slice(0, 20) for part in plan.parts)
+
+
+def test_windows_that_do_not_fit_are_halved_along_one_axis_at_a_time():
+    network, size = predictor_of().network, (64, 64, 64)
+
+    def plan(ceiling):
+        return volume_plan.plan_volume(
+            network, size, in_channels=1, num_classes=3, wish="blended", window=(32, 32, 32),
+            ceiling=ceiling,
+        )  # fmt: skip
+
+    whole, half = plan(10**9), plan(plan(10**9).needed - 1)
+    assert whole.parts[0].window == (slice(0, 32),) * 3
+    assert half.parts[0].window == (slice(0, 16), slice(0, 32), slice(0, 32))
 
 
 def test_a_gaussian_is_one_in_the_middle_and_an_eighth_of_the_window_wide():

@@ -13,7 +13,7 @@ class OneDNNConv3d(nn.Module):
     """A 3D convolution for inference, by oneDNN where the input is float32 and on the CPU.
 
     Args:
-        conv: Padded with zeros by numbers; its tensors are shared.
+        conv: Padded with zeros, by numbers; its tensors are shared.
 
     Shape:
         As the convolution's.
@@ -21,7 +21,9 @@ class OneDNNConv3d(nn.Module):
 
     def __init__(self, conv: nn.Conv3d) -> None:
         super().__init__()
+        assert not isinstance(conv.padding, str)
         self.conv = conv
+        self.padding = conv.padding
 
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
@@ -29,8 +31,7 @@ class OneDNNConv3d(nn.Module):
         if type(x) is not Tensor or x.device.type != "cpu" or x.dtype != torch.float32:
             return conv(x)
         return torch.mkldnn_convolution(
-            *(x, conv.weight, conv.bias),
-            *(conv.padding, conv.stride, conv.dilation, conv.groups),
+            x, conv.weight, conv.bias, self.padding, conv.stride, conv.dilation, conv.groups
         )
 
 
@@ -42,15 +43,15 @@ def use_onednn(network: nn.Module) -> nn.Module:
         if isinstance(parent, OneDNNConv3d):
             continue
         for name, child in parent.named_children():
-            if _is_replaceable(child):
+            if isinstance(child, nn.Conv3d) and _is_replaceable(child):
                 setattr(parent, name, OneDNNConv3d(child))
     return network
 
 
-def _is_replaceable(module: nn.Module) -> bool:
+def _is_replaceable(conv: nn.Conv3d) -> bool:
     return (
-        type(module) is nn.Conv3d
-        and max(module.kernel_size) > 1
-        and module.padding_mode == "zeros"
-        and not isinstance(module.padding, str)
+        type(conv) is nn.Conv3d
+        and max(conv.kernel_size) > 1
+        and conv.padding_mode == "zeros"
+        and not isinstance(conv.padding, str)
     )

@@ -13,12 +13,14 @@ from atrous.analysis.halo import halo
 from atrous.analysis.profile import profile
 from atrous.errors import DataError
 from atrous.inference.memory_ceiling import DEFAULT
-from atrous.inference.slide_memory import BASE, MARGIN
+from atrous.inference.slide_memory import MARGIN
 from atrous.inference.tiling import plan_grid
 from atrous.types import Size
 
 VolumeContext: TypeAlias = Literal["auto", "whole", "exact", "blended"]
 
+BASE: Final = 900_000_000
+"""Bytes of the program itself, with what analysis needs of torch."""
 LARGEST: Final = 3.0
 """Voxels that may be computed for each that is kept before `auto` gives up exactness."""
 STEP: Final = 0.5
@@ -70,6 +72,7 @@ def plan_volume(
     num_classes: int,
     wish: VolumeContext = "auto",
     window: Size | None = None,
+    is_mean: bool = False,
     ceiling: int = DEFAULT,
 ) -> VolumePlan:
     """The best that fits: whole, else exact where that can be paid for, else blended.
@@ -81,17 +84,20 @@ def plan_volume(
         num_classes: Of the logits.
         wish: `auto`, or what it must be.
         window: Of blended parts; those that training saw are best.
+        is_mean: Whether the network runs more than once on a window.
         ceiling: Bytes.
 
     Raises:
         DataError: If it does not fit, or must be exact and cannot be.
     """
-    # The scan, its logits, the labels, and one map more to choose the class by.
-    kept = BASE + prod(size) * 4 * (in_channels + num_classes + 2)
     per_voxel = MARGIN * _bytes_per_voxel(network, in_channels)
+    if is_mean:  # what is mirrored, and the sum of what was said so far
+        per_voxel += 4 * (in_channels + num_classes)
 
     def needed(lengths: Size) -> int:
-        return round(kept + per_voxel * prod(lengths))
+        # The scan as it was read and as it is fed; of parts, their sums and the sums' weights.
+        maps = 2 * in_channels + (0 if lengths == size else num_classes + 1)
+        return round(BASE + 4 * maps * prod(size) + per_voxel * prod(lengths))
 
     everything = tuple(slice(0, length) for length in size)
     if wish == "whole" or (wish == "auto" and needed(size) <= ceiling):
@@ -111,7 +117,10 @@ def plan_volume(
             raise DataError(f"Parts cannot be exact: {obstacle}; take blended ones.")
     lengths = tuple(map(min, window or WINDOW, size))
     while needed(lengths) > ceiling and max(lengths) > _SMALLEST:
-        lengths = tuple(max(_SMALLEST, n // 2) if n == max(lengths) else n for n in lengths)
+        longest = lengths.index(max(lengths))
+        lengths = tuple(
+            max(_SMALLEST, n // 2) if axis == longest else n for axis, n in enumerate(lengths)
+        )
     _check(needed(lengths), ceiling, f"windows of {' x '.join(map(str, lengths))}")
     spots = product(*(_starts(n, m) for n, m in zip(size, lengths, strict=True)))
     windows = [

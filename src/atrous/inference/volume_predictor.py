@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -141,6 +141,8 @@ class VolumePredictor:
         x = torch.from_numpy(scan.image)[None]
         if isinstance(self.network, Segmenter):
             x = self.network.pad(x)
+            inside = tuple(slice(0, length) for length in scan.size)
+            scan = replace(scan, image=x[0].numpy()[(slice(None), *inside)])  # not held twice
         size = tuple(x.shape[2:])
         num_classes = len(self.card.class_names)
         plan = plan_volume(
@@ -150,6 +152,7 @@ class VolumePredictor:
             num_classes=num_classes,
             wish=options.context,
             window=self.facts.window,
+            is_mean=bool(options.flips or self.facts.working_sizes),
             ceiling=options.memory,
         )
         sums = VolumeSums(
@@ -164,8 +167,8 @@ class VolumePredictor:
         for part in sums.left():
             sums.add(part, self._logits(x, part, plan, options))
             advance(sums.num_done, len(plan.parts))
-        inside = sums.logits()[(slice(None), *(slice(0, length) for length in scan.size))]
-        return VolumeLogits(logits=inside, scan=scan, plan=plan, num_resumed=num_resumed)
+        logits = sums.logits()[(slice(None), *(slice(0, length) for length in scan.size))]
+        return VolumeLogits(logits=logits, scan=scan, plan=plan, num_resumed=num_resumed)
 
     def identify(self, volume: Volume, options: VolumeOptions) -> str:
         """What a result depends on, as a digest: network, card, scan, options."""
@@ -251,9 +254,9 @@ def load_volume_predictor(
     return VolumePredictor(weights.network, weights.card, device=device)
 
 
-def _bytes(array: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _bytes(array: NDArray[np.float32]) -> memoryview:
     """What `tobytes` gives, without a copy where the array is whole."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _identity(network: nn.Module, card: Card) -> bytes:
