@@ -1,6 +1,8 @@
 """Networks for volumes learn by recipes as those for images do, and go on to the bit."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import nibabel
@@ -196,3 +198,47 @@ def test_channels_are_picked_by_name_where_the_data_names_them(volume_recipe, ba
     assert run.card.volume.channel_names == ("t1",)
     with pytest.raises(UnknownNameError, match=r"is named 't2'. Known: t1"):
         open_run(replace(recipe, channel_names=("t2",)), tmp_path / "other", Accelerator(cpu=True))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from accelerate import Accelerator
+from atrous.training.recipe_file import read_recipe
+from atrous.training.run import open_run
+
+recipe, out = map(Path, sys.argv[1:])
+kills = 0
+while True:
+    child = os.fork()
+    if child == 0:
+        run = open_run(read_recipe(recipe), out, Accelerator(cpu=True))
+        begun = run.state.step
+        for progress in run.steps():
+            if progress.step.number == begun + 2:
+                run.save()
+            if progress.step.number == begun + 3:  # one step is lost
+                os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(0)
+    end = os.waitpid(child, 0)[1]
+    kills += end == signal.SIGKILL
+    if end != signal.SIGKILL:
+        break
+print(end, kills)
+"""
+
+
+def test_a_killed_training_of_volumes_ends_with_the_same_bits(volume_recipe, tmp_path):
+    finish(volume_recipe, tmp_path / "whole")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(recipe_text(volume_recipe))
+    command = (sys.executable, "-c", KILLED, str(recipe), str(tmp_path / "killed"))
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    end, kills = map(int, done.stdout.split()[-2:])
+    assert end == 0, done.stderr
+    assert kills >= 2
+    for name in ("best.safetensors", "last.safetensors"):
+        assert_equal_bits(
+            load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
+        )
