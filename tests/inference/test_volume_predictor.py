@@ -148,7 +148,7 @@ def test_windows_that_do_not_fit_are_halved_along_one_axis_at_a_time():
             ceiling=ceiling,
         )  # fmt: skip
 
-    whole, half = plan(10**9), plan(plan(10**9).needed - 1)
+    whole, half = plan(10**10), plan(plan(10**10).needed - 1)
     assert whole.parts[0].window == (slice(0, 32),) * 3
     assert half.parts[0].window == (slice(0, 16), slice(0, 32), slice(0, 32))
 

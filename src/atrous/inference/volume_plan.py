@@ -19,7 +19,7 @@ from atrous.types import Size
 
 VolumeContext: TypeAlias = Literal["auto", "whole", "exact", "blended"]
 
-BASE: Final = 900_000_000
+BASE: Final = 1_000_000_000
 """Bytes of the program itself, with what analysis needs of torch."""
 LARGEST: Final = 3.0
 """Voxels that may be computed for each that is kept before `auto` gives up exactness."""
