@@ -14,7 +14,7 @@ from atrous._extras import require
 from atrous.data.label_map import LabelMap, Labels
 from atrous.types import UNLABELLED, Size
 
-_DOUBLES: Final = tuple(2**power for power in range(1, 31))
+_STEPS: Final = tuple(3**power for power in range(1, 20))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +63,10 @@ class SievedLabelMap:
     def _sieved(self, labels: Labels) -> Labels:
         features = require("rasterio.features", extra="slides")
         has_run = labels != UNLABELLED
+        if labels.min() == labels.max():
+            return labels
         # GDAL joins a region only to one that is large enough: noise needs small steps.
-        for pixels in (*takewhile(lambda n: n < self.smallest, _DOUBLES), self.smallest):
+        for pixels in (*takewhile(lambda n: n < self.smallest, _STEPS), self.smallest):
             labels = features.sieve(labels, pixels, mask=has_run, connectivity=4)
         return np.asarray(labels)
 
