@@ -171,10 +171,13 @@ def _lines(
     lines = [f"{len(cases)} cases", head]
     for name, found in summary.items():
         dice, hd95 = found["dice"], found["hd95"]
-        low, high = dice.interval or (math.nan, math.nan)
+        interval = f"{'':18}"  # of one case there is none
+        if dice.interval is not None:
+            low, high = dice.interval
+            interval = f"({100 * low:6.2f} to {100 * high:6.2f})"
         lines.append(
             f"{name:<{width}}  {100 * dice.mean:7.2f} {100 * dice.median:7.2f}  "
-            f"({100 * low:6.2f} to {100 * high:6.2f})  {hd95.mean:7.2f}  "
+            f"{interval}  {hd95.mean:7.2f}  "
             f"{100 * found['surface_dice'].mean:14.2f}  {dice.num_cases:5}"
         )
     return lines
