@@ -14,8 +14,8 @@ from atrous.networks.weights import load_weights, save_weights
 
 def test_what_is_saved_comes_back(tiny_weights, tmp_path):
     first = load_weights(tiny_weights)
-    save_weights(tmp_path / "again.safetensors", first.network, first.card)
-    second = load_weights(tmp_path / "again.safetensors")
+    save_weights(str(tmp_path / "again.safetensors"), first.network, first.card)
+    second = load_weights(str(tmp_path / "again.safetensors"))
     assert second.card == first.card
     assert not second.network.training
     for key, tensor in first.network.state_dict().items():

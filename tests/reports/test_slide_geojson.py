@@ -78,6 +78,46 @@ def test_there_is_one_polygon_for_every_region(tmp_path, labels):
     assert {feature["geometry"]["type"] for feature in features} == {"Polygon"}
 
 
+@pytest.mark.parametrize("most_corners", [0, 40, 200])
+@pytest.mark.parametrize("labels", [blobs(), noise()], ids=["blobs", "noise"])
+def test_regions_of_too_many_corners_come_in_pieces_that_fit(tmp_path, labels, most_corners):
+    options = {"chunk": (16, 16), "tolerance_um": 2.0}
+    _, whole = written(tmp_path, labels, **options)
+    _, pieces = written(tmp_path, labels, most_corners=most_corners, **options)
+    assert len(pieces) > len(whole)
+    assert all(shape.is_valid for shape in shapes(pieces))
+    assert_no_overlap(shapes(pieces))
+    for name in NAMES:
+        joined, expected = (
+            shapely.union_all(
+                [
+                    shape
+                    for feature, shape in zip(features, shapes(features), strict=True)
+                    if feature["properties"]["classification"]["name"] == name
+                ]
+            )
+            for features in (pieces, whole)
+        )
+        assert joined.equals(expected)
+
+
+def test_pieces_that_wait_are_never_many_more_than_allowed(tmp_path, monkeypatch):
+    joined = []
+    union_all = shapely.union_all
+
+    def counting(pieces):
+        joined.append(int(shapely.get_num_coordinates(pieces).sum()))
+        return union_all(pieces)
+
+    monkeypatch.setattr(shapely, "union_all", counting)
+    sponge = (np.random.default_rng(0).random((200, 200)) < 0.25).astype(np.uint8)
+    written(tmp_path, sponge, chunk=(10, 10))
+    assert max(joined) > 5000
+    joined.clear()
+    written(tmp_path, sponge, chunk=(10, 10), most_corners=1000)
+    assert 500 < max(joined) <= 1000 + 5 * 10 * 10  # and the corners of one chunk
+
+
 @pytest.mark.parametrize("labels", [blobs(), noise()], ids=["blobs", "noise"])
 @pytest.mark.parametrize("chunk", [(64, 48), (500, 500)])
 def test_simplified_polygons_neither_overlap_nor_leave_gaps(tmp_path, labels, chunk):
@@ -193,7 +233,14 @@ def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option", [{"smallest_um2": -1.0}, {"tolerance_um": -1}, {"mpp": (0, 1)}, {"scale": (1, -1)}]
+    "option",
+    [
+        {"smallest_um2": -1.0},
+        {"tolerance_um": -1},
+        {"mpp": (0, 1)},
+        {"scale": (1, -1)},
+        {"most_corners": -1},
+    ],
 )
 def test_numbers_without_sense_are_refused(tmp_path, option):
     with pytest.raises(DataError, match="expected positive"):

@@ -25,7 +25,9 @@ class Weights:
     card: Card
 
 
-def save_weights(path: Path, network: nn.Module, card: Card, *, is_half: bool = False) -> None:
+def save_weights(
+    path: Path | str, network: nn.Module, card: Card, *, is_half: bool = False
+) -> None:
     """Write a network's tensors and card as one safetensors file, whole or not at all.
 
     Args:
@@ -39,6 +41,7 @@ def save_weights(path: Path, network: nn.Module, card: Card, *, is_half: bool = 
         DataError: If the network is not the one that the card describes, or the file cannot be
             written.
     """
+    path = Path(path)
     state = {key: tensor.detach().cpu() for key, tensor in network.state_dict().items()}
     _fill(build_network(card.network, card.arguments), state, card, path)
     contiguous = {
@@ -49,12 +52,13 @@ def save_weights(path: Path, network: nn.Module, card: Card, *, is_half: bool = 
         file.write(save(contiguous, metadata={METADATA_KEY: card.to_json()}))
 
 
-def load_weights(path: Path) -> Weights:
+def load_weights(path: Path | str) -> Weights:
     """Read a file that `save_weights` wrote.
 
     Raises:
         DataError: If the file is missing, of another kind, without a card, or does not fit it.
     """
+    path = Path(path)
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
         raise DataError(f"{path}: found {found}, expected a .safetensors file; check the path.")

@@ -18,6 +18,7 @@ from atrous._files import write_atomically
 from atrous.data.label_map import LabelMap, Labels, check_classes, iterate_chunks
 from atrous.errors import DataError
 from atrous.metrics.regions import ChunkRegions, RegionJoiner
+from atrous.reports.slide_region_pieces import MOST_CORNERS, RegionPieces
 from atrous.reports.slide_sieve import sieved
 from atrous.types import UNLABELLED, Colour
 
@@ -36,6 +37,7 @@ def write_geojson(
     tolerance_um: float = DEFAULT_TOLERANCE,
     smallest_um2: float = 0.0,
     skip: Sequence[int] = (),
+    most_corners: int = MOST_CORNERS,
 ) -> int:
     """Write a polygon for every region (pixels joined by their sides) and give their number.
 
@@ -53,17 +55,20 @@ def write_geojson(
             of this side, micrometres (Visvalingam and Whyatt); 0 keeps the outlines of pixels.
         smallest_um2: Regions smaller than this, in µm², are given to a neighbour.
         skip: Classes that are not written; 255 never is.
+        most_corners: Of all regions together that are not known whole yet. Beyond it the largest
+            are written as far as they are known, so come in several polygons, which meet along
+            the borders of chunks; memory and time grow with it.
 
     Raises:
         DataError: If the map holds other classes, a number makes no sense, or the file cannot be
             written.
         MissingExtraError: If the extra `slides` is not installed.
     """
-    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2) < 0:
+    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2, most_corners) < 0:
         raise DataError(
-            f"The scale is {scale}, mpp {mpp}, the tolerance {tolerance_um} µm and the smallest "
-            f"region {smallest_um2} µm²; expected positive numbers, and 0 or more for the last "
-            "two; correct them."
+            f"The scale is {scale}, mpp {mpp}, the tolerance {tolerance_um} µm, the smallest "
+            f"region {smallest_um2} µm² and the most corners {most_corners}; expected positive "
+            "numbers, and 0 or more for the last three; correct them."
         )
     shapely = require("shapely", extra="slides")
     outlines = _Outlines(tolerance_um=tolerance_um, mpp=mpp)
@@ -72,6 +77,7 @@ def write_geojson(
         outlines,
         num_classes=len(class_names),
         skip=frozenset((UNLABELLED, *skip)),
+        most_corners=most_corners,
     )
     factor = np.array([scale[1], scale[0]])
     count = 0
@@ -97,13 +103,17 @@ def write_geojson(
 
 
 def _regions(
-    label_map: LabelMap, outlines: "_Outlines", *, num_classes: int, skip: frozenset[int]
+    label_map: LabelMap,
+    outlines: "_Outlines",
+    *,
+    num_classes: int,
+    skip: frozenset[int],
+    most_corners: int,
 ) -> Iterator[tuple[int, Any]]:
     """Class and polygon of every region, in pixels of the map, as soon as it is whole."""
-    shapely = require("shapely", extra="slides")
-    width = label_map.size[1]
+    height, width = label_map.size
     joiner = RegionJoiner(width=width)
-    waiting: dict[int, tuple[int, list[Any]]] = {}  # by number: class, pieces
+    waiting = RegionPieces(joiner, most_corners=most_corners)
     for top, left, labels in iterate_chunks(label_map):
         check_classes(labels, num_classes)
         chunk = joiner.add(labels, top=top, left=left)
@@ -112,19 +122,13 @@ def _regions(
             if value in skip:
                 continue
             if chunk.is_open[local]:
-                waiting[chunk.first + local] = (value, [piece])
+                waiting.add(chunk.first + local, value, piece)
             else:
                 yield value, piece
-        if left + labels.shape[1] < width:
-            continue
-        joined: dict[int, tuple[int, list[Any]]] = {}
-        for number, (value, pieces) in waiting.items():
-            joined.setdefault(joiner.find(number), (value, []))[1].extend(pieces)
-        reaching = joiner.reaching() if top + labels.shape[0] < label_map.size[0] else set()
-        for number in [number for number in joined if number not in reaching]:
-            value, pieces = joined.pop(number)
-            yield value, _without_flat_points(shapely.union_all(pieces))
-        waiting = joined
+        if left + labels.shape[1] == width:
+            is_last = top + labels.shape[0] == height
+            yield from waiting.take_whole(set() if is_last else joiner.reaching())
+        yield from waiting.take_surplus()
 
 
 class _Outlines:
@@ -170,21 +174,3 @@ class _Outlines:
         in_um = self._shapely.transform(dense, lambda xy: np.rint(xy) * self._um)
         simple = self._shapely.coverage_simplify(in_um, self._tolerance, simplify_boundary=False)
         return self._shapely.transform(simple, lambda xy: np.rint(xy / self._um))
-
-
-def _without_flat_points(geometry: Any) -> Any:  # noqa: ANN401 - a shapely geometry
-    """Without the points that lie on a horizontal or vertical line between their neighbours."""
-    shapely = require("shapely", extra="slides")
-    if geometry.geom_type != "Polygon":
-        parts = [_without_flat_points(part) for part in geometry.geoms]
-        return shapely.multipolygons(parts)
-    rings = [_corners(np.asarray(ring.coords)) for ring in (geometry.exterior, *geometry.interiors)]
-    return shapely.Polygon(rings[0], rings[1:])
-
-
-def _corners(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    points = ring[:-1]
-    before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
-    is_flat = ((before == points) & (points == after)).any(axis=1)
-    kept = points[~is_flat]
-    return kept if len(kept) >= 3 else points

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from atrous.apps.cli.evaluate_terms import Terms, interval_text, number, percent, percents
+from atrous.apps.cli.evaluate_terms import Terms, interval_text, number, percent
+from atrous.apps.cli.scored_masks import ScoredMasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,46 +62,27 @@ def evaluate_masks(
         protocol: A name in `PROTOCOLS`.
         terms: How it is scored besides.
     """
-    import torch
-
     from atrous._files import write_text
     from atrous.apps.cli.evaluate_labels import joint_classes, joint_scores, label_record
-    from atrous.apps.cli.facts import facts
     from atrous.data.catalog import require_labels, require_masks
     from atrous.data.layouts.remapped import remapped
-    from atrous.metrics.bootstrap import bootstrap_mean_iou
-    from atrous.metrics.protocols import score
-    from atrous.reports.evaluation_page import evaluation_page
 
     if terms.class_map is not None:
         samples = require_masks(remapped(samples, terms.class_map))
     label_classes = joint_classes(samples, predictor.card)
     counts, probabilities = _count(predictor, samples, card, terms)
-    matrices = torch.stack([count.matrix for count in counts])
-    scores = score(matrices.sum(0), protocol=protocol, void_class=card.void_class)
-    interval = bootstrap_mean_iou(matrices, protocol=protocol, void_class=card.void_class)
-    record = mask_record(scores, interval, card, len(counts)) | terms.record(predictor.card)
+    scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
+    record = scored.record() | terms.record(predictor.card)
     if terms.has_boundary:
-        record |= _boundary_record(counts, scores, card)
+        record |= _boundary_record(counts, scored.scores, card)
     labels = None
     if label_classes is not None:
         labels = joint_scores(probabilities, require_labels(samples), label_classes)
         record["labels"] = label_record(labels, label_classes.names)
     if terms.html is not None:
-        examples = _examples(predictor, samples, card, counts, protocol, terms)
-        page = evaluation_page(
-            card=card,
-            scores=scores,
-            interval=interval,
-            matrix=matrices.sum(0),
-            num_images=len(counts),
-            best=examples[0],
-            worst=examples[1],
-            facts=facts(),
-            notes=terms.notes(predictor.card),
-            labels=labels,
-        )
-        write_text(terms.html, page)
+        best, worst = _examples(predictor, samples, card, counts, protocol, terms)
+        notes = terms.notes(predictor.card)
+        write_text(terms.html, scored.page(best=best, worst=worst, notes=notes, labels=labels))
     typer.echo(
         json.dumps(record, indent=1)
         if terms.as_json
@@ -152,27 +134,6 @@ def _masks(predictor: "Predictor", terms: Terms, seen: "list[Tensor | None]") ->
     return in_shared_classes(predict, terms.class_map.network_table(predictor.card.class_names))
 
 
-def mask_record(
-    scores: "Scores", interval: tuple[float, float] | None, card: "Card", num_images: int
-) -> dict[str, object]:
-    """The result in percent, as docs/json.md promises it; what cannot be scored is None."""
-    return {
-        "protocol": scores.protocol,
-        "miou": percent(scores.mean_iou),
-        "class_average_accuracy": percent(scores.mean_accuracy),
-        "pixel_accuracy": percent(scores.pixel_accuracy),
-        "frequency_weighted_iou": percent(scores.frequency_weighted_iou),
-        "mean_dice": percent(scores.mean_dice),
-        "iou": {
-            name: percent(value)
-            for name, value in zip(card.class_names, scores.class_iou, strict=True)
-        },
-        "averaged_classes": [card.class_names[index] for index in scores.averaged_classes],
-        "images": num_images,
-        "interval": {"miou": percents(interval)},
-    }
-
-
 def _boundary_record(
     counts: Sequence["ImageCounts"], scores: "Scores", card: "Card"
 ) -> dict[str, object]:
@@ -202,7 +163,7 @@ def mask_text(
     """The record for people.
 
     Args:
-        record: What `mask_record` gave, and more.
+        record: What `ScoredMasks.record` gave, and more.
         terms: How it was scored.
         notes: Lines below the first.
         unit: What was scored.

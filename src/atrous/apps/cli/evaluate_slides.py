@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from atrous.apps.cli.evaluate_terms import Terms
+from atrous.apps.cli.scored_masks import ScoredMasks
 from atrous.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,17 +59,12 @@ def evaluate_slides(
     Raises:
         DataError: If a slide or its truth is broken, or the memory is too small.
     """
-    import torch
-
     from atrous._files import write_text
-    from atrous.apps.cli.evaluate_masks import mask_record, mask_text
-    from atrous.apps.cli.facts import facts
+    from atrous.apps.cli.evaluate_masks import mask_text
     from atrous.apps.cli.slide_job import prepare_model
     from atrous.data.layout import SlideLayout
     from atrous.data.layouts.remapped import remapped
-    from atrous.metrics.bootstrap import bootstrap_mean_iou
     from atrous.metrics.protocols import score
-    from atrous.reports.evaluation_page import evaluation_page
     from atrous.training.evaluate import check_classes
 
     check_slide_terms(terms, card, protocol)
@@ -79,29 +75,16 @@ def evaluate_slides(
     check_classes(samples, card.class_names)
     model = prepare_model(predictor, weights=weights, options=_options(terms))
     counts = _count(model, samples, card, terms)
-    matrices = torch.stack([count.matrix for count in counts])
-    scores = score(matrices.sum(0), protocol=protocol, void_class=card.void_class)
-    interval = bootstrap_mean_iou(matrices, protocol=protocol, void_class=card.void_class)
-    record = mask_record(scores, interval, card, len(counts)) | terms.record(predictor.card)
+    scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
     by_slide = [
         score(count.matrix, protocol=protocol, void_class=card.void_class) for count in counts
     ]
+    record = scored.record() | terms.record(predictor.card)
     record |= _slide_record(model, samples, counts, by_slide)
     notes = _notes(model, samples, predictor.card, terms)
     if terms.html is not None:
         best, worst = _examples(counts, [slide.mean_iou for slide in by_slide])
-        page = evaluation_page(
-            card=card,
-            scores=scores,
-            interval=interval,
-            matrix=matrices.sum(0),
-            num_images=len(counts),
-            best=best,
-            worst=worst,
-            facts=facts(),
-            notes=notes,
-            unit="slides",
-        )
+        page = scored.page(best=best, worst=worst, notes=notes, unit="slides")
         write_text(terms.html, page)
     if terms.as_json:
         typer.echo(json.dumps(record, indent=1))
@@ -117,17 +100,7 @@ def evaluate_slides(
 def _options(terms: Terms) -> "SlideOptions":
     from atrous.apps.cli.slide_choice import checked_options
 
-    return checked_options(
-        mpp=None,
-        at_mpp=None,
-        memory=terms.memory,
-        context=terms.context,
-        tile=terms.tile,
-        all_tiles=False,
-        probabilities=False,
-        min_region=None,
-        plan=False,
-    )
+    return checked_options(memory=terms.memory, context=terms.context, tile=terms.tile)
 
 
 def _count(

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 def checked_options(
     *,
-    mpp: float | None,
-    at_mpp: float | None,
     memory: str | None,
     context: str,
     tile: int | None,
-    all_tiles: bool,
-    probabilities: bool,
-    min_region: float | None,
-    plan: bool,
+    mpp: float | None = None,
+    at_mpp: float | None = None,
+    all_tiles: bool = False,
+    probabilities: bool = False,
+    min_region: float | None = None,
+    plan: bool = False,
 ) -> SlideOptions:
-    """What the command line says about slides.
+    """What the command line says about slides; the last six are of `predict` alone.
 
     Raises:
         DataError: If a number makes no sense.
