@@ -14,7 +14,7 @@ from atrous.data.synthetic import write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 from atrous.inference import load
 from atrous.training.fit import NotFiniteError
-from atrous.training.run import open_run
+from atrous.training.open_run import open_run
 from atrous.training.run_folder import RunFolder
 from atrous.training.validate import validate
 

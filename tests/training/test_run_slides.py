@@ -11,8 +11,8 @@ from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.weights import load_weights
 from atrous.training.feed import DrawnViews, feed
+from atrous.training.open_run import open_run
 from atrous.training.recipe import Recipe
-from atrous.training.run import open_run
 from atrous.training.run_data import augmentation_of, card_of, num_views, open_data
 
 pytest.importorskip("tifffile", reason="needs the extra slides")

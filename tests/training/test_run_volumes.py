@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from atrous.errors import DataError, ShapeError, UnknownNameError
 from atrous.networks.weights import load_weights
 from atrous.training.feed_volumes import VolumeViews
+from atrous.training.open_run import open_run
 from atrous.training.recipe_file import recipe_of, recipe_text
-from atrous.training.run import open_run
 from atrous.training.validate_volumes import dice_of_case
 
 
@@ -206,7 +206,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from atrous.training.recipe_file import read_recipe
-from atrous.training.run import open_run
+from atrous.training.open_run import open_run
 
 torch.set_num_threads(1)  # as the run that it is compared with: sums in another order differ
 recipe, out = map(Path, sys.argv[1:])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from accelerate import Accelerator
 
+from atrous.training.open_run import open_run
 from atrous.training.recipe_file import recipe_text
-from atrous.training.run import open_run
 
 SCRIPT = """
 import json, sys, tomllib
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from atrous.training.recipe_file import recipe_of
-from atrous.training.run import open_run
+from atrous.training.open_run import open_run
 
 recipe, folder = Path(sys.argv[1]), Path(sys.argv[2])
 accelerator = Accelerator(cpu=True)

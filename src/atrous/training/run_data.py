@@ -16,7 +16,8 @@ from atrous.networks.catalog import Argument, Task, build_network, network_entry
 from atrous.networks.label_sets import LABEL_SETS, LabelSet, numbered_labels
 from atrous.networks.preprocessing import Preprocessing
 from atrous.networks.volume_facts import VolumeFacts
-from atrous.training.recipe import IMAGE_KEYS, VOLUME_KEYS, Recipe
+from atrous.training.recipe import Recipe
+from atrous.training.recipe_keys import IMAGE_KEYS, VOLUME_KEYS
 from atrous.training.run_volumes import volume_augmentation_of, volume_facts_of
 from atrous.types import Size
 

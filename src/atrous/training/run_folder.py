@@ -22,8 +22,9 @@ from typing import Final
 
 from atrous._files import make_folder, write_text
 from atrous.errors import DataError
-from atrous.training.recipe import RUN_ONLY_KEYS, Recipe
+from atrous.training.recipe import Recipe
 from atrous.training.recipe_file import recipe_of, recipe_text
+from atrous.training.recipe_keys import RUN_ONLY_KEYS
 
 _OURS: Final = (
     "checkpoints/checkpoint-*.pt",

@@ -50,8 +50,8 @@ def train(
     from atrous.apps.cli.allocator import keep_freed_memory
     from atrous.apps.cli.train_loop import follow
     from atrous.errors import DataError
+    from atrous.training.open_run import open_run
     from atrous.training.recipe_file import read_recipe
-    from atrous.training.run import open_run
     from atrous.training.run_folder import RunFolder
 
     if resume and overwrite:
