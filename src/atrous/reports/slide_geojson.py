@@ -164,7 +164,8 @@ class _Outlines:
         return list(zip(numbers, moved, strict=True))
 
     def _polygon(self, rings: Sequence[Sequence[tuple[float, float]]]) -> Any:  # noqa: ANN401
-        polygon = self._shapely.Polygon(rings[0], rings[1:])
+        outer, *holes = [self._shapely.linearrings(np.asarray(ring)) for ring in rings]
+        polygon = self._shapely.polygons(outer, holes or None)
         # An outline that meets itself in a corner is right for GDAL, but is a hole by the standard.
         return polygon if polygon.is_valid else self._shapely.make_valid(polygon)
 
