@@ -52,7 +52,6 @@ def test_sizes_change_where_the_recipe_says(recipe):
     assert sizes == [(16, 24)] * 8 + [(32, 48)] * 8
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # where there is one core
 def test_views_are_the_same_from_memory_from_files_and_from_workers(recipe, views):
     from_files = Views(
         views.layout, views.augmentation, seed=0, keeps_images=False, with_labels=False
