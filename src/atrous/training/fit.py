@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from atrous.errors import DataError
 from atrous.networks.preprocessing import Preprocessing, preprocess
 from atrous.training.feed import Batch, mixed
+from atrous.training.half_on_cpu import refuse_tiny_maps
 from atrous.training.moving_average import moving_average
 from atrous.training.objective import Objective, Trainee
 from atrous.training.optimiser import build_optimiser, freeze_batch_norm, set_learning_rate
@@ -113,7 +114,9 @@ def start_state(network: nn.Module, recipe: Recipe, accelerator: Accelerator) ->
     if recipe.sync_batch_norm:
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
     network = network.to(device)
-    if not _is_half_on_cpu(accelerator):
+    if _is_half_on_cpu(accelerator):
+        refuse_tiny_maps(network)
+    else:
         network = channels_last(network)
     average = None if recipe.ema is None else moving_average(network, recipe.ema)
     optimiser = build_optimiser(network, recipe)
