@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from atrous.blocks.likeliest import likeliest
 from atrous.data.readers.image import read_rgb8
 from atrous.errors import ShapeError
 from atrous.inference.classification import Classification
@@ -93,7 +94,7 @@ def predict_averaged(predictor: Predictor, image: Image, averaging: Averaging) -
     assert total is not None  # there is at least one scale
     return replace(
         seen,
-        mask=total.argmax(0).to(torch.uint8),
+        mask=likeliest(total).to(torch.uint8),
         probabilities=total.div_(averaging.num_inputs),
         label_probabilities=None if labels is None else labels / averaging.num_inputs,
     )

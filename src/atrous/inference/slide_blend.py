@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous._files import make_folder, write_atomically
+from atrous.blocks.likeliest import likeliest
 from atrous.inference.slide_plan import SlidePlan
 from atrous.inference.slide_store import LEVELS
 from atrous.inference.tiling import Tile
@@ -112,7 +113,7 @@ class Blender:
                 _add(total, weight, strip, tile, window, side=self._plan.window)
             total /= weight
             part = slice(top - rows.start, strip[0].stop - rows.start)
-            labels[part] = total.argmax(0)
+            labels[part] = likeliest(torch.from_numpy(total)).numpy()
             probabilities[:, part] = np.rint(total * LEVELS)
         return labels, probabilities
 

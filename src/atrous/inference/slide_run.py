@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from atrous.blocks.likeliest import likeliest
 from atrous.data.readers.slide import Slide
 from atrous.errors import DataError
 from atrous.inference.slide_blend import Blender
@@ -161,7 +162,7 @@ def run_cores(
             if tile.place in is_whole:
                 continue
             inside = output[(slice(None), *tile.inside)]
-            classes = inside.argmax(0).to(torch.uint8).cpu().numpy()
+            classes = likeliest(inside).to(torch.uint8).cpu().numpy()
             probabilities = _steps(inside.softmax(0)) if with_probabilities else None
             yield Core(tile=tile, labels=classes, probabilities=probabilities)
 

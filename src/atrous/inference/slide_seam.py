@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from atrous.blocks.likeliest import likeliest
 from atrous.data.readers.slide import Slide
 from atrous.inference.slide_network import SlideNetwork
 from atrous.inference.slide_plan import SlidePlan, sample_places
@@ -70,7 +71,7 @@ def seam_error(
         )
         lengths = (window[0].stop - window[0].start, window[1].stop - window[1].start)
         pixels = slide.read((window[0].start, window[1].start), lengths, mpp=plan.mpp)
-        labels = network.run([pixels])[0][0].argmax(0).to("cpu").numpy()
+        labels = likeliest(network.run([pixels])[0][0]).to("cpu").numpy()
         inside = tuple(
             slice(part.start - whole.start, part.stop - whole.start)
             for part, whole in zip(middle, window, strict=True)

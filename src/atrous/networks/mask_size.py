@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
+from atrous.blocks.likeliest import likeliest
 from atrous.blocks.nd import LINEAR_MODE
 from atrous.types import Size
 
@@ -40,6 +41,6 @@ def masks_of(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
     """
     if resize == "linear":
         logits = resize_logits(logits, size, resize=resize)
-    masks = logits.argmax(1, keepdim=True).to(torch.uint8)
+    masks = likeliest(logits, dim=1)[:, None].to(torch.uint8)
     # By nearest, the few classes of small masks are repeated, not all their logits.
     return resize_logits(masks, size, resize="nearest")[:, 0]

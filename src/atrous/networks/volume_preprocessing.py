@@ -12,6 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
+from atrous.blocks.likeliest import likeliest
 from atrous.errors import ShapeError
 from atrous.networks.volume_facts import VolumeFacts
 from atrous.types import Size
@@ -161,7 +162,7 @@ def _resampled(values: NDArray[np.generic], size: Size, *, order: int) -> NDArra
 def _likeliest(logits: Tensor, size: Size) -> Tensor:
     """Class by class, so that one more map of the scan's size is held and no more."""
     if tuple(logits.shape[1:]) == size:
-        return logits.argmax(0).to(torch.uint8)
+        return likeliest(logits).to(torch.uint8)
     best = torch.full(size, -torch.inf)
     labels = torch.zeros(size, dtype=torch.uint8)
     for index, plane in enumerate(logits):

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from atrous.blocks.likeliest import likeliest
 from atrous.networks.card import Card
 from atrous.training.volume_cache import VolumeCache
 from atrous.types import UNLABELLED
@@ -80,5 +81,5 @@ def validate_volumes(
 def predict_volume(network: nn.Module, image: Tensor, *, device: torch.device) -> Tensor:
     """Class indices `(D, H, W)` uint8 of a prepared volume `(C, D, H, W)`."""
     x = image[None].to(device).contiguous(memory_format=torch.channels_last_3d)
-    labels: Tensor = network(x)[0].argmax(0)
+    labels: Tensor = likeliest(network(x)[0])
     return labels.to(torch.uint8).cpu()
