@@ -110,7 +110,10 @@ def _regions(
     skip: frozenset[int],
     most_corners: int,
 ) -> Iterator[tuple[int, Any]]:
-    """Class and polygon of every region, in pixels of the map, as soon as it is whole."""
+    """Class and polygon of every region, in pixels of the map, as soon as it is whole.
+
+    Of the largest, where too many corners wait, in several polygons.
+    """
     height, width = label_map.size
     joiner = RegionJoiner(width=width)
     waiting = RegionPieces(joiner, most_corners=most_corners)

@@ -48,7 +48,8 @@ class RegionPieces:
     def take_whole(self, reaching: Set[int]) -> Iterator[tuple[int, Any]]:
         """Class and polygon of every region but those that may go on."""
         self._gather()
-        yield from self._take(number for number in list(self._regions) if number not in reaching)
+        for number in [number for number in self._regions if number not in reaching]:
+            yield self._take(number)
 
     def take_surplus(self) -> Iterator[tuple[int, Any]]:
         """Class and polygon of the largest regions, if too much waits: as far as they are known."""
@@ -60,7 +61,7 @@ class RegionPieces:
             # To a half: else every chunk from here on would give away a little piece.
             if self._num_corners <= self._most / 2:
                 return
-            yield from self._take([number])
+            yield self._take(number)
 
     def _gather(self) -> None:
         """By the numbers that regions go by now."""
@@ -70,12 +71,11 @@ class RegionPieces:
             gathered[root] = _merged(gathered.get(root), region)
         self._regions = gathered
 
-    def _take(self, numbers: Iterator[int] | list[int]) -> Iterator[tuple[int, Any]]:
+    def _take(self, number: int) -> tuple[int, Any]:
         shapely = require("shapely", extra="slides")
-        for number in numbers:
-            region = self._regions.pop(number)
-            self._num_corners -= region.num_corners
-            yield region.value, _without_flat_points(shapely.union_all(region.pieces))
+        region = self._regions.pop(number)
+        self._num_corners -= region.num_corners
+        return region.value, _without_flat_points(shapely.union_all(region.pieces))
 
 
 def _merged(one: _Region | None, other: _Region) -> _Region:
