@@ -5,8 +5,15 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
+
+from atrous.networks.card import Card  # noqa: E402
+from atrous.networks.catalog import build_network  # noqa: E402
+from atrous.networks.preprocessing import Preprocessing  # noqa: E402
+from atrous.networks.volume_facts import VolumeFacts  # noqa: E402
+from atrous.networks.weights import save_weights  # noqa: E402
 
 NAMES = ("a", "b", "c")
 
@@ -74,3 +81,60 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(atrous, data, tm
     code, _, error = run(atrous, data, "--html", tmp_path / "none" / "page.html")
     assert code == 2
     assert "none is no folder" in error
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A network that says each of three classes somewhere."""
+    arguments = {"width": 2, "num_stages": 2}
+    network = build_network("residual_unet", arguments).eval()
+    with torch.no_grad():
+        network.decoder.head.weight *= 100
+        network.decoder.head.bias -= network(torch.randn(1, 1, 24, 24, 24)).mean((0, 2, 3, 4))
+    card = Card(
+        name="residual_unet.tiny",
+        network="residual_unet",
+        arguments=arguments,
+        task="segmentation",
+        class_names=("background", "one", "two"),
+        palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
+        preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)),
+        volume=VolumeFacts(channel_names=("t1",)),
+    )
+    save_weights(tmp_path / "tiny.safetensors", network, card)
+    return tmp_path / "tiny.safetensors"
+
+
+@pytest.fixture
+def moved_truth(weights, atrous, data, tmp_path):
+    """The data with truths that are what is said, but of `b` one voxel on along an axis."""
+    said = tmp_path / "said"
+    assert atrous("predict", weights, data / "images", "--out", said)[0] == 0
+    for name in NAMES:
+        [file] = said.rglob(f"{name}*.nii.gz")
+        labels = np.asarray(nibabel.load(file).dataobj).astype(np.uint8)
+        assert {1, 2} <= set(np.unique(labels))
+        labels = np.roll(labels, 1, axis=1) if name == "b" else labels
+        nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), data / "labels" / f"{name}.nii.gz")
+    return data
+
+
+def test_a_truth_beside_its_picture_is_told(weights, moved_truth, atrous):
+    command = ("evaluate", weights, moved_truth, "--layout", "volume_folder", "--displaced")
+    code, text, error = atrous(*command)
+    assert (code, error) == (0, "")
+    assert "1 of 3 truths fit better by more than a point of Dice" in text
+    told = [line for line in text.splitlines() if "voxels (D, H, W)" in line]
+    assert len(told) == 1
+    assert told[0].startswith("  b: ")
+    code, text, _ = atrous(*command, "--json")
+    cases = {case["name"]: case["displacement"] for case in json.loads(text)["cases"]}
+    assert cases["a"] == {"voxels": [0, 0, 0], "dice": 100.0, "moved_dice": 100.0}
+    # Scans may be turned inside, but it is one voxel along one axis in any case.
+    assert sorted(map(abs, cases["b"]["voxels"])) == [0, 0, 1]
+    assert cases["b"]["dice"] < 90 < cases["b"]["moved_dice"]
+
+
+def test_truths_are_not_moved_unless_asked(atrous, data):
+    _, text, _ = run(atrous, data, "--json")
+    assert all("displacement" not in case for case in json.loads(text)["cases"])

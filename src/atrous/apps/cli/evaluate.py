@@ -27,7 +27,7 @@ _CLASS_MAP = typer.Option(
     "cityscapes_on_camvid, imagenet_on_imagenette, voc_on_person."
 )
 
-_TILING = ("--memory", "--context", "--tile")
+_NOT_OF_IMAGES = ("--memory", "--context", "--tile", "--displaced")
 
 
 def evaluate(
@@ -62,6 +62,13 @@ def evaluate(
     boundary: Annotated[
         bool,
         typer.Option("--boundary", help="Also score the boundaries, 2 % of the diagonal wide."),
+    ] = False,
+    displaced: Annotated[
+        bool,
+        typer.Option(
+            "--displaced",
+            help="Also tell whose truth would fit better moved by a voxel; of volumes.",
+        ),
     ] = False,
     memory: Annotated[
         str | None, typer.Option(help="Ceiling of memory for slides and volumes, such as 4G.")
@@ -105,6 +112,7 @@ def evaluate(
         memory=memory,
         context=context,
         tile=tile,
+        has_displaced=displaced,
     )
     file = resolve_weights(weights)
     is_of_volumes = load_weights(file).card.volume is not None
@@ -158,8 +166,7 @@ def _evaluate_volumes(
         samples,
         protocol or "absent_left_out",
         options,
-        html=terms.html,
-        as_json=terms.as_json,
+        terms,
     )
 
 
@@ -189,7 +196,7 @@ def _evaluate(
     from atrous.types import UNLABELLED
 
     if isinstance(predictor, LabelPredictor):
-        terms.check_kind("images", unused=_TILING)
+        terms.check_kind("images", unused=_NOT_OF_IMAGES)
         check_label_terms(protocol, terms)
         evaluate_labels(predictor, require_labels(open_samples(UNLABELLED)), terms)
         return
@@ -201,5 +208,5 @@ def _evaluate(
     if isinstance(samples, SlideLayout):
         evaluate_slides(predictor, samples, card, protocol, terms, weights=weights)
         return
-    terms.check_kind("images", unused=_TILING)
+    terms.check_kind("images", unused=_NOT_OF_IMAGES)
     evaluate_masks(predictor, samples, card, protocol, terms)

@@ -29,6 +29,7 @@ class Terms:
         memory: Ceiling for slides and volumes, such as 4G.
         context: Of their tiles: auto, exact or blended.
         tile: Side of a tile of slides, pixels.
+        has_displaced: Also look for truths of volumes that lie beside their picture.
     """
 
     averaging: "Averaging"
@@ -40,6 +41,7 @@ class Terms:
     memory: str | None = None
     context: str = "auto"
     tile: int | None = None
+    has_displaced: bool = False
 
     def record(self, card: "Card") -> dict[str, object]:
         """These terms as docs/json.md promises them."""
@@ -72,6 +74,7 @@ class Terms:
             "--memory": self.memory is not None,
             "--context": self.context != "auto",
             "--tile": self.tile is not None,
+            "--displaced": self.has_displaced,
         }
         option = next((name for name in unused if given[name]), None)
         if option is not None:
