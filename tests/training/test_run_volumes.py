@@ -49,6 +49,18 @@ def test_a_stopped_training_of_volumes_ends_with_the_same_bits(volume_recipe, tm
         )
 
 
+def test_the_recipe_says_how_many_threads_compute_and_only_while_it_trains(volume_recipe, tmp_path):
+    before = torch.get_num_threads()
+    run = open_run(replace(volume_recipe, num_threads=before + 2), tmp_path, Accelerator(cpu=True))
+    steps = run.steps()
+    next(steps)
+    assert torch.get_num_threads() == before + 2
+    steps.close()
+    assert torch.get_num_threads() == before
+    with pytest.raises(DataError, match="num_threads = 0, expected at least 1"):
+        replace(volume_recipe, num_threads=0)
+
+
 def test_balls_are_learned_and_the_score_is_that_of_the_kept_weights(volume_recipe, tmp_path):
     plain = {
         "optimiser": "sgd",

@@ -189,6 +189,9 @@ class Recipe:
     compile: bool = False
     """Let `torch.compile` fuse the network: a minute or more at first, then faster steps."""
     seed: int = 0
+    num_threads: int | None = None
+    """Of this process on a CPU; None for one a core. On small maps one is as fast as two and leaves
+    a core to `num_workers`. Other numbers round sums otherwise."""
 
     # Evaluation
     protocol: str = "void_ignored"
@@ -222,6 +225,8 @@ class Recipe:
             and not 0 < self.ema < 1,
             f"clip = {self.clip}, expected above 0": self.clip is not None and not self.clip > 0,
             f"num_workers = {self.num_workers}, expected 0 or more": self.num_workers < 0,
+            f"num_threads = {self.num_threads}, expected at least 1": self.num_threads is not None
+            and self.num_threads < 1,
             f"mix_probability = {self.mix_probability}, expected 0 to 1": not (
                 0 <= self.mix_probability <= 1
             ),

@@ -111,6 +111,8 @@ class Run:
             steps_per_epoch=self.steps_per_epoch,
         )
         last_save = started = time.monotonic()
+        threads_before = torch.get_num_threads()
+        torch.set_num_threads(self.recipe.num_threads or threads_before)
         try:
             for step in steps:
                 self._tally.add(step, time.monotonic() - started)
@@ -126,6 +128,8 @@ class Run:
         except NotFiniteError as error:
             self._keep_batch(error)
             raise
+        finally:
+            torch.set_num_threads(threads_before)
 
     def save(self) -> None:
         """Write a checkpoint of the last step that was done; only one process does.
