@@ -132,7 +132,9 @@ def test_text_and_page_say_how(atrous, data, smooth_weights, tmp_path):
     assert "bootstrap over slides" in html
 
 
-@pytest.mark.parametrize("option", [("--flip",), ("--scales", "1,2"), ("--boundary",)])
+@pytest.mark.parametrize(
+    "option", [("--flip",), ("--scales", "1,2"), ("--boundary",), ("--displaced",)]
+)
 def test_what_slides_make_no_use_of_is_refused(atrous, data, smooth_weights, option):
     code, _, error = atrous("evaluate", smooth_weights, data, "--layout", "slides", *option)
     assert code == 2
@@ -140,12 +142,11 @@ def test_what_slides_make_no_use_of_is_refused(atrous, data, smooth_weights, opt
     assert error.count("\n") == 1
 
 
-def test_images_make_no_use_of_memory(atrous, tiny_weights, tmp_path):
+@pytest.mark.parametrize("option", [("--memory", "1G"), ("--displaced",)])
+def test_what_images_make_no_use_of_is_refused(atrous, tiny_weights, tmp_path, option):
     from atrous.data.synthetic import write_mask_folder
 
     folder = write_mask_folder(tmp_path / "data", num_images=1, size=(16, 16))
-    code, _, error = atrous(
-        "evaluate", tiny_weights, folder, "--layout", "mask_folder", "--memory", "1G"
-    )
+    code, _, error = atrous("evaluate", tiny_weights, folder, "--layout", "mask_folder", *option)
     assert code == 2
-    assert "--memory" in error
+    assert option[0] in error

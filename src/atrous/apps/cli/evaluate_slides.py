@@ -29,7 +29,7 @@ def check_slide_terms(terms: Terms, card: "Card", protocol: str) -> None:
     Raises:
         DataError: If something of that kind was asked for.
     """
-    terms.check_kind("slides", unused=("--flip", "--scales", "--boundary"))
+    terms.check_kind("slides", unused=("--flip", "--scales", "--boundary", "--displaced"))
     if protocol == "camvid_published" and card.void_class is not None:
         raise DataError(
             "Protocol camvid_published counts unlabelled pixels, and of slides only labelled tiles "
