@@ -32,16 +32,20 @@ def test_the_step_that_was_made_is_found(step):
     assert found.moved_dice == 1
 
 
-def test_dice_where_it_lies_is_that_of_the_scores():
+@pytest.mark.parametrize("has_unlabelled", [False, True])
+def test_dice_where_it_lies_is_that_of_the_scores(has_unlabelled):
     truth, prediction = blob(0), blob(1)
+    truth[3:5, 3:5, 3:8] = 255 if has_unlabelled else truth[3:5, 3:5, 3:8]
     scores = score_case(truth, prediction, regions=REGIONS, spacing=(1.0, 1.0, 1.0))
     expected = sum(score.dice for score in scores.values()) / len(scores)
     found = find_displacement(truth, prediction, regions=REGIONS, reach=0)
     assert found.dice == found.moved_dice == pytest.approx(expected)
 
 
-def test_every_place_is_tried_as_brute_force_does():
+@pytest.mark.parametrize("has_unlabelled", [False, True])
+def test_every_place_is_tried_as_brute_force_does(has_unlabelled):
     truth, prediction = blob(2), blob(3)
+    truth[3:5, 3:5, 3:8] = 255 if has_unlabelled else truth[3:5, 3:5, 3:8]
     tried = {}
     for step in product((-1, 0, 1), repeat=3):
         moved = truth.roll(step, (0, 1, 2))  # its rim is empty: nothing comes back at the far side
@@ -65,9 +69,10 @@ def test_what_leaves_the_scan_is_missed_and_does_not_come_back():
     assert find_displacement(truth, prediction, regions=REGIONS).moved_dice == 0
 
 
-def test_unlabelled_voxels_are_no_region_of_the_truth():
+@pytest.mark.parametrize("said", [0, 1])
+def test_a_truth_that_is_all_unlabelled_has_no_dice(said):
     truth = torch.full((3, 3, 3), 255, dtype=torch.uint8)
-    found = find_displacement(truth, torch.zeros_like(truth), regions=REGIONS)
+    found = find_displacement(truth, torch.full_like(truth, said), regions=REGIONS)
     assert math.isnan(found.dice)
     assert math.isnan(found.gain)
 

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import nan
+from statistics import fmean
 from typing import TypeAlias
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.errors import ShapeError
+from atrous.metrics.volumes import in_region
 from atrous.types import UNLABELLED, Size
 
 Step: TypeAlias = tuple[int, int, int]
@@ -52,7 +51,7 @@ def find_displacement(
     """Move a truth by whole voxels to where it fits its prediction best.
 
     Of equally good places the nearest counts. What is moved out of the scan counts as missed.
-    Unlabelled voxels (255) belong to no region of the truth.
+    Unlabelled voxels (255) are moved with the truth, and belong to no region, as in `score_case`.
 
     Args:
         truth: `(D, H, W)` class indices and 255, of any integer type.
@@ -64,6 +63,7 @@ def find_displacement(
         ShapeError: If the sizes differ, or the reach is negative.
 
     Example:
+        >>> import torch
         >>> truth = torch.zeros(6, 6, 6, dtype=torch.uint8)
         >>> truth[1:4, 1:4, 1:4] = 1
         >>> find_displacement(truth, truth.roll((1, -1), (0, 2)), regions={"lesion": (1,)}).voxels
@@ -74,15 +74,12 @@ def find_displacement(
             f"The truth is {tuple(truth.shape)}, the prediction {tuple(prediction.shape)} and the "
             f"reach {reach}; expected one (D, H, W) and 0 or more."
         )
-    labelled = truth != UNLABELLED
+    unlabelled = truth == UNLABELLED
     pairs = [
-        (
-            _inside(truth, classes) & labelled.numpy(),
-            _inside(prediction, classes),
-        )
+        (in_region(truth, classes) & ~unlabelled, in_region(prediction, classes))
         for classes in regions.values()
     ]
-    pairs = [(one, other) for one, other in pairs if one.any() or other.any()]
+    pairs = [(one, other) for one, other in pairs if one.any() or (other & ~unlabelled).any()]
     if not pairs:
         return Displacement(voxels=(0, 0, 0), dice=nan, moved_dice=nan)
     lengths = range(-reach, reach + 1)
@@ -90,22 +87,17 @@ def find_displacement(
         product(lengths, lengths, lengths),
         key=lambda step: sum(length**2 for length in step),
     )
-    scores = {step: float(np.mean([_dice(*pair, step) for pair in pairs])) for step in steps}
+    scores = {step: fmean(_dice(*pair, unlabelled, step) for pair in pairs) for step in steps}
     best = max(scores, key=scores.__getitem__)  # the first, so the nearest, of equals
     return Displacement(voxels=best, dice=scores[0, 0, 0], moved_dice=scores[best])
 
 
-def _inside(labels: Tensor, classes: Sequence[int]) -> NDArray[np.bool_]:
-    wanted = torch.tensor(list(classes), dtype=labels.dtype)
-    return torch.isin(labels, wanted).numpy()
-
-
-def _dice(truth: NDArray[np.bool_], prediction: NDArray[np.bool_], step: Step) -> float:
-    shared = np.count_nonzero(
-        truth[_window(truth.shape, step, is_moved=False)]
-        & prediction[_window(truth.shape, step, is_moved=True)]
-    )
-    return 2 * shared / (np.count_nonzero(truth) + np.count_nonzero(prediction))
+def _dice(truth: Tensor, prediction: Tensor, unlabelled: Tensor, step: Step) -> float:
+    stays, lands = (_window(tuple(truth.shape), step, is_moved=moved) for moved in (False, True))
+    shared = int((truth[stays] & prediction[lands]).sum())
+    left_out = int((unlabelled[stays] & prediction[lands]).sum())
+    total = int(truth.sum()) + int(prediction.sum()) - left_out
+    return 2 * shared / total if total else 0.0
 
 
 def _window(size: Size, step: Step, *, is_moved: bool) -> tuple[slice, ...]:

@@ -129,8 +129,8 @@ def score_case(
     labelled = truth != UNLABELLED
     return {
         name: _score(
-            _inside(truth, classes) & labelled,
-            _inside(prediction, classes) & labelled,
+            in_region(truth, classes) & labelled,
+            in_region(prediction, classes) & labelled,
             spacing=spacing,
             rule=rule,
             tolerance=tolerance,
@@ -160,7 +160,8 @@ def volume_protocol(name: str) -> EmptyRule:
     return VOLUME_PROTOCOLS[name]
 
 
-def _inside(labels: Tensor, classes: Sequence[int]) -> Tensor:
+def in_region(labels: Tensor, classes: Sequence[int]) -> Tensor:
+    """Where labels are of one of these classes."""
     inside = torch.zeros(labels.shape, dtype=torch.bool)
     for index in classes:
         inside |= labels == index

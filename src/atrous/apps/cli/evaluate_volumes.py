@@ -5,6 +5,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import typer
@@ -204,25 +205,22 @@ def _lines(
 
 def _displaced_lines(displaced: "Mapping[str, Displacement]") -> list[str]:
     """Who gains more than a point, most first, and what all gain together."""
-    found = [
-        (name, truth) for name, truth in displaced.items() if truth.gain > WORTH_TELLING
-    ]  # of a truth and a prediction without any region the gain is no number
+    # Where neither truth nor prediction holds a region there is nothing to move.
+    counted = {name: truth for name, truth in displaced.items() if not math.isnan(truth.gain)}
+    found = [(name, truth) for name, truth in counted.items() if truth.gain > WORTH_TELLING]
     found.sort(key=lambda pair: pair[1].gain, reverse=True)
+    if not found:
+        return ["no truth fits better by more than a point of Dice if moved by a voxel"]
     lines = [
         f"  {name}: {100 * truth.dice:.2f} to {100 * truth.moved_dice:.2f} % by "
         f"{','.join(f'{step:+d}' if step else '0' for step in truth.voxels)} voxels (D, H, W)"
         for name, truth in found
     ]
-    counted = [truth for truth in displaced.values() if not math.isnan(truth.gain)]
-    if not counted:
-        return []
-    before = 100 * sum(truth.dice for truth in counted) / len(counted)
-    after = 100 * sum(truth.moved_dice for truth in counted) / len(counted)
+    before = 100 * fmean(truth.dice for truth in counted.values())
+    after = 100 * fmean(truth.moved_dice for truth in counted.values())
     return [
         f"{len(found)} of {len(displaced)} truths fit better by more than a point of Dice if moved "
-        "by a voxel; look at them:"
-        if found
-        else "no truth fits better by more than a point of Dice if moved by a voxel",
+        "by a voxel; look at them:",
         *lines,
         f"mean Dice over regions and cases {before:.2f} %, {after:.2f} % if every truth lay where "
         "it fits best",
