@@ -83,6 +83,39 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def volume_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file with card for volumes of one channel: small, and each of three classes is said
+    somewhere.
+    """
+    from atrous.networks.card import Card
+    from atrous.networks.catalog import build_network
+    from atrous.networks.preprocessing import Preprocessing
+    from atrous.networks.volume_facts import VolumeFacts
+    from atrous.networks.weights import save_weights
+
+    arguments = {"in_channels": 1, "width": 2, "num_stages": 2, "num_classes": 3}
+    card = Card(
+        name="residual_unet.tiny",
+        network="residual_unet",
+        arguments=arguments,
+        task="segmentation",
+        class_names=("background", "one", "two"),
+        palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
+        preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)),
+        volume=VolumeFacts(channel_names=("t1",), window=(16, 16, 16)),
+    )
+    path = tmp_path_factory.mktemp("weights") / "volumes.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = build_network("residual_unet", arguments).eval()
+        with torch.no_grad():
+            mean = network(torch.randn(1, 1, 26, 30, 37)).mean((0, 2, 3, 4))
+            network.decoder.head.bias -= mean
+        save_weights(path, network, card)
+    return path
+
+
+@pytest.fixture(scope="session")
 def smooth_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file with card whose masks are smooth, as trained ones are: few regions."""
     from atrous.networks.card import Card

@@ -5,15 +5,8 @@ import re
 
 import numpy as np
 import pytest
-import torch
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
-
-from atrous.networks.card import Card  # noqa: E402
-from atrous.networks.catalog import build_network  # noqa: E402
-from atrous.networks.preprocessing import Preprocessing  # noqa: E402
-from atrous.networks.volume_facts import VolumeFacts  # noqa: E402
-from atrous.networks.weights import save_weights  # noqa: E402
 
 NAMES = ("a", "b", "c")
 
@@ -84,32 +77,10 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(atrous, data, tm
 
 
 @pytest.fixture
-def weights(tmp_path):
-    """A network that says each of three classes somewhere."""
-    arguments = {"width": 2, "num_stages": 2}
-    network = build_network("residual_unet", arguments).eval()
-    with torch.no_grad():
-        network.decoder.head.weight *= 100
-        network.decoder.head.bias -= network(torch.randn(1, 1, 24, 24, 24)).mean((0, 2, 3, 4))
-    card = Card(
-        name="residual_unet.tiny",
-        network="residual_unet",
-        arguments=arguments,
-        task="segmentation",
-        class_names=("background", "one", "two"),
-        palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
-        preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)),
-        volume=VolumeFacts(channel_names=("t1",)),
-    )
-    save_weights(tmp_path / "tiny.safetensors", network, card)
-    return tmp_path / "tiny.safetensors"
-
-
-@pytest.fixture
-def moved_truth(weights, atrous, data, tmp_path):
+def moved_truth(volume_weights, atrous, data, tmp_path):
     """The data with truths that are what is said, but of `b` one voxel on along an axis."""
     said = tmp_path / "said"
-    assert atrous("predict", weights, data / "images", "--out", said)[0] == 0
+    assert atrous("predict", volume_weights, data / "images", "--out", said)[0] == 0
     for name in NAMES:
         [file] = said.rglob(f"{name}*.nii.gz")
         labels = np.asarray(nibabel.load(file).dataobj).astype(np.uint8)
@@ -119,8 +90,8 @@ def moved_truth(weights, atrous, data, tmp_path):
     return data
 
 
-def test_a_truth_beside_its_picture_is_told(weights, moved_truth, atrous):
-    command = ("evaluate", weights, moved_truth, "--layout", "volume_folder", "--displaced")
+def test_a_truth_beside_its_picture_is_told(volume_weights, moved_truth, atrous):
+    command = ("evaluate", volume_weights, moved_truth, "--layout", "volume_folder", "--displaced")
     code, text, error = atrous(*command)
     assert (code, error) == (0, "")
     assert "1 of 3 truths fit better by more than a point of Dice" in text

@@ -6,17 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 
 from atrous.inference.folding import fold  # noqa: E402
 from atrous.inference.volume_plan import BASE, plan_volume  # noqa: E402
-from atrous.networks.card import Card  # noqa: E402
 from atrous.networks.catalog import build_network  # noqa: E402
-from atrous.networks.preprocessing import Preprocessing  # noqa: E402
-from atrous.networks.volume_facts import VolumeFacts  # noqa: E402
-from atrous.networks.weights import save_weights  # noqa: E402
 
 SIZE = (26, 30, 37)
 """Of the scan's file: W, H, D."""
@@ -62,27 +57,6 @@ print(end, kills)
 
 
 @pytest.fixture
-def weights(tmp_path):
-    arguments = {"in_channels": 1, "width": 2, "num_stages": 2, "num_classes": 3}
-    card = Card(
-        name="residual_unet.tiny",
-        network="residual_unet",
-        arguments=arguments,
-        task="segmentation",
-        class_names=("background", "one", "two"),
-        palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
-        preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)),
-        volume=VolumeFacts(channel_names=("t1",), window=(16, 16, 16)),
-    )
-    path = tmp_path / "tiny.safetensors"
-    network = build_network("residual_unet", arguments)
-    with torch.no_grad():  # so that every class is said somewhere
-        network.decoder.head.bias -= network.eval()(torch.randn(1, 1, *SIZE)).mean((0, 2, 3, 4))
-    save_weights(path, network, card)
-    return path
-
-
-@pytest.fixture
 def scan(tmp_path):
     values = np.random.default_rng(0).normal(size=SIZE).astype(np.float32)
     path = tmp_path / "scan.nii.gz"
@@ -100,8 +74,17 @@ def tight():
 
 
 @pytest.mark.parametrize("context", ["exact", "blended"])
-def test_the_bytes_are_those_of_a_run_that_was_left_alone(weights, scan, tmp_path, context):
-    command = (sys.executable, "-c", KILLED, "predict", weights, scan, "--out", tmp_path / "whole")
+def test_the_bytes_are_those_of_a_run_that_was_left_alone(volume_weights, scan, tmp_path, context):
+    command = (
+        sys.executable,
+        "-c",
+        KILLED,
+        "predict",
+        volume_weights,
+        scan,
+        "--out",
+        tmp_path / "whole",
+    )
     more = ("--context", context, "--memory", tight(), "--device", "cpu")
     done = subprocess.run(map(str, (*command, *more)), check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
