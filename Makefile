@@ -19,8 +19,8 @@ demo: setup ## explain a convolution, cut a person out of a portrait, street sce
 test: setup ## the fast tier: unit, contract and property tests, doctests
 	@$(PYTEST)
 
-test-real: setup ## the real tier: real data, the authors' weights, published numbers
-	@$(PYTEST) -m real
+test-real: setup ## the real tier: real data, the authors' weights, published numbers, random search
+	@$(PYTEST) -m "real or property" --hypothesis-profile=random
 
 check: setup ## formatting, lint, types, and which room imports which
 	@$(BIN)/ruff format --check .

@@ -1,23 +1,74 @@
 """What all tests share: seed, threads, the shared data, and the command in this process."""
 
 import os
+import random
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
-# How long an example takes says something of the machine, not of the code.
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
+# How long an example takes says something of the machine, not of the code: no deadlines. The fast
+# tier tries the same examples at every run; the real tier's search (--hypothesis-profile=random)
+# tries others each time and says from which seed.
+settings.register_profile("same", deadline=None, derandomize=True, database=None)
+settings.register_profile("random", deadline=None, print_blob=True)
+settings.load_profile("same")
+RANDOM_SEARCH_FACTOR = 4
+"""How many times as many examples the random search tries as the fast tier."""
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def _is_random_search(config: pytest.Config) -> bool:
+    return config.getoption("--hypothesis-profile") == "random"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _is_random_search(config) and config.option.hypothesis_seed is None:
+        # Worker processes are handed the options after this, so that all search from one seed.
+        config.option.hypothesis_seed = secrets.randbelow(2**32)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if not _is_random_search(config):
+        return []
+    return [f"random search: again with --hypothesis-seed={config.option.hypothesis_seed}"]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    # At the end too, since -q leaves out the header.
+    for line in pytest_report_header(config):
+        terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the property tests, and have the random search try more examples of each."""
+    for item in items:
+        function = getattr(item, "obj", None)
+        if not is_hypothesis_test(function):
+            continue
+        item.add_marker(pytest.mark.property)
+        if _is_random_search(config):
+            known = getattr(function, "_hypothesis_internal_use_settings", settings.default)
+            factor = RANDOM_SEARCH_FACTOR
+            # Set anew on the function, since a decorator's number comes before the profile's.
+            more = settings(known, max_examples=factor * known.max_examples)
+            target = getattr(function, "__func__", function)
+            target._hypothesis_internal_use_settings = more
+
+
 @pytest.fixture(autouse=True)
 def _seed() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - what is seeded is the generator that others may use
     torch.manual_seed(0)
 
 

@@ -48,14 +48,15 @@ def test_the_decks_dilated_kernel_spans_5x5_with_nine_taps():
 
 def per_axis(spatial_dims, low, high):
     numbers = st.integers(low, high)
-    return numbers | st.tuples(*[numbers] * spatial_dims) | st.tuples(numbers)
+    full = st.tuples(*[numbers] * spatial_dims)
+    return numbers | full | st.lists(numbers, max_size=spatial_dims + 1).map(tuple)
 
 
 @st.composite
 def conv_arguments(draw):
     """Settings good and bad, with the size of an input."""
     dims = draw(st.sampled_from([1, 2, 2, 3]))
-    padding_mode = draw(st.sampled_from(["zeros", "zeros", "reflect", "circular"]))
+    padding_mode = draw(st.sampled_from(["zeros", "zeros", "reflect", "replicate", "circular"]))
     # Torch crops by negative padding where a layer of its own does the padding; here all refuse.
     least_padding = -1 if padding_mode == "zeros" else 0
     arguments = {
@@ -73,6 +74,19 @@ def conv_arguments(draw):
     return dims, arguments, size
 
 
+def pads_one_axis_alone(dims, arguments):
+    """Whether torch leaves out axes that `padding="same"` should pad (its fault, refused by us)."""
+    kernel, dilation = arguments["kernel_size"], arguments["dilation"]
+    kernels = (kernel,) * dims if isinstance(kernel, int) else kernel
+    return (
+        arguments["padding"] == "same"
+        and arguments["padding_mode"] != "zeros"
+        and isinstance(dilation, tuple)
+        and len(dilation) == 1
+        and any(k > 1 for k in kernels[1:])
+    )
+
+
 @pytest.mark.filterwarnings("ignore:Using padding='same'", "ignore:Initializing zero-element")
 @settings(deadline=None, max_examples=400)
 @given(conv_arguments())
@@ -82,9 +96,18 @@ def test_agrees_with_torch_on_sizes_and_counts_and_on_what_is_refused(case):
     try:
         layer = CONV[dims](**arguments)
         y = layer(x)
-    except (RuntimeError, ValueError, NotImplementedError):
+    except (RuntimeError, ValueError, NotImplementedError, TypeError, IndexError):
         with pytest.raises(ShapeError):
             ConvSpec(**arguments, spatial_dims=dims).output_size(size)
+        return
+    if any(isinstance(value, tuple) and len(value) > dims for value in arguments.values()):
+        # Torch's padding of a layer's own then reaches into the channels, by nothing if it is 0.
+        with pytest.raises(ShapeError, match=f"but it has {dims} spatial axes"):
+            ConvSpec(**arguments, spatial_dims=dims)
+        return
+    if pads_one_axis_alone(dims, arguments):
+        with pytest.raises(ShapeError, match="torch pads the first axis alone"):
+            ConvSpec(**arguments, spatial_dims=dims)
         return
     conv = ConvSpec(**arguments, spatial_dims=dims)
     assert conv.output_size(size) == y.shape[2:]

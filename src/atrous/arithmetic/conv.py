@@ -166,4 +166,16 @@ class ConvSpec(LearnedLayerSpec):
                 "stride 1; give the padding as a number."
             )
         totals = [d * (k - 1) for k, d in zip(kernels, dilations, strict=True)]
+        if self.padding_mode != "zeros" and _is_single(self.dilation) and any(totals[1:]):
+            # Torch pads only as many axes as the tuple names, so that the others shrink.
+            raise ShapeError(
+                f"{self.name} has padding='same', padding_mode={self.padding_mode!r} and "
+                f"dilation={self.dilation}, a tuple of one number, with which torch pads the first "
+                f"axis alone; give the dilation as a number, or {self.spatial_dims} numbers."
+            )
         return tuple((total // 2, total - total // 2) for total in totals)
+
+
+def _is_single(setting: int | Size) -> bool:
+    """Whether a setting is a tuple of one number, which torch expands in most places only."""
+    return not isinstance(setting, int) and len(setting) == 1

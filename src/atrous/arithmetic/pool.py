@@ -16,7 +16,7 @@ class PoolSpec(LayerSpec):
 
     Attributes:
         kind: `"max"` or `"average"`.
-        stride: The kernel size unless given.
+        stride: The kernel size where it is None or, as in torch, an empty tuple.
         dilation: For max pooling only.
         ceil_mode: Also place a last window that hangs over the end, unless it would start in the
             padding after the input.
@@ -67,7 +67,7 @@ class PoolSpec(LayerSpec):
 
     @property
     def axes(self) -> tuple[SlidingAxis, ...]:
-        stride = self.kernel_size if self.stride is None else self.stride
+        stride = self.kernel_size if self.stride in (None, ()) else self.stride
         return tuple(
             SlidingAxis(
                 kernel_size=kernel,
