@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from atrous.data.augment import Augmentation, augment, sample_rng
+from atrous.data.augment.photos import Augmentation, augment, sample_rng
 from benchmarks.timing import machine
 
 IMAGE = (360, 480)

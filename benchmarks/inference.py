@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from atrous.apps.cli.allocator import keep_freed_memory
 from atrous.inference import Predictor
 from atrous.networks.card import Card
-from atrous.networks.espnet import espnet
 from atrous.networks.label_sets import CAMVID
-from atrous.networks.preprocessing import Preprocessing
+from atrous.networks.preprocessing.images import Preprocessing
+from atrous.networks.segmenters.espnet import espnet
+from atrous.pipelines.allocator import keep_freed_memory
 from benchmarks.timing import machine, time_in_turn
 
 SIZE = (360, 480)

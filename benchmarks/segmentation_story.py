@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
-from atrous.data.synthetic import SHAPE_CLASSES, draw_shapes
+from atrous.data.synthetic.shapes import SHAPE_CLASSES, draw_shapes
 from atrous.metrics import Confusion, boundary_counts, boundary_iou, score
 from atrous.networks.segmenters import create_segmenter
 from atrous.reports.overlay import outline

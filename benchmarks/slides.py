@@ -17,13 +17,13 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from atrous.apps.cli.slide_job import plan_of, prepare_model
-from atrous.apps.cli.slides import SlideOptions
-from atrous.data.readers.slide import open_slide
+from atrous.data.slides.read import open_slide
 from atrous.inference import load_segmenter
-from atrous.inference.slide_journal import Journal
-from atrous.inference.slide_run import run_slide
-from atrous.inference.slide_store import SlideStore
+from atrous.inference.slides.journal import Journal
+from atrous.inference.slides.run import run_slide
+from atrous.inference.slides.store import SlideStore
+from atrous.pipelines.predict.slide_job import plan_of, prepare_model
+from atrous.pipelines.predict.slides import SlideOptions
 
 ROUNDS = 5
 
@@ -97,7 +97,7 @@ def peak_memory(path: Path, arguments: argparse.Namespace) -> str:
     options = [text for name, value in given if value for text in (name, str(value))]
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            *(sys.executable, "-m", "atrous.apps.cli.main", "predict", str(arguments.weights)),
+            *(sys.executable, "-m", "atrous.cli.main", "predict", str(arguments.weights)),
             *(str(path), "--out", folder, "--memory", arguments.memory, *options),
         ]
         start = perf_counter()

@@ -13,9 +13,9 @@ from benchmarks.timing import machine, time_in_turn
 def main() -> None:
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
-        "atrous --help": [sys.executable, "-m", "atrous.apps.cli.main", "--help"],
+        "atrous --help": [sys.executable, "-m", "atrous.cli.main", "--help"],
         "atrous explain": [
-            *(sys.executable, "-m", "atrous.apps.cli.main"),
+            *(sys.executable, "-m", "atrous.cli.main"),
             *("explain", "Conv2d(12, 24, 3)"),
         ],
     }

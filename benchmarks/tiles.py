@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from atrous.analysis.halo import halo
-from atrous.data.readers.slide import open_slide
+from atrous.data.slides.read import open_slide
 from atrous.inference import FullSize, plan_grid, run_tiled
 from atrous.networks.catalog import build_network
 

@@ -18,13 +18,13 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.apps.cli.allocator import keep_freed_memory
-from atrous.networks.espnet import espnet
-from atrous.networks.preprocessing import Preprocessing
-from atrous.training.feed import Batch
+from atrous.networks.preprocessing.images import Preprocessing
+from atrous.networks.segmenters.espnet import espnet
+from atrous.pipelines.allocator import keep_freed_memory
+from atrous.training.batches import Batch
 from atrous.training.fit import Step, fit, start_state
 from atrous.training.objective import objective_of
-from atrous.training.recipe import Recipe
+from atrous.training.recipe.recipe import Recipe
 from benchmarks.timing import Timing, machine, time_in_turn
 
 SIZE = (360, 480)

@@ -22,16 +22,16 @@ from time import perf_counter, process_time
 import numpy as np
 import torch
 
-from atrous.data.scan_listing import list_scans, read_scan, volume_files
-from atrous.data.volume import Volume
-from atrous.inference.memory_ceiling import parse_memory
-from atrous.inference.volume_plan import STEP, WINDOW
-from atrous.inference.volume_predictor import VolumeOptions, VolumePredictor
+from atrous.data.volumes.geometry import Volume
+from atrous.data.volumes.scans import list_scans, read_scan, volume_files
+from atrous.inference.tiles.memory import parse_memory
+from atrous.inference.volumes.plan import STEP, WINDOW
+from atrous.inference.volumes.predictor import VolumeOptions, VolumePredictor
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
-from atrous.networks.preprocessing import Preprocessing
-from atrous.networks.volume_facts import VolumeFacts
-from atrous.networks.volume_preprocessing import prepare_scan
+from atrous.networks.preprocessing.images import Preprocessing
+from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volumes import prepare_scan
 from atrous.networks.weights import load_weights, save_weights
 
 CHANNELS = ("flair", "t1", "t1ce", "t2")
@@ -192,7 +192,7 @@ def write_weights(arguments: argparse.Namespace) -> None:
 def peak_of_command(ceiling: str, arguments: argparse.Namespace) -> str:
     """Largest resident size of `atrous predict` on the scan."""
     command = [
-        *(sys.executable, "-m", "atrous.apps.cli.main", "predict"),
+        *(sys.executable, "-m", "atrous.cli.main", "predict"),
         *(str(arguments.folder / "a.safetensors"), str(arguments.scan)),
         *("--out", str(arguments.folder / ceiling), "--memory", ceiling),
     ]

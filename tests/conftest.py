@@ -95,7 +95,7 @@ def atrous(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Run the command in this process; gives exit code, stdout and stderr."""
-    from atrous.apps.cli.main import main
+    from atrous.cli.main import main
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["atrous", *map(str, arguments)])
@@ -112,7 +112,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file with card: the smallest ESPNet, four classes, random and seeded."""
     from atrous.networks.card import Card
     from atrous.networks.catalog import build_network
-    from atrous.networks.preprocessing import Preprocessing
+    from atrous.networks.preprocessing.images import Preprocessing
     from atrous.networks.weights import save_weights
 
     arguments = {"num_classes": 4, "p": 1, "q": 1}
@@ -140,8 +140,8 @@ def volume_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from atrous.networks.card import Card
     from atrous.networks.catalog import build_network
-    from atrous.networks.preprocessing import Preprocessing
-    from atrous.networks.volume_facts import VolumeFacts
+    from atrous.networks.preprocessing.images import Preprocessing
+    from atrous.networks.preprocessing.volume_spec import VolumeFacts
     from atrous.networks.weights import save_weights
 
     arguments = {"in_channels": 1, "width": 2, "num_stages": 2, "num_classes": 3}
@@ -171,7 +171,7 @@ def smooth_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file with card whose masks are smooth, as trained ones are: few regions."""
     from atrous.networks.card import Card
     from atrous.networks.catalog import build_network
-    from atrous.networks.preprocessing import Preprocessing
+    from atrous.networks.preprocessing.images import Preprocessing
     from atrous.networks.weights import save_weights
 
     arguments = {"encoder": "shufflenet_v2_x0_5", "num_classes": 4}

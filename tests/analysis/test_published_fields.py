@@ -146,7 +146,7 @@ def test_networks_of_pytorchcv(name):
 
 
 def test_the_encoder_of_espnet():
-    espnet = pytest.importorskip("atrous.networks.espnet")
+    espnet = pytest.importorskip("atrous.networks.segmenters.espnet")
     seen = fields(espnet.espnet_c(num_classes=20, p=2, q=8).eval(), (512, 1024))
     expected = {
         "encoder.stem": (3, 2),

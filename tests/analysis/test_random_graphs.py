@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.analysis import dependence
-from atrous.analysis.axes import FAR, position_axis, positions
-from atrous.analysis.dependence import Run
-from atrous.analysis.field_listener import FieldListener
-from atrous.analysis.fields import is_solid, main_dim, rows_of
-from atrous.analysis.sight import Sight, SightListener, look
-from atrous.analysis.trace import staged
+from atrous.analysis.fields import dependence
+from atrous.analysis.fields.axes import FAR, position_axis, positions
+from atrous.analysis.fields.dependence import Run
+from atrous.analysis.fields.field import is_solid, main_dim, rows_of
+from atrous.analysis.fields.field_trace import Sight, SightListener, look
+from atrous.analysis.fields.propagate import FieldListener
+from atrous.analysis.tracing.trace import staged
 
 Step = Callable[[Tensor], Tensor]
 Pair = tuple[Step, Step]

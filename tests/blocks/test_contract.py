@@ -29,7 +29,7 @@ from atrous.blocks import (
     StridedShuffleV2Block,
     VGGBlock,
 )
-from atrous.networks.inflate import inflate
+from atrous.networks.convert.inflate import inflate
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from atrous.blocks import (
     ShuffleV2Block,
     VGGBlock,
 )
-from atrous.networks.googlenet import MODULES
+from atrous.networks.classifiers.googlenet import MODULES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "blocks.md"
 ROW = re.compile(r"\| `(\w+)`[^|]*\| (\d+) \| ([\d,]+) \| ([\d.]+) \| (\d+)x\5 \|")

@@ -16,7 +16,7 @@ from atrous.blocks import (
     InceptionWidths,
 )
 from atrous.errors import ShapeError
-from atrous.networks.googlenet import MODULES
+from atrous.networks.classifiers.googlenet import MODULES
 
 WIDTHS = InceptionWidths(8, 6, 10, 3, 4, 5)
 

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.blocks.conv import identity
-from atrous.blocks.efficient_pyramid import SCALES, EfficientPyramidPooling
 from atrous.blocks.gated_conv import GatedConv
-from atrous.blocks.kernel_pyramid import KernelPyramid
-from atrous.blocks.pyramid_pooling import HalvingPyramid, PyramidPooling
+from atrous.blocks.pyramids.efficient import SCALES, EfficientPyramidPooling
+from atrous.blocks.pyramids.halving import HalvingPyramid, PyramidPooling
+from atrous.blocks.pyramids.kernels import KernelPyramid
 from atrous.blocks.resize import double_linear, pool_to_size, resize_linear
 from atrous.errors import ShapeError
 

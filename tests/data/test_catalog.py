@@ -16,7 +16,7 @@ from atrous.data import (
     require_labels,
     require_masks,
 )
-from atrous.data.synthetic import draw_shapes, write_mask_folder
+from atrous.data.synthetic.shapes import draw_shapes, write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 
 

@@ -8,7 +8,7 @@ import atrous
 from atrous.errors import DataError, ShapeError, UnknownNameError
 from atrous.inference import foreground_class, predict_files
 from atrous.networks.card import Card
-from atrous.networks.preprocessing import Preprocessing
+from atrous.networks.preprocessing.images import Preprocessing
 
 
 def card(*names):

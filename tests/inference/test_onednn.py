@@ -6,7 +6,7 @@ from torch import nn
 
 from atrous.analysis import profile
 from atrous.analysis.halo import halo
-from atrous.inference.folding import fold
+from atrous.inference.fold import fold
 from atrous.inference.onednn import OneDNNConv3d, use_onednn
 from atrous.networks.catalog import build_network
 

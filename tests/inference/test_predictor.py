@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 import atrous
-from atrous.data.synthetic import draw_shapes
+from atrous.data.synthetic.shapes import draw_shapes
 from atrous.errors import DataError, ShapeError
 from atrous.inference import LabelPredictor, Predictor, fold
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
-from atrous.networks.preprocessing import Preprocessing, preprocess
+from atrous.networks.preprocessing.images import Preprocessing, preprocess
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from torchmetrics.functional.classification import (
 )
 
 from atrous.errors import ShapeError
-from atrous.metrics.label_scores import score_labels
 from atrous.metrics.topk import label_confusion, rank_classes, topk_hits, wilson_interval
+from atrous.metrics.topk_scores import score_labels
 
 
 @pytest.fixture

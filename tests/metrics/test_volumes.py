@@ -6,7 +6,7 @@ import torch
 
 from atrous.errors import ShapeError, UnknownNameError
 from atrous.metrics.confusion import confusion_matrix
-from atrous.metrics.scores import class_dice, class_iou
+from atrous.metrics.iou import class_dice, class_iou
 from atrous.metrics.volumes import class_regions, score_case
 
 SIZE = (6, 7, 8)

@@ -6,7 +6,7 @@ import pytest
 
 from atrous.errors import DataError
 from atrous.networks.card import Card, Score
-from atrous.networks.preprocessing import Preprocessing
+from atrous.networks.preprocessing.images import Preprocessing
 
 
 def card(**changes):

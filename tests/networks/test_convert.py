@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from atrous.errors import DataError, ShapeError, UnknownNameError
-from atrous.networks.checkpoint import read_checkpoint
 from atrous.networks.convert import FAMILIES, convert_checkpoint
-from atrous.networks.convert_espnet import convert_espnet, is_espnet
-from atrous.networks.origin import Origin
+from atrous.networks.convert.espnet import convert_espnet, is_espnet
+from atrous.networks.convert.origin import Origin
+from atrous.networks.convert.read import read_checkpoint
 from atrous.networks.weights import load_weights, save_weights
 
 FILES = [

@@ -3,7 +3,7 @@
 import pytest
 
 from atrous.analysis.receptive_field import receptive_field
-from atrous.networks.backbones import create_encoder
+from atrous.networks.encoders.catalog import create_encoder
 
 # FACTS A4, measured there by gradients: fields of the five maps, and where the last one's begins.
 # The maps that the table leaves out follow from its chain, r + (k - 1) j for each layer.

@@ -12,8 +12,8 @@ import torch
 
 from atrous.networks.catalog import build_network
 from atrous.networks.convert import convert_checkpoint
-from atrous.networks.convert_espnet3d import convert_espnet3d
-from atrous.networks.convert_ynet import convert_ynet
+from atrous.networks.convert.espnet3d import convert_espnet3d
+from atrous.networks.convert.ynet import convert_ynet
 
 CHECKPOINTS = {
     "ESPNet": "espnet/decoder",

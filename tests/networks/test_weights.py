@@ -8,7 +8,7 @@ import atrous
 from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
-from atrous.networks.preprocessing import Preprocessing
+from atrous.networks.preprocessing.images import Preprocessing
 from atrous.networks.weights import load_weights, save_weights
 
 

@@ -66,7 +66,7 @@ def test_a_photo_of_twelve_megapixels_fits_in_four_gigabytes(shared, weights, tm
     image = next((shared / "data" / "camvid" / "val").iterdir())
     large = Image.fromarray(pixels_of(image)).convert("RGB").resize((4000, 3000))
     large.save(tmp_path / "big.jpg")
-    command = [sys.executable, "-m", "atrous.apps.cli.main", "predict", str(weights)]
+    command = [sys.executable, "-m", "atrous.cli.main", "predict", str(weights)]
     subprocess.run([*command, str(tmp_path / "big.jpg"), "--out", str(tmp_path / "o")], check=True)
     assert pixels_of(tmp_path / "o/masks/big.png").shape == (3000, 4000)
     kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

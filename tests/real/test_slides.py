@@ -18,7 +18,7 @@ pytestmark = pytest.mark.real
 
 def command(weights, slides, out, *more):
     return [
-        *(sys.executable, "-m", "atrous.apps.cli.main", "predict", str(weights)),
+        *(sys.executable, "-m", "atrous.cli.main", "predict", str(weights)),
         *(*map(str, slides), "--out", str(out), *more),
     ]
 

@@ -9,7 +9,7 @@ from atrous.networks.catalog import build_network
 
 pytest.importorskip("openslide", reason="needs the extra slides")
 
-from atrous.data.readers.slide import open_slide
+from atrous.data.slides.read import open_slide
 
 pytestmark = pytest.mark.real
 

@@ -50,7 +50,7 @@ def recipe(shared: Path, tmp_path: Path) -> Path:
 
 
 def train(recipe: Path, out: Path, workers: int) -> subprocess.Popen[str]:
-    command = (sys.executable, "-m", "atrous.apps.cli.main", "train", str(recipe))
+    command = (sys.executable, "-m", "atrous.cli.main", "train", str(recipe))
     return subprocess.Popen(
         (*command, "--out", str(out), "--device", "cpu", "--set", f"num_workers={workers}"),
         stderr=subprocess.PIPE,

@@ -8,8 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from atrous.data.synthetic import SHAPE_CLASSES, write_mask_folder
-from atrous.training.recipe import Recipe
+from atrous.data.synthetic.shapes import SHAPE_CLASSES, write_mask_folder
+from atrous.training.recipe.recipe import Recipe
 
 
 @pytest.fixture(scope="session")

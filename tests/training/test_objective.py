@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.errors import DataError
-from atrous.training.feed import Batch
+from atrous.training.batches import Batch
 from atrous.training.objective import objective_of
 
 

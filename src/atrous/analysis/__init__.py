@@ -1,13 +1,13 @@
 """Look inside any live torch model: cost, receptive field, latency."""
 
-from atrous.analysis.dependence import Misalignment, Note
-from atrous.analysis.effective import EffectiveField, effective_receptive_field
-from atrous.analysis.fields import Field
+from atrous.analysis.effective_field import EffectiveField, effective_receptive_field
+from atrous.analysis.fields.dependence import Misalignment, Note
+from atrous.analysis.fields.field import Field
 from atrous.analysis.halo import Halo, halo
 from atrous.analysis.latency import Latency, LayerLatency, latency
-from atrous.analysis.layers import LayerProfile, OpProfile
 from atrous.analysis.profile import Profile, profile
 from atrous.analysis.receptive_field import ReceptiveField, receptive_field
+from atrous.analysis.tracing.layers import LayerProfile, OpProfile
 
 __all__ = [
     "EffectiveField",

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atrous.analysis.axes import Array, align
-from atrous.analysis.dependence import Dependence, Note
-from atrous.analysis.fake import unwrap
-from atrous.analysis.fields import main_dims, middle_rows, period_of
+from atrous.analysis.fields.axes import Array, align
+from atrous.analysis.fields.dependence import Dependence, Note
+from atrous.analysis.fields.field import main_dims, middle_rows, period_of
+from atrous.analysis.fields.field_trace import Sight, look
 from atrous.analysis.receptive_field import ReceptiveField, as_inputs, find_map, sights
-from atrous.analysis.sight import Sight, look
-from atrous.analysis.trace import Stage, staged
+from atrous.analysis.tracing.fake import unwrap
+from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import AtrousError, ShapeError
 
 _BLOCKING = ("global", "unknown", "shift-variant")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from atrous.analysis.fake import image_shape, input_device, input_dtype, unwrap
+from atrous.analysis.tracing.fake import image_shape, input_device, input_dtype, unwrap
 from atrous.errors import AtrousError, ShapeError
 
 Layout = Literal["contiguous", "channels_last"]

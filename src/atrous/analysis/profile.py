@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from atrous.analysis import dependence
-from atrous.analysis.fake import unwrap
-from atrous.analysis.fields import Field
-from atrous.analysis.layers import CostListener, LayerProfile, OpProfile, layer_rows
+from atrous.analysis.fields import dependence
+from atrous.analysis.fields.field import Field
+from atrous.analysis.fields.field_trace import choose_fields, grow, sight_listener
 from atrous.analysis.receptive_field import as_inputs
-from atrous.analysis.sight import choose_fields, grow, sight_listener
-from atrous.analysis.trace import Listener, staged
+from atrous.analysis.tracing.fake import unwrap
+from atrous.analysis.tracing.layers import CostListener, LayerProfile, OpProfile, layer_rows
+from atrous.analysis.tracing.trace import Listener, staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from atrous.analysis.axes import Shape
-from atrous.analysis.dependence import Misalignment, Note
-from atrous.analysis.fake import image_shape, input_dtype, unwrap
-from atrous.analysis.fields import Field, is_solid
-from atrous.analysis.sight import Sight, choose_fields, enlarged, grow, look
-from atrous.analysis.trace import Stage, staged
+from atrous.analysis.fields.axes import Shape
+from atrous.analysis.fields.dependence import Misalignment, Note
+from atrous.analysis.fields.field import Field, is_solid
+from atrous.analysis.fields.field_trace import Sight, choose_fields, enlarged, grow, look
+from atrous.analysis.tracing.fake import image_shape, input_dtype, unwrap
+from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError
 
 _LARGEST_SETS = 100_000_000  # words of 64 positions

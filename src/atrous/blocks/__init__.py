@@ -1,39 +1,34 @@
 """Convolution units and the blocks made of them, in 2D and 3D."""
 
-from atrous.blocks.anysize import crop_to_size, pad_to_multiple
-from atrous.blocks.atrous_pyramid import AtrousPyramidPooling, SeparableConvNormAct
-from atrous.blocks.average import average_pool
-from atrous.blocks.bilinear_up import BilinearUp
 from atrous.blocks.context import ContextModule
 from atrous.blocks.conv import (
     Activation,
+    ConvBiasAct,
     ConvNormAct,
+    LineConvNormAct,
     Norm,
     NormAct,
+    ValidConvNormAct,
     batch_norm,
     identity,
     prelu,
     relu,
 )
-from atrous.blocks.conv_bias import ConvBiasAct
-from atrous.blocks.conv_shaped import LineConvNormAct, ValidConvNormAct
 from atrous.blocks.decoder_level import DecoderLevel, Join, SkipLevel, repeat_to_size
-from atrous.blocks.eesp import (
+from atrous.blocks.esp.eesp import (
     DepthwisePyramid,
     EESPBlock,
     StridedEESPBlock,
     dilations_within,
 )
-from atrous.blocks.efficient_pyramid import EfficientPyramidPooling
-from atrous.blocks.esp import (
+from atrous.blocks.esp.esp import (
     DilatedPyramid,
     ESPBlock,
     StridedESPBlock,
     hierarchical_feature_fusion,
 )
-from atrous.blocks.esp_medical import NormedESPBlock, WideESPBlock
+from atrous.blocks.esp.medical import NormedESPBlock, WideESPBlock
 from atrous.blocks.gated_conv import GatedConv
-from atrous.blocks.grid_pooling import GridPooling
 from atrous.blocks.inception import InceptionBlock, InceptionWidths
 from atrous.blocks.inception_v3 import (
     InceptionA,
@@ -42,15 +37,26 @@ from atrous.blocks.inception_v3 import (
     InceptionD,
     InceptionE,
 )
-from atrous.blocks.kernel_pyramid import KernelPyramid
-from atrous.blocks.pyramid_pooling import HalvingPyramid, PyramidPooling
+from atrous.blocks.local_response_norm import ResponseNorm
+from atrous.blocks.pool import average_pool
+from atrous.blocks.pyramids.aspp import AtrousPyramidPooling, SeparableConvNormAct
+from atrous.blocks.pyramids.efficient import EfficientPyramidPooling
+from atrous.blocks.pyramids.halving import HalvingPyramid, PyramidPooling
+from atrous.blocks.pyramids.kernels import KernelPyramid
+from atrous.blocks.pyramids.ppm import GridPooling
 from atrous.blocks.residual import BottleneckBlock, ResidualBlock
-from atrous.blocks.resize import double_linear, pool_to_size, resize_linear
-from atrous.blocks.response import ResponseNorm
+from atrous.blocks.resize import (
+    BilinearUp,
+    crop_to_size,
+    double_linear,
+    pad_to_multiple,
+    pool_to_size,
+    resize_linear,
+)
 from atrous.blocks.separable import DepthwiseSeparableBlock
-from atrous.blocks.shuffle import channel_shuffle
-from atrous.blocks.shuffle_v1 import ShuffleV1Block, StridedShuffleV1Block
-from atrous.blocks.shuffle_v2 import ShuffleV2Block, StridedShuffleV2Block
+from atrous.blocks.shuffle.channel_shuffle import channel_shuffle
+from atrous.blocks.shuffle.v1 import ShuffleV1Block, StridedShuffleV1Block
+from atrous.blocks.shuffle.v2 import ShuffleV2Block, StridedShuffleV2Block
 from atrous.blocks.vgg import VGGBlock
 
 __all__ = [

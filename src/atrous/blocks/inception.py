@@ -7,8 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from atrous.blocks.conv import Activation, Norm, relu
-from atrous.blocks.conv_bias import conv_unit
+from atrous.blocks.conv import Activation, Norm, conv_unit, relu
 from atrous.blocks.nd import MAX_POOL
 from atrous.types import SpatialDims
 

@@ -6,10 +6,17 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from atrous.blocks.average import average_pool
-from atrous.blocks.conv import Activation, ConvNormAct, Norm, batch_norm, relu
-from atrous.blocks.conv_shaped import LineConvNormAct, ValidConvNormAct
+from atrous.blocks.conv import (
+    Activation,
+    ConvNormAct,
+    LineConvNormAct,
+    Norm,
+    ValidConvNormAct,
+    batch_norm,
+    relu,
+)
 from atrous.blocks.nd import MAX_POOL
+from atrous.blocks.pool import average_pool
 from atrous.errors import ShapeError
 from atrous.types import SpatialDims
 

@@ -42,3 +42,9 @@ LINEAR_MODE: Final[Mapping[SpatialDims, Literal["bilinear", "trilinear"]]] = {
 def same_padding(kernel_size: int, dilation: int = 1) -> int:
     """Padding that keeps the spatial size at stride 1, for an odd kernel."""
     return dilation * (kernel_size - 1) // 2
+
+
+CHANNEL_DROPOUT: Final[Mapping[SpatialDims, type[nn.Dropout2d] | type[nn.Dropout3d]]] = {
+    2: nn.Dropout2d,
+    3: nn.Dropout3d,
+}

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.blocks.nd import LINEAR_MODE
-from atrous.types import Size
+from atrous.blocks.nd import CONV_TRANSPOSE, LINEAR_MODE
+from atrous.errors import ShapeError
+from atrous.types import Size, SpatialDims
 
 # Size is the number of spatial axes of a map and so what tells 2D from 3D, as in `nd.py`.
 _POOL: Final[Mapping[int, Callable[..., Tensor]]] = MappingProxyType(
@@ -67,3 +69,71 @@ def pool_to_size(x: Tensor, size: Size) -> Tensor:
     if tuple(x.shape[2:]) == tuple(size):
         return x
     return _POOL[x.ndim - 2](x, tuple(size))
+
+
+def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
+    """`x` with zeros after its last rows and columns, so that every spatial length divides.
+
+    Zeros are what the convolutions' own padding holds, so the new border is one more of the kind
+    that the network knows. A length that divides already is left alone: the same tensor comes back.
+
+    Shape:
+        `(B, C, *S)` to `(B, C, *ceil(S / divisor) * divisor)`.
+
+    Example:
+        >>> pad_to_multiple(torch.ones(1, 1, 5, 8), 8).shape
+        torch.Size([1, 1, 8, 8])
+    """
+    if 0 in x.shape:
+        raise ShapeError(f"An input of shape {tuple(x.shape)} is empty; every length must be >= 1.")
+    missing = [-length % divisor for length in x.shape[2:]]
+    if not any(missing):
+        return x
+    pads = [pad for length in reversed(missing) for pad in (0, length)]
+    return F.pad(x, pads)
+
+
+def crop_to_size(x: Tensor, size: Size | torch.Size) -> Tensor:
+    """The first `size` positions of every spatial axis: what `pad_to_multiple` added is cut off.
+
+    Shape:
+        `(B, C, *S)` to `(B, C, *size)`.
+    """
+    if x.shape[2:] == torch.Size(size):
+        return x
+    window = tuple(slice(length) for length in size)
+    return x[(slice(None), slice(None), *window)]
+
+
+class BilinearUp(nn.Module):
+    """The map at twice its size, by a transposed convolution 4x4 of stride 2.
+
+    Away from the border it gives at first what linear interpolation with `align_corners=False`
+    gives; beyond the border it takes zeros. With C channels: 16C² weights, in 3D 64C².
+
+    Args:
+        channels: Channels in and out.
+        spatial_dims: 2 for images, 3 for volumes.
+
+    Shape:
+        `(B, channels, *S)` to `(B, channels, *2 S)`.
+
+    Source: Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015.
+    """
+
+    def __init__(self, channels: int, *, spatial_dims: SpatialDims = 2) -> None:
+        super().__init__()
+        self.conv = CONV_TRANSPOSE[spatial_dims](
+            channels, channels, 4, stride=2, padding=1, bias=False
+        )
+        line = torch.tensor([0.25, 0.75, 0.75, 0.25])
+        kernel = line
+        for _ in range(spatial_dims - 1):
+            kernel = kernel.unsqueeze(-1) * line
+        with torch.no_grad():
+            self.conv.weight.zero_()
+            for channel in range(channels):
+                self.conv.weight[channel, channel] = kernel
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)

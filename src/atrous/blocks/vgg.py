@@ -2,8 +2,7 @@
 
 from torch import Tensor, nn
 
-from atrous.blocks.conv import Activation, Norm, relu
-from atrous.blocks.conv_bias import ConvBiasAct
+from atrous.blocks.conv import Activation, ConvBiasAct, Norm, relu
 from atrous.errors import ShapeError
 from atrous.types import SpatialDims
 

@@ -1,10 +1,11 @@
 """Samples, readers, and the folder layouts users have on disk."""
 
 from atrous.data.catalog import LAYOUTS, open_layout
-from atrous.data.layout import (
+from atrous.data.dataset import (
     AnyLayout,
     LabelLayout,
     Layout,
+    Sample,
     VolumeLayout,
     require_labels,
     require_masks,
@@ -24,13 +25,12 @@ from atrous.data.layouts.nnunet import NnUNet
 from atrous.data.layouts.voc import VOC
 from atrous.data.layouts.volume_folder import VolumeFolder
 from atrous.data.listing import list_images
-from atrous.data.readers.image import read_image, read_rgb8
-from atrous.data.readers.mask import read_mask
-from atrous.data.readers.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
-from atrous.data.readers.volume import is_volume, read_label_volume, read_volume
-from atrous.data.sample import Sample
-from atrous.data.volume import Volume, VolumeGeometry
-from atrous.data.volume_file import write_label_volume
+from atrous.data.photos.mask import read_mask
+from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
+from atrous.data.photos.read import read_image, read_rgb8
+from atrous.data.volumes.geometry import Volume, VolumeGeometry
+from atrous.data.volumes.read import is_volume, read_label_volume, read_volume
+from atrous.data.volumes.write import write_label_volume
 
 __all__ = [
     "ADE20K",

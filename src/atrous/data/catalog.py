@@ -6,10 +6,13 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from atrous.data.class_map import read_class_map
-from atrous.data.layout import (
+from atrous.data.combine.remap import remapped
+from atrous.data.combine.subset import subset_indices, take
+from atrous.data.dataset import (
     AnyLayout,
     LabelLayout,
     Layout,
+    VolumeLayout,
     require_labels,
     require_masks,
     require_volumes,
@@ -27,12 +30,9 @@ from atrous.data.layouts.joint_folder import JointFolder
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
 from atrous.data.layouts.name_list import read_names
 from atrous.data.layouts.nnunet import NnUNet
-from atrous.data.layouts.remapped import remapped
 from atrous.data.layouts.slides import Slides
-from atrous.data.layouts.subset import subset_indices, take
 from atrous.data.layouts.voc import VOC
 from atrous.data.layouts.volume_folder import VolumeFolder
-from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED, Size
 

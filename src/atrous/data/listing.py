@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from atrous.data.readers.raster import IMAGE_SUFFIXES
+from atrous.data.photos.raster import IMAGE_SUFFIXES
 from atrous.errors import DataError
 
 SLIDE_SUFFIXES: Final = frozenset(

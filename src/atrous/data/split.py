@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from atrous.data.duplicates import connected
+from atrous.data.check.duplicates import connected
 from atrous.errors import DataError
 
 

@@ -20,7 +20,7 @@ def foreground_class(card: Card, name: str | None = None) -> int:
         DataError: If none was given and the card does not tell.
 
     Example:
-        >>> from atrous.networks.preprocessing import Preprocessing
+        >>> from atrous.networks.preprocessing.images import Preprocessing
         >>> card = Card(
         ...     name="espnet.cells", network="espnet", task="segmentation",
         ...     class_names=("background", "cell"), palette=((0, 0, 0), (255, 0, 0)),

@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.data.readers.image import read_rgb8
+from atrous.data.photos.read import read_rgb8
 from atrous.errors import DataError, ShapeError
-from atrous.inference.classification import Classification
-from atrous.inference.folding import fold
-from atrous.inference.memory import check_memory
-from atrous.inference.prediction import Prediction
+from atrous.inference.fold import fold
+from atrous.inference.prediction import Classification, Prediction
+from atrous.inference.tiles.fits import check_memory
 from atrous.networks.card import Card
 from atrous.networks.catalog import Task
-from atrous.networks.mask_size import masks_of
-from atrous.networks.preprocessing import preprocess
+from atrous.networks.mask_resize import masks_of
+from atrous.networks.preprocessing.images import preprocess
 from atrous.networks.shipped import resolve_weights
 from atrous.networks.weights import load_weights
 

@@ -3,8 +3,8 @@
 from atrous.metrics.bootstrap import bootstrap_mean_iou
 from atrous.metrics.boundary import boundary_counts, boundary_iou, boundary_width, inner_boundary
 from atrous.metrics.confusion import Confusion, confusion_matrix
+from atrous.metrics.iou import Scores
 from atrous.metrics.protocols import PROTOCOLS, ScoringProtocol, check_protocol, score
-from atrous.metrics.scores import Scores
 from atrous.metrics.volume_summary import Summary, summarise
 from atrous.metrics.volumes import VOLUME_PROTOCOLS, RegionScore, class_regions, score_case
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from atrous.errors import ShapeError
+from atrous.metrics.iou import class_iou, mean_over_classes
 from atrous.metrics.protocols import apply_protocol
-from atrous.metrics.scores import class_iou, mean_over_classes
 
 _MAX_ELEMENTS: Final = 2**24
 """Counts held at a time, 128 MB as float64; large sets are resampled in several rounds."""

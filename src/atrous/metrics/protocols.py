@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from atrous.errors import ShapeError, UnknownNameError
-from atrous.metrics import scores
-from atrous.metrics.scores import Scores
+from atrous.metrics import iou as scores
+from atrous.metrics.iou import Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.errors import DataError, ShapeError
-from atrous.metrics.regions import Labels, RegionJoiner
+from atrous.metrics.connected_regions import Labels, RegionJoiner
 from atrous.types import UNLABELLED, Size
 
 Counts = NDArray[np.int64]

@@ -8,9 +8,9 @@ from typing import TypeVar, get_args
 from atrous.errors import DataError
 from atrous.networks.catalog import Argument, Task
 from atrous.networks.label_sets import LabelSet
-from atrous.networks.mask_size import MaskResize
-from atrous.networks.preprocessing import Preprocessing
-from atrous.networks.volume_facts import VolumeFacts
+from atrous.networks.mask_resize import MaskResize
+from atrous.networks.preprocessing.images import Preprocessing
+from atrous.networks.preprocessing.volume_spec import VolumeFacts
 from atrous.types import Colour
 
 FORMAT = 1

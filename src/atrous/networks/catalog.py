@@ -9,21 +9,16 @@ from typing import Final, Literal, TypeAlias
 from torch import nn
 
 from atrous.errors import AtrousError, ShapeError, UnknownNameError
-from atrous.networks.biopsy import biopsy
-from atrous.networks.espnet import espnet, espnet_c
-from atrous.networks.espnet3d import espnet3d
-from atrous.networks.espnetv2 import (
+from atrous.networks.classifiers.espnetv2 import (
     espnetv2_0_5,
     espnetv2_1_0,
     espnetv2_1_5,
     espnetv2_1_25,
     espnetv2_2_0,
 )
-from atrous.networks.espnetv2_seg import espnetv2_seg
-from atrous.networks.espnetv2_seg_2018 import espnetv2_seg_2018
-from atrous.networks.googlenet import googlenet, googlenet_torchvision
-from atrous.networks.inception_v3 import inception_v3
-from atrous.networks.resnet import (
+from atrous.networks.classifiers.googlenet import googlenet, googlenet_torchvision
+from atrous.networks.classifiers.inception_v3 import inception_v3
+from atrous.networks.classifiers.resnet import (
     resnet18,
     resnet34,
     resnet50,
@@ -31,34 +26,20 @@ from atrous.networks.resnet import (
     resnet101,
     resnet152,
 )
-from atrous.networks.segmenters.deeplab import deeplabv3, deeplabv3plus
-from atrous.networks.segmenters.fcn import fcn, fcn8s, fcn16s, fcn32s
-from atrous.networks.segmenters.fpn import fpn
-from atrous.networks.segmenters.linknet import linknet
-from atrous.networks.segmenters.lraspp import lraspp
-from atrous.networks.segmenters.pspnet import pspnet
-from atrous.networks.segmenters.residual_unet import residual_unet
-from atrous.networks.segmenters.segnet import segnet
-from atrous.networks.segmenters.step_networks import (
-    encoder_decoder,
-    skip_encoder_decoder,
-    unet,
-    vanilla,
-)
-from atrous.networks.shufflenet_v1 import (
+from atrous.networks.classifiers.shufflenet_v1 import (
     shufflenet_v1_g1,
     shufflenet_v1_g2,
     shufflenet_v1_g3,
     shufflenet_v1_g4,
     shufflenet_v1_g8,
 )
-from atrous.networks.shufflenet_v2 import (
+from atrous.networks.classifiers.shufflenet_v2 import (
     shufflenet_v2_x0_5,
     shufflenet_v2_x1_0,
     shufflenet_v2_x1_5,
     shufflenet_v2_x2_0,
 )
-from atrous.networks.vgg import (
+from atrous.networks.classifiers.vgg import (
     vgg11,
     vgg11_bn,
     vgg13,
@@ -68,7 +49,26 @@ from atrous.networks.vgg import (
     vgg19,
     vgg19_bn,
 )
-from atrous.networks.ynet import ynet, ynet_seg
+from atrous.networks.segmenters.biopsy import biopsy
+from atrous.networks.segmenters.deeplab import deeplabv3, deeplabv3plus
+from atrous.networks.segmenters.espnet import espnet, espnet_c
+from atrous.networks.segmenters.espnet3d import espnet3d
+from atrous.networks.segmenters.espnetv2 import espnetv2_seg
+from atrous.networks.segmenters.espnetv2_2018 import espnetv2_seg_2018
+from atrous.networks.segmenters.fcn import fcn, fcn8s, fcn16s, fcn32s
+from atrous.networks.segmenters.fpn import fpn
+from atrous.networks.segmenters.linknet import linknet
+from atrous.networks.segmenters.lraspp import lraspp
+from atrous.networks.segmenters.pspnet import pspnet
+from atrous.networks.segmenters.residual_unet import residual_unet
+from atrous.networks.segmenters.segnet import segnet
+from atrous.networks.segmenters.unet import (
+    encoder_decoder,
+    skip_encoder_decoder,
+    unet,
+    vanilla,
+)
+from atrous.networks.segmenters.ynet import ynet, ynet_seg
 from atrous.types import Size
 
 Task: TypeAlias = Literal["classification", "segmentation", "joint"]

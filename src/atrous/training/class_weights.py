@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from atrous._files import write_text
-from atrous.data.layout import Layout
+from atrous.data.dataset import Layout, VolumeLayout
 from atrous.data.prefetch import prefetch
-from atrous.data.volume_layout import VolumeLayout
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 

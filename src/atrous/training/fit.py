@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from atrous.errors import DataError
-from atrous.networks.preprocessing import Preprocessing, preprocess
-from atrous.training.feed import Batch, mixed
-from atrous.training.half_on_cpu import refuse_tiny_maps
-from atrous.training.moving_average import moving_average
+from atrous.networks.preprocessing.images import Preprocessing, preprocess
+from atrous.training.batches import Batch, mixed
+from atrous.training.bfloat16_cpu import refuse_tiny_maps
+from atrous.training.ema import moving_average
 from atrous.training.objective import Objective, Trainee
 from atrous.training.optimiser import build_optimiser, freeze_batch_norm, set_learning_rate
-from atrous.training.recipe import Recipe
+from atrous.training.recipe.recipe import Recipe
 from atrous.training.schedules import schedule_factor
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from atrous.errors import UnknownNameError
-from atrous.training.recipe import Recipe
+from atrous.training.recipe.recipe import Recipe
 
 
 def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, object]]:

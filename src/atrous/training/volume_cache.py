@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous._files import make_folder, write_atomically, write_text
+from atrous.data.dataset import VolumeLayout
 from atrous.data.prefetch import prefetch
-from atrous.data.volume_layout import VolumeLayout
 from atrous.types import UNLABELLED
 
 _FORM: Final = 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.ade20k import ADE20K
 from atrous.errors import DataError, UnknownNameError
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from atrous.data import open_layout
 from atrous.data.layouts.breast_biopsy import TISSUES, BreastBiopsy
-from atrous.data.synthetic_tissue import TISSUES as MADE_TISSUES
+from atrous.data.synthetic.tissue import TISSUES as MADE_TISSUES
 from atrous.errors import DataError
 from atrous.networks.label_sets import LABEL_SETS
 

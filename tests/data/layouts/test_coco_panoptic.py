@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.data.layout import MaskSizeError, MaskValueError
+from atrous.data.dataset import MaskSizeError, MaskValueError
 from atrous.data.layouts.coco_panoptic import COCOPanoptic
 from atrous.errors import DataError
 

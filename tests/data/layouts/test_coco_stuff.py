@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.coco_labels import STUFF_NAMES, THING_NAMES
 from atrous.data.layouts.coco_stuff import COCOStuff, COCOStuffOnly
 from atrous.errors import DataError

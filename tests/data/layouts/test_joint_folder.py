@@ -3,7 +3,7 @@
 import pytest
 
 from atrous.data import JointFolder
-from atrous.data.synthetic import SHAPE_CLASSES, write_mask_folder
+from atrous.data.synthetic.shapes import SHAPE_CLASSES, write_mask_folder
 from atrous.errors import DataError
 
 

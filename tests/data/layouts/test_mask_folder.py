@@ -7,8 +7,8 @@ from PIL import ExifTags, Image
 from torch.utils.data import DataLoader
 
 from atrous.data import BinaryFolder, MaskFolder, Sample
-from atrous.data.layout import MaskValueError
-from atrous.data.synthetic import SHAPE_CLASSES, draw_shapes, write_mask_folder
+from atrous.data.dataset import MaskValueError
+from atrous.data.synthetic.shapes import SHAPE_CLASSES, draw_shapes, write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 
 NUM_CLASSES = len(SHAPE_CLASSES)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from atrous.data import open_layout
-from atrous.data.layout import DrawnLayout
-from atrous.data.layouts.joined import join
+from atrous.data.combine.join import join
+from atrous.data.combine.subset import take
+from atrous.data.dataset import DrawnLayout
 from atrous.data.layouts.slides import Slides
-from atrous.data.layouts.subset import take
-from atrous.data.synthetic_slide import write_slide_folder
+from atrous.data.synthetic.slides import write_slide_folder
 from atrous.errors import DataError
 
 tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
@@ -21,10 +21,10 @@ pytest.importorskip("openslide", reason="needs the extra slides")
 pytest.importorskip("skimage", reason="needs the extra slides")
 pytest.importorskip("rasterio", reason="needs the extra slides")
 
-from atrous.data.label_map import ArrayLabelMap  # noqa: E402
 from atrous.data.layouts.breast_biopsy import TISSUES  # noqa: E402
-from atrous.data.readers.slide import open_slide  # noqa: E402
-from atrous.reports.slide_labels import write_label_tiff  # noqa: E402
+from atrous.data.slides.mask_map import ArrayLabelMap  # noqa: E402
+from atrous.data.slides.read import open_slide  # noqa: E402
+from atrous.reports.slides.mask_tiff import write_label_tiff  # noqa: E402
 
 SIZE = (900, 1100)
 PATCH = (128, 160)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from atrous.data.synthetic import draw_shapes
+from atrous.data.synthetic.shapes import draw_shapes
 from atrous.errors import ShapeError
 from atrous.training.losses.boundary import boundary_loss
 from atrous.training.losses.cross_entropy import cross_entropy

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.pairs import PairedMasks, pair_by_stem
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED

@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.pairs import Pair, PairedMasks
 from atrous.data.listing import images_in
 from atrous.errors import DataError, UnknownNameError

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.coco_stuff import coco_images
 from atrous.data.layouts.pairs import Pair, PairedMasks
 from atrous.data.listing import natural_key
-from atrous.data.readers.raster import open_raster
+from atrous.data.photos.raster import open_raster
 from atrous.errors import DataError
 from atrous.types import UNLABELLED
 

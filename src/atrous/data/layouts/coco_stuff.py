@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.coco_labels import (
     FIRST_STUFF_ID,
     NEVER_ANNOTATED,

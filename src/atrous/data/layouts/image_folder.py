@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from atrous.data.dataset import Sample
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.listing import natural_key
-from atrous.data.readers.image import read_image, read_rgb8
-from atrous.data.readers.raster import IMAGE_SUFFIXES
-from atrous.data.sample import Sample
+from atrous.data.photos.raster import IMAGE_SUFFIXES
+from atrous.data.photos.read import read_image, read_rgb8
 from atrous.errors import DataError, UnknownNameError
 
 LABEL_NAMES_FILE: Final = "label_names.txt"

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from atrous.data.dataset import Sample
 from atrous.data.layouts.image_folder import LABEL_NAMES_FILE
 from atrous.data.layouts.mask_folder import MaskFolder, split_folder
 from atrous.data.layouts.name_list import listed_names
-from atrous.data.sample import Sample
 from atrous.errors import DataError
 
 LABELS_FILE: Final = "labels.csv"

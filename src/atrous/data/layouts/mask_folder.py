@@ -6,10 +6,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.layouts.pairs import Pair, PairedMasks, pair_by_stem
-from atrous.data.readers.mask import read_mask
+from atrous.data.photos.mask import read_mask
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atrous.data.layout import MaskSizeError, MaskValueError
+from atrous.data.dataset import MaskSizeError, MaskValueError, Sample
 from atrous.data.listing import images_in
-from atrous.data.readers.image import read_image, read_rgb8
-from atrous.data.readers.mask import read_mask
-from atrous.data.sample import Sample
+from atrous.data.photos.mask import read_mask
+from atrous.data.photos.read import read_image, read_rgb8
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 

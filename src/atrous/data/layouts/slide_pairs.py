@@ -4,9 +4,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from atrous.data.labelled_slide import GEOJSON_SUFFIXES, SlidePair
 from atrous.data.layouts.mask_folder import split_folder
 from atrous.data.listing import SLIDE_SUFFIXES, images_in
+from atrous.data.slides.labelled import GEOJSON_SUFFIXES, SlidePair
 from atrous.errors import DataError
 
 TIFF_SUFFIXES: Final = (".tif", ".tiff")

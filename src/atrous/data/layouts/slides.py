@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atrous.data.labelled_slide import LabelledSlide, SlidePair
+from atrous.data.dataset import Sample
 from atrous.data.layouts.mask_folder import CLASSES_FILE
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.layouts.slide_pairs import pair_slides
-from atrous.data.open_slides import OpenSlides
-from atrous.data.sample import Sample
+from atrous.data.slides.labelled import LabelledSlide, SlidePair
+from atrous.data.slides.pool import OpenSlides
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from atrous.data.layout import MaskValueError
+from atrous.data.dataset import MaskValueError, Sample
 from atrous.data.listing import natural_key
-from atrous.data.readers.nifti_header import NIFTI_SUFFIXES, is_nifti_name
-from atrous.data.readers.volume import read_label_volume, read_volume
-from atrous.data.sample import Sample
-from atrous.data.volume import Volume
+from atrous.data.volumes.geometry import Volume
+from atrous.data.volumes.nifti_header import NIFTI_SUFFIXES, is_nifti_name
+from atrous.data.volumes.read import read_label_volume, read_volume
 from atrous.errors import DataError
 from atrous.types import UNLABELLED
 

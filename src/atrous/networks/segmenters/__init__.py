@@ -1,10 +1,10 @@
 """Segmenters: any encoder, and what turns its maps into a mask of the image's size."""
 
-from atrous.networks.segmenters.create import SEGMENTERS, create_segmenter
-from atrous.networks.segmenters.diagnosis import JointSegmenter
+from atrous.networks.segmenters.catalog import SEGMENTERS, create_segmenter
+from atrous.networks.segmenters.encoder_decoder import EncoderDecoder, SkipEncoderDecoder, Vanilla
+from atrous.networks.segmenters.joint import JointSegmenter
 from atrous.networks.segmenters.segmenter import Segmenter
 from atrous.networks.segmenters.segnet import SegNet
-from atrous.networks.segmenters.steps import EncoderDecoder, SkipEncoderDecoder, Vanilla
 
 __all__ = [
     "SEGMENTERS",

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from atrous.blocks.atrous_pyramid import AtrousPyramidPooling, SeparableConvNormAct
 from atrous.blocks.conv import ConvNormAct
 from atrous.blocks.nd import CONV
+from atrous.blocks.pyramids.aspp import AtrousPyramidPooling, SeparableConvNormAct
 from atrous.blocks.resize import resize_linear
 from atrous.networks.encoder import Encoder
-from atrous.networks.segmenters.build import segmentation_encoder
-from atrous.networks.segmenters.diagnosis import JointSegmenter, with_diagnosis
+from atrous.networks.encoders.for_segmentation import segmentation_encoder
+from atrous.networks.segmenters.encoder_decoder import Vanilla
+from atrous.networks.segmenters.joint import JointSegmenter, with_diagnosis
 from atrous.networks.segmenters.segmenter import (
     Segmenter,
     auxiliary_head,
@@ -23,7 +24,6 @@ from atrous.networks.segmenters.segmenter import (
     initialise_decoder,
     map_at,
 )
-from atrous.networks.segmenters.steps import Vanilla
 from atrous.types import Size, SpatialDims
 
 WIDTH = 256

@@ -7,15 +7,14 @@ Source: Long et al., "Fully Convolutional Networks for Semantic Segmentation", C
 
 from torch import Tensor, nn
 
-from atrous.blocks.bilinear_up import BilinearUp
-from atrous.blocks.conv import ConvNormAct
-from atrous.blocks.conv_bias import ConvBiasAct
+from atrous.blocks.conv import ConvBiasAct, ConvNormAct
 from atrous.blocks.nd import CONV
-from atrous.blocks.resize import resize_linear
+from atrous.blocks.resize import BilinearUp, resize_linear
 from atrous.errors import ShapeError
 from atrous.networks.encoder import Encoder
-from atrous.networks.segmenters.build import segmentation_encoder
-from atrous.networks.segmenters.diagnosis import JointSegmenter, with_diagnosis
+from atrous.networks.encoders.for_segmentation import segmentation_encoder
+from atrous.networks.segmenters.encoder_decoder import Vanilla
+from atrous.networks.segmenters.joint import JointSegmenter, with_diagnosis
 from atrous.networks.segmenters.segmenter import (
     Segmenter,
     auxiliary_head,
@@ -23,7 +22,6 @@ from atrous.networks.segmenters.segmenter import (
     coarsest_of_each,
     initialise_decoder,
 )
-from atrous.networks.segmenters.steps import Vanilla
 from atrous.types import Size, SpatialDims
 
 FCN_WIDTH = 4096

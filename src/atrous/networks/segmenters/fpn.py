@@ -8,12 +8,11 @@ from torch import Tensor, nn
 
 from atrous.blocks.conv import ConvNormAct
 from atrous.blocks.decoder_level import repeat_to_size
-from atrous.blocks.dropout import CHANNEL_DROPOUT
-from atrous.blocks.nd import CONV
+from atrous.blocks.nd import CHANNEL_DROPOUT, CONV
 from atrous.blocks.resize import resize_linear
 from atrous.networks.encoder import Encoder
-from atrous.networks.segmenters.build import segmentation_encoder
-from atrous.networks.segmenters.diagnosis import JointSegmenter, with_diagnosis
+from atrous.networks.encoders.for_segmentation import segmentation_encoder
+from atrous.networks.segmenters.joint import JointSegmenter, with_diagnosis
 from atrous.networks.segmenters.segmenter import (
     Segmenter,
     auxiliary_head,

@@ -12,8 +12,8 @@ from atrous.blocks.conv import ConvNormAct, batch_norm, relu
 from atrous.blocks.nd import CONV_TRANSPOSE
 from atrous.blocks.resize import resize_linear
 from atrous.networks.encoder import Encoder
-from atrous.networks.segmenters.build import segmentation_encoder
-from atrous.networks.segmenters.diagnosis import JointSegmenter, with_diagnosis
+from atrous.networks.encoders.for_segmentation import segmentation_encoder
+from atrous.networks.segmenters.joint import JointSegmenter, with_diagnosis
 from atrous.networks.segmenters.segmenter import (
     Segmenter,
     auxiliary_head,

@@ -11,8 +11,9 @@ from atrous.blocks.nd import ADAPTIVE_AVG_POOL, CONV
 from atrous.blocks.resize import resize_linear
 from atrous.errors import ShapeError
 from atrous.networks.encoder import Encoder, refuse_volumes
-from atrous.networks.segmenters.build import segmentation_encoder
-from atrous.networks.segmenters.diagnosis import JointSegmenter, with_diagnosis
+from atrous.networks.encoders.for_segmentation import segmentation_encoder
+from atrous.networks.encoders.torchvision import Tap, TorchvisionEncoder
+from atrous.networks.segmenters.joint import JointSegmenter, with_diagnosis
 from atrous.networks.segmenters.segmenter import (
     Segmenter,
     auxiliary_head,
@@ -20,7 +21,6 @@ from atrous.networks.segmenters.segmenter import (
     initialise_decoder,
     map_at,
 )
-from atrous.networks.torchvision_encoder import Tap, TorchvisionEncoder
 from atrous.types import Size, SpatialDims
 
 WIDTH = 128

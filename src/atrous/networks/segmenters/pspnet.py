@@ -6,12 +6,12 @@ Source: Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017.
 from torch import nn
 
 from atrous.blocks.conv import ConvNormAct
-from atrous.blocks.grid_pooling import GridPooling
+from atrous.blocks.pyramids.ppm import GridPooling
 from atrous.networks.encoder import Encoder
-from atrous.networks.segmenters.build import segmentation_encoder
-from atrous.networks.segmenters.diagnosis import JointSegmenter, with_diagnosis
+from atrous.networks.encoders.for_segmentation import segmentation_encoder
+from atrous.networks.segmenters.encoder_decoder import Vanilla
+from atrous.networks.segmenters.joint import JointSegmenter, with_diagnosis
 from atrous.networks.segmenters.segmenter import Segmenter
-from atrous.networks.segmenters.steps import Vanilla
 from atrous.types import SpatialDims
 
 GRIDS = (1, 2, 3, 6)

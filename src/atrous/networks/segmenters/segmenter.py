@@ -6,10 +6,9 @@ from math import lcm
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.blocks.anysize import crop_to_size
 from atrous.blocks.conv import ConvNormAct
 from atrous.blocks.nd import CONV
-from atrous.blocks.resize import resize_linear
+from atrous.blocks.resize import crop_to_size, resize_linear
 from atrous.errors import ShapeError
 from atrous.networks.encoder import CheckedEncoder, Encoder, initialise
 from atrous.types import Size, SpatialDims

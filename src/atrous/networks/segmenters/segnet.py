@@ -15,8 +15,8 @@ from atrous.blocks.nd import CONV, same_padding
 from atrous.blocks.vgg import VGGBlock
 from atrous.errors import ShapeError
 from atrous.networks.encoder import StagedEncoder
-from atrous.networks.segmenters.build import segmentation_encoder
-from atrous.networks.segmenters.diagnosis import JointSegmenter, with_diagnosis
+from atrous.networks.encoders.for_segmentation import segmentation_encoder
+from atrous.networks.segmenters.joint import JointSegmenter, with_diagnosis
 from atrous.networks.segmenters.segmenter import (
     Segmenter,
     auxiliary_head,

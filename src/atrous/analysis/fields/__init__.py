@@ -1,0 +1,1 @@
+"""The field of every value of a graph: which inputs each output depends on, axis by axis."""

@@ -1,0 +1,248 @@
+"""What a tensor knows about the input it came from, and the bookkeeping of one analysis run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from atrous.analysis.fields.axes import Array, Axis, align, reduce
+
+NoteKind = Literal["global", "data-dependent", "unknown", "shift-variant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about an op that the field alone does not show.
+
+    `step` counts the ops of the run. Kinds: `global` sees the whole input along an axis;
+    `data-dependent` reads positions that the values choose, so the field holds all it may read;
+    `unknown` is an op without a rule, so the field is a lower bound; `shift-variant` treats equal
+    content at different places differently.
+    """
+
+    kind: NoteKind
+    op: str
+    layer: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Misalignment:
+    """Two paths that meet in an op with fields centred some pixels apart."""
+
+    op: str
+    layer: str
+    axis: int
+    offset: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dependence:
+    """Sets of input positions that every element of a tensor depends on, one array per input axis.
+
+    `guess` holds (field size, jump) per axis by the textbook recursion; it only proposes a size to
+    run at. `is_solid` promises that no set has holes, so that its interval says everything; False
+    promises nothing.
+    """
+
+    axes: tuple[Array, ...]
+    notes: frozenset[Note]
+    guess: tuple[tuple[float, float], ...]
+    is_solid: bool = True
+
+    def map(self, change: Callable[[Axis, Array], Array], run: "Run") -> "Dependence":
+        """Apply the same change to the array of every input axis."""
+        axes = tuple(change(axis, v) for axis, v in zip(run.axes, self.axes, strict=True))
+        return replace(self, axes=axes)
+
+    def noting(self, *notes: Note) -> "Dependence":
+        return replace(self, notes=self.notes.union(notes))
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """State of one run: the input axes, the op being handled, and what was noticed on the way.
+
+    A thorough run also looks for holes and for paths that meet off centre. `largest` is the length
+    of the largest array that was needed: what a run at a larger size will cost.
+    """
+
+    axes: tuple[Axis, ...]
+    is_thorough: bool = False
+    op: str = ""
+    layer: str = ""
+    step: int = 0
+    largest: int = 0
+    misalignments: list[Misalignment] = field(default_factory=list)
+
+    def note(self, kind: NoteKind) -> Note:
+        return Note(kind, self.op, self.layer, self.step)
+
+
+def source(run: Run, ndim: int) -> Dependence:
+    """The input itself, `(B, C, *S)`: position i of an axis sees position i of that axis."""
+    first = ndim - len(run.axes)
+    arrays = []
+    for i, axis in enumerate(run.axes):
+        rows = axis.source()
+        shape = [1] * ndim + [rows.shape[-1]]
+        shape[first + i] = axis.length
+        arrays.append(rows.reshape(shape))
+    return Dependence(tuple(arrays), frozenset(), ((1.0, 1.0),) * len(run.axes))
+
+
+def merge(run: Run, parts: Sequence[Dependence | None], ndim: int) -> Dependence | None:
+    """Union of tensors that meet element by element, after broadcasting."""
+    known: list[Dependence] = []
+    for part in parts:
+        if part is not None and not any(part is other for other in known):
+            known.append(part)
+    if not known:
+        return None
+    if len(known) == 1:
+        only = known[0]
+        if all(v.ndim == ndim + 1 for v in only.axes):
+            return only
+        return only.map(lambda _, v: align(v, ndim), run)
+    if run.is_thorough:
+        check_centres(run, known, ndim)
+    is_solid = all(part.is_solid for part in known)
+    arrays = []
+    for i, axis in enumerate(run.axes):
+        v = align(known[0].axes[i], ndim)
+        for other in known[1:]:
+            w = align(other.axes[i], ndim)
+            if v is not w:
+                is_solid = is_solid and run.is_thorough and touch(axis, v, w)
+                v = axis.union(v, w)
+        arrays.append(v)
+    return Dependence(tuple(arrays), join_notes(known), join_guesses(known), is_solid)
+
+
+def touch(axis: Axis, v: Array, w: Array) -> bool:
+    """Whether every two intervals that meet here overlap or are neighbours."""
+    if not axis.is_interval:
+        return False
+    return bool(((v[..., 0] + w[..., 1] <= 1) & (w[..., 0] + v[..., 1] <= 1)).all())
+
+
+def touch_along(axis: Axis, v: Array, dim: int, step: int) -> bool:
+    """Whether entries `step` apart along a dimension overlap or are neighbours."""
+    if v.shape[dim] <= step or step == 0:
+        return True
+    before = (slice(None),) * dim
+    return touch(axis, v[(*before, slice(step, None))], v[(*before, slice(None, -step))])
+
+
+def join_notes(parts: Sequence[Dependence]) -> frozenset[Note]:
+    """All notes of all parts."""
+    notes = parts[0].notes
+    for part in parts[1:]:
+        if part.notes is not notes and part.notes:
+            notes = notes | part.notes
+    return notes
+
+
+def join_guesses(parts: Sequence[Dependence]) -> tuple[tuple[float, float], ...]:
+    """The widest guess; the parts meet on one grid, so the finest jump holds."""
+    guesses = [part.guess for part in parts]
+    return tuple(
+        (max(g[i][0] for g in guesses), min(g[i][1] for g in guesses))
+        for i in range(len(guesses[0]))
+    )
+
+
+def reduce_dims(run: Run, dep: Dependence, dims: Sequence[int]) -> Dependence:
+    """Union along dimensions, kept with length 1; notes an op that thereby sees a whole axis."""
+    arrays = []
+    is_global = False
+    is_solid = dep.is_solid
+    is_mixed = any(note.kind == "global" for note in dep.notes)
+    for axis, v in zip(run.axes, dep.axes, strict=True):
+        w = reduce(axis, v, dims)
+        if w is not v and is_solid:
+            is_solid = run.is_thorough and all(touch_along(axis, v, d, 1) for d in dims)
+        if w is not v and axis.is_interval and not is_global:
+            is_global = _becomes_global(axis, v, w, is_mixed=is_mixed)
+        arrays.append(w)
+    if not is_global and all(w is v for w, v in zip(arrays, dep.axes, strict=True)):
+        return dep
+    notes = dep.notes | {run.note("global")} if is_global else dep.notes
+    return Dependence(tuple(arrays), notes, dep.guess, is_solid)
+
+
+def collapse(run: Run, dep: Dependence) -> Dependence:
+    """Union of everything, as an array that any tensor broadcasts."""
+    total = reduce_dims(run, dep, range(dep.axes[0].ndim - 1))
+    return total.map(lambda _, v: v.reshape(v.shape[-1:]), run)
+
+
+def _becomes_global(axis: Axis, v: Array, w: Array, *, is_mixed: bool) -> bool:
+    """Whether a reduction from `v` to `w` leaves no position of the axis apart.
+
+    Where other dimensions than the channels are left, such as windows, it is local, even if on a
+    small input every window sees all there is. `is_mixed` tells that an earlier op was global.
+    """
+    is_apart = any(n > 1 for dim, n in enumerate(w.shape[:-1]) if dim != 1)
+    if is_apart or not bool(_whole(axis, w).all()):
+        return False
+    return not (is_mixed and bool(_whole(axis, v).all()))
+
+
+def _whole(axis: Axis, v: Array) -> np.ndarray:
+    return (v[..., 0] <= 0) & (v[..., 1] <= 1 - axis.length)
+
+
+def check_centres(run: Run, parts: Sequence[Dependence], ndim: int) -> None:
+    """Note where fields that meet here are centred apart, on average over the middle."""
+    if ndim != len(run.axes) + 2:  # not a feature map
+        return
+    for i in range(len(run.axes)):
+        dim = i + 2
+        first = align(parts[0].axes[i], ndim)
+        for other in parts[1:]:
+            offset = _centre_offset(first, align(other.axes[i], ndim), dim)
+            if offset is not None and abs(offset) >= 0.25:
+                found = Misalignment(run.op, run.layer, i, offset)
+                if found not in run.misalignments:
+                    run.misalignments.append(found)
+
+
+def _centre_offset(v: Array, w: Array, dim: int) -> float | None:
+    """Mean distance of the centres of `w` from those of `v`, where neither left the map."""
+    if v.shape[dim] == 1 or w.shape[dim] == 1:
+        return None
+    # Each by its own mean: what is concatenated may have any number of channels.
+    (clear, centres), (others_clear, others_centres) = _by_position(v, dim), _by_position(w, dim)
+    at = np.flatnonzero(clear & others_clear)
+    if len(at) < 2 or at[-1] - at[0] + 1 != len(at):
+        return None
+    # Upsampled paths swing around the centre with a period that is nearly always a power of two.
+    count = 1 << (len(at).bit_length() - 1)
+    middle = at[(len(at) - count) // 2 :][:count]
+    return float((others_centres - centres)[middle].mean()) / 2
+
+
+def _by_position(v: Array, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whether fields left the map nowhere, and twice their mean centre, by position of `dim`."""
+    others = tuple(d for d in range(v.ndim - 1) if d != dim)
+    twice_centres = v[..., 0].astype(np.int64) - v[..., 1]
+    return (v[..., 2] == 1).all(axis=others), twice_centres.mean(axis=others)
+
+
+def of(tensor: Tensor) -> Dependence | None:
+    """What is known of a tensor; None if it does not depend on the input."""
+    return getattr(tensor, "_atrous_dependence", None)
+
+
+def attach(tensor: Tensor, dependence: Dependence | None) -> None:
+    """Remember a dependence on the tensor itself, so that both die together."""
+    tensor._atrous_dependence = dependence  # type: ignore[attr-defined]  # our own mark
+
+
+def forget(tensor: Tensor) -> None:
+    """Take off every mark a run has left on a tensor that outlives it."""
+    for mark in [name for name in tensor.__dict__ if name.startswith("_atrous_")]:
+        delattr(tensor, mark)

@@ -1,0 +1,260 @@
+"""Reading size, jump, start and holes of a field from what a feature map depends on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atrous.analysis.fields.axes import (
+    FAR,
+    Array,
+    Axis,
+    Shape,
+    align,
+    interval_axis,
+    positions,
+    reduce,
+)
+from atrous.analysis.fields.dependence import Dependence, touch_along
+
+Extent = Literal["finite", "whole", "cut"]
+"""finite: all of it was seen; whole: the input, however large; cut: the border of the input hides
+the rest."""
+
+_MAX_PERIOD = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """What one output of a feature map sees of the input, per axis, in input pixels.
+
+    Attributes:
+        size: Lowest to highest position, both counted; where phases differ (up-sampling), the
+            largest.
+        jump: Distance between the fields of neighbouring outputs; None if irregular or not
+            resolved.
+        start: Where the field of output 0 would begin without borders; negative by the padding.
+        centre: Centre of that field.
+        seen: Positions inside the field that are really read; fewer than `size` means holes
+            (gridding). None where the holes were not asked for.
+        extent: Whether `size` is the true size, all of the input, or what the border left of it.
+    """
+
+    size: tuple[int, ...]
+    jump: tuple[float | None, ...]
+    start: tuple[float | None, ...]
+    centre: tuple[float | None, ...]
+    seen: tuple[int | None, ...]
+    extent: tuple[Extent, ...]
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the field that is read: product of the axes.
+
+        Exact for a chain of layers; where branches join it is an upper bound, because they need not
+        combine every row with every column.
+        """
+        share = 1.0
+        for seen, size in zip(self.seen, self.size, strict=True):
+            if seen is None:
+                return None
+            share *= seen / max(size, 1)
+        return share
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One axis of a field."""
+
+    size: int
+    jump: float | None
+    start: float | None
+    centre: float | None
+    extent: Extent
+    central: int
+
+
+def rows_of(axis: Axis, v: Array, dim: int | None) -> Array:
+    """Sets per index of one dimension, united over all other dimensions: `(n, K)`."""
+    v = reduce(axis, v, [d for d in range(v.ndim - 1) if d != dim])
+    return v.reshape(-1, v.shape[-1])
+
+
+def middle_rows(axis: Axis, v: Array, dim: int, others: Sequence[int | None]) -> Array:
+    """Sets per index of one dimension, all channels together, in the middle of other axes.
+
+    The borders of another axis can leave outputs without any input; those say nothing about this
+    one. `others` are the dimensions along which those axes run.
+    """
+    for d in others:
+        if d is not None and d != dim and v.shape[d] > 1:
+            n = v.shape[d]
+            v = v.take(range(n // 3, n - n // 3), axis=d)
+    return rows_of(axis, v, dim)
+
+
+def main_dims(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> list[int | None]:
+    """The dimension of a map along which each input axis runs."""
+    return [
+        main_dim(axis, align(v, len(shape)), len(axes), i)
+        for i, (axis, v) in enumerate(zip(axes, dep.axes, strict=True))
+    ]
+
+
+def main_dim(axis: Axis, v: Array, num_axes: int, i: int) -> int | None:
+    """The dimension of a map that runs along an input axis: the third and on in `(B, C, *S)`.
+
+    Maps that hold the channels last are recognised by the dimension over which the field moves
+    most.
+    """
+    ndim = v.ndim - 1
+    if ndim != num_axes + 2:
+        return None
+    long = [d for d in range(ndim) if v.shape[d] > 1]
+    if len(long) < 2:
+        return long[0] if long else 2 + i
+
+    def travel(dim: int) -> tuple[int, bool]:
+        low, _, sees = _spans(rows_of(axis, v, dim))
+        return int(np.ptp(low[sees])) if sees.any() else 0, dim == 2 + i
+
+    return max(long, key=travel)
+
+
+def read_field(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> Field:
+    """The field of a feature map of `shape`, from intervals."""
+    is_mixed = any(note.kind == "global" for note in dep.notes)
+    lines = []
+    dims = main_dims(dep, shape, axes)
+    for i, axis in enumerate(axes):
+        v, dim = align(dep.axes[i], len(shape)), dims[i]
+        if dim is None:
+            lines.append(_read_irregular(v.reshape(-1, 3), axis.length, is_mixed))
+        else:
+            lines.append(
+                _read_line(middle_rows(axis, v, dim, dims), axis.length, dep.guess[i][1], is_mixed)
+            )
+    return Field(
+        size=tuple(line.size for line in lines),
+        jump=tuple(line.jump for line in lines),
+        start=tuple(line.start for line in lines),
+        centre=tuple(line.centre for line in lines),
+        seen=(None,) * len(lines),
+        extent=tuple(line.extent for line in lines),
+    )
+
+
+def _spans(rows: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    low, high = rows[:, 0].astype(np.int64), -rows[:, 1].astype(np.int64)
+    return low, high, low < FAR
+
+
+def _read_irregular(rows: Array, length: int, is_mixed: bool) -> _Line:
+    """A tensor whose dimensions are not the image's, such as tokens: the size only."""
+    low, high, sees = _spans(rows)
+    if not sees.any():
+        return _Line(0, None, None, None, "finite", 0)
+    clear = sees & (rows[:, 2] == 1)
+    used = clear if clear.any() else sees
+    size = int((high - low + 1)[used].max())
+    extent: Extent = "whole" if is_mixed and size == length else "finite" if clear.any() else "cut"
+    return _Line(size, None, None, None, extent, 0)
+
+
+def _read_line(rows: Array, length: int, guess: float, is_mixed: bool) -> _Line:
+    """A regular axis: size, jump and start from the outputs that no border touches."""
+    low, high, sees = _spans(rows)
+    sizes = np.where(sees, high - low + 1, 0)
+    if is_mixed and (sizes == length).any():
+        return _Line(length, None, None, None, "whole", len(rows) // 2)
+    at = np.flatnonzero(rows[:, 2] == 1)
+    if not sees[at].any():
+        size = int(sizes.max())
+        return _Line(size, None, None, None, "cut" if size else "finite", len(rows) // 2)
+    at = _longest_run(at)
+    size = int(sizes[at].max())
+    widest = at[sizes[at] == size]
+    central = int(widest[np.abs(widest - len(rows) / 2).argmin()])
+    period = _period(low[at], high[at], guess)
+    if period is None:
+        return _Line(size, None, None, None, "finite", central)
+    count, shift = period
+    jump = shift / count
+    seeing = at[sees[at]]
+    origin = seeing[(seeing % count).argmin()]  # the phase of output 0, if that one sees anything
+    start = float(low[origin] - origin * jump)
+    centre = float((low[origin] + high[origin]) / 2 - origin * jump)
+    return _Line(size, jump, start, centre, "finite", central)
+
+
+def _longest_run(at: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The longest stretch of neighbouring indices."""
+    if at[-1] - at[0] + 1 == len(at):
+        return at
+    return max(np.split(at, np.flatnonzero(np.diff(at) != 1) + 1), key=len)
+
+
+def _period(
+    low: NDArray[np.int64], high: NDArray[np.int64], guess: float | None
+) -> tuple[int, int] | None:
+    """Smallest number of outputs after which the fields repeat, and by how many pixels they moved.
+
+    Outputs that see nothing, with `low` beyond any image, must recur too.
+    """
+    sees = low < FAR
+    for count in range(1, min(_MAX_PERIOD, len(low) - 1) + 1):
+        both = sees[count:] & sees[:-count]
+        if not both.any() or (sees[count:] != sees[:-count]).any():
+            continue
+        moves = (low[count:] - low[:-count])[both]
+        shift = int(moves[0])
+        if (moves == shift).all() and ((high[count:] - high[:-count])[both] == shift).all():
+            is_expected = guess is not None and abs(shift / count - guess) <= 0.02 * guess
+            if is_expected or len(low) >= max(32, 4 * count):
+                return count, shift
+    return None
+
+
+def period_of(rows: Array, guess: float) -> tuple[int, int] | None:
+    """(outputs, pixels) after which the fields in the middle repeat; None if they do not."""
+    low, high, _ = _spans(rows)
+    at = np.flatnonzero(rows[:, 2] == 1)
+    if len(at) < 2:
+        return None
+    at = _longest_run(at)
+    return _period(low[at], high[at], guess)
+
+
+def is_solid(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> bool:
+    """Whether the fields of a map, all channels together, have no holes for certain."""
+    if not dep.is_solid:
+        return False
+    for axis, w, dim in zip(axes, dep.axes, main_dims(dep, shape, axes), strict=True):
+        v = align(w, len(shape))
+        if not all(touch_along(axis, v, d, 1) for d in range(len(shape)) if d != dim):
+            return False
+    return True
+
+
+def count_seen(
+    dep: Dependence, intervals: Dependence, shape: Shape, axes: tuple[Axis, ...]
+) -> tuple[int | None, ...]:
+    """Positions that the central output reads, per axis, from a run that kept every position.
+
+    `intervals` is the same feature map from a run of intervals: it tells which output is central.
+    """
+    counts: list[int | None] = []
+    plain = tuple(interval_axis(axis.length) for axis in axes)
+    dims = main_dims(intervals, shape, plain)
+    for i, (axis, dim) in enumerate(zip(axes, dims, strict=True)):
+        if dim is None:
+            counts.append(None)
+            continue
+        spans = middle_rows(plain[i], align(intervals.axes[i], len(shape)), dim, dims)
+        central = _read_line(spans, axis.length, intervals.guess[i][1], is_mixed=False).central
+        rows = middle_rows(axis, align(dep.axes[i], len(shape)), dim, dims)
+        row = rows[central if len(rows) > 1 else 0]
+        counts.append(int(positions(row, axis.length).sum()))
+    return tuple(counts)

@@ -1,0 +1,215 @@
+"""One run that follows fields, and the larger runs that free them from the border."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atrous.analysis.fields import dependence
+from atrous.analysis.fields.axes import Shape, align, interval_axis, position_axis
+from atrous.analysis.fields.dependence import Dependence, Run
+from atrous.analysis.fields.field import Field, count_seen, main_dim, read_field
+from atrous.analysis.fields.propagate import FieldListener, Graph
+from atrous.analysis.tracing.call import Call
+from atrous.analysis.tracing.trace import Stage
+from atrous.errors import AtrousError
+
+_LARGEST = 1 << 15
+_MAX_RUNS = 3
+_LARGEST_ARRAY = 100_000_000  # entries; a few such arrays are alive at a time
+
+
+@dataclass(slots=True, eq=False)
+class Sight:
+    """Everything one run found out about fields."""
+
+    run: Run
+    graph: Graph
+    maps: dict[str, tuple[Dependence, Shape]] = field(default_factory=dict)
+    error: AtrousError | None = None
+    fields: dict[tuple[int, Shape], Field] = field(default_factory=dict)
+    seen: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> Shape:
+        return tuple(axis.length for axis in self.run.axes)
+
+    def field(self, name: str) -> Field:
+        """The field of a named map; activations share that of what they act on."""
+        dep, shape = self.maps[name]
+        key = id(dep), shape
+        if key not in self.fields:
+            self.fields[key] = read_field(dep, shape, self.run.axes)
+        return self.fields[key]
+
+
+@dataclass(slots=True, eq=False)
+class SightListener:
+    """Writes down the dependence of what every layer returns.
+
+    Given a run of intervals, it keeps every position instead, and writes down only how many of them
+    the central output of a layer sees.
+    """
+
+    fields: FieldListener
+    sight: Sight
+    intervals: Sight | None = None
+
+    def op(self, call: Call, layer: str) -> None:
+        self.fields.op(call, layer)
+
+    def enter(self, layer: str) -> None:
+        """Nothing to do: a layer is known by what it returns."""
+
+    def leave(self, layer: str, output: Any) -> None:
+        maps = self.sight.maps
+        for name, tensor in named_tensors(layer or "output", output):
+            dep = dependence.of(tensor)
+            if dep is None:
+                continue
+            if self.intervals is None:
+                maps.pop(name, None)  # a layer used twice stands where it was used last
+                maps[name] = dep, tuple(tensor.shape)
+            elif name in self.intervals.maps:
+                plain, shape = self.intervals.maps[name]
+                self.sight.seen[name] = count_seen(dep, plain, shape, self.sight.run.axes)
+
+
+def named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """Tensors in what a layer returned, named `layer` or `layer[key]`."""
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from named_tensors(f"{name}[{key}]", item)
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from named_tensors(f"{name}[{position}]", item)
+
+
+def look(
+    stage: Stage,
+    inputs: Sequence[Tensor],
+    *,
+    source: int = 0,
+    intervals: Sight | None = None,
+    keeps_graph: bool = False,
+) -> Sight:
+    """Run once and follow the field; a run that fails keeps what it saw until then."""
+    listener = sight_listener(
+        inputs[source].shape[2:], intervals=intervals, keeps_graph=keeps_graph
+    )
+    sight = listener.sight
+    fakes = stage.fake(inputs)
+    dependence.attach(fakes[source], dependence.source(sight.run, fakes[source].ndim))
+    try:
+        stage.run(fakes, [listener])
+    except AtrousError as error:
+        sight.error = error
+    return sight
+
+
+def sight_listener(
+    lengths: Sequence[int], *, intervals: Sight | None = None, keeps_graph: bool = False
+) -> SightListener:
+    """A listener for an input whose spatial lengths are `lengths`."""
+    make = interval_axis if intervals is None else position_axis
+    run = Run(tuple(make(n) for n in lengths), is_thorough=intervals is None)
+    fields = FieldListener(run, keeps_graph=keeps_graph)
+    return SightListener(fields, Sight(run, fields.graph), intervals)
+
+
+def enlarged(inputs: Sequence[Tensor], factors: Sequence[int]) -> tuple[Tensor, ...]:
+    """The same inputs with every spatial length multiplied."""
+    return tuple(
+        torch.empty(
+            (*t.shape[:2], *(n * f for n, f in zip(t.shape[2:], factors, strict=True))),
+            dtype=t.dtype,
+            device="meta",
+        )
+        if t.ndim == len(factors) + 2
+        else t
+        for t in inputs
+    )
+
+
+def grow(stage: Stage, inputs: Sequence[Tensor], first: Sight, *, source: int = 0) -> Sight:
+    """Run at larger sizes until the fields in the middle are whole, or it stops helping."""
+    last, factors = first, [1] * len(first.size)
+    for _ in range(_MAX_RUNS):
+        affordable = int((_LARGEST_ARRAY / last.run.largest) ** 0.5)
+        wanted = [
+            min(new, old * affordable)
+            for new, old in zip(_wanted(first, last, factors), factors, strict=True)
+        ]
+        if affordable < 2 or wanted == factors:
+            break
+        factors = wanted
+        larger = look(stage, enlarged(inputs, factors), source=source)
+        if larger.maps:
+            last = larger
+        if larger.error is not None:
+            break
+    return last
+
+
+def _wanted(first: Sight, last: Sight, factors: list[int]) -> list[int]:
+    """Multiples of the first size at which the fields should be whole in the middle."""
+    need = list(last.size)
+    largest_jump = [1.0] * len(need)
+    for dep, _ in last.maps.values():
+        for i, (_, jump) in enumerate(dep.guess):
+            largest_jump[i] = max(largest_jump[i], jump)
+    for name, (dep, shape) in last.maps.items():
+        seen = last.field(name)
+        for i, extent in enumerate(seen.extent):
+            is_fixed = last is not first and _fixed_length(first, last, name, i) is not None
+            if extent == "whole" and last is first:  # is it still so on a larger input?
+                need[i] = max(need[i], 2 * last.size[i])
+            if extent == "whole" or is_fixed or len(shape) != len(need) + 2:
+                continue
+            if extent == "cut" or seen.jump[i] is None:
+                asked = int(dep.guess[i][0] + 4 * largest_jump[i])
+                need[i] = max(need[i], asked if asked > last.size[i] else 2 * last.size[i])
+    return [
+        max(f, min(-(-n // start), max(_LARGEST // start, 1)))
+        for n, start, f in zip(need, first.size, factors, strict=True)
+    ]
+
+
+def _fixed_length(first: Sight, last: Sight, name: str, i: int) -> int | None:
+    """Length of a map that stays the same however large the input, as adaptive pooling's does."""
+    if name not in first.maps or last.size[i] <= first.size[i]:
+        return None
+    (_, old), (dep, new) = first.maps[name], last.maps[name]
+    if len(old) != len(new):
+        return None
+    axis = last.run.axes[i]
+    dim = main_dim(axis, align(dep.axes[i], len(new)), len(last.size), i)
+    return old[dim] if dim is not None and old[dim] == new[dim] else None
+
+
+def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
+    """Field of every layer: from the larger run, unless its map does not grow with the input."""
+    fields = {}
+    for name in first.maps:
+        seen = first.field(name)
+        if last is first:
+            fields[name] = seen
+            continue
+        grows = name in last.maps and all(
+            _fixed_length(first, last, name, i) in (None, 1) for i in range(len(first.size))
+        )
+        if grows:
+            larger = last.field(name)
+            size = tuple(
+                n if extent == "whole" else m
+                for n, m, extent in zip(first.size, larger.size, larger.extent, strict=True)
+            )
+            fields[name] = replace(larger, size=size)
+        else:  # what the border leaves at this size is all that can be said
+            extent = tuple("cut" if e == "finite" else e for e in seen.extent)
+            fields[name] = replace(seen, extent=extent)
+    return fields

@@ -1,0 +1,189 @@
+"""Fields through reductions, normalisation and look-ups."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from atrous.analysis.fields import dependence
+from atrous.analysis.fields.axes import Array, Axis, align, reshape, spread
+from atrous.analysis.fields.dependence import Dependence, collapse, merge, reduce_dims
+from atrous.analysis.tracing.call import Call
+
+
+def reduced_dims(call: Call, ndim: int) -> list[int]:
+    """Dimensions that a reduction removes; all of them if none is named."""
+    dim = call["dim"] if call.has("dim") else None
+    if dim is None or dim == []:
+        return list(range(ndim))
+    return [d % ndim for d in (dim if isinstance(dim, list | tuple) else [dim])] if ndim else []
+
+
+def reduction(call: Call) -> Dependence | None:
+    """`sum`, `mean`, `amax`, `var`, `norm`, `argmax`, … over some dimensions, kept or dropped."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return None
+    ndim = call.first.ndim
+    dims = reduced_dims(call, ndim)
+    dep = reduce_dims(call.run, dep, dims)
+    if len(call.out_shape) == ndim:
+        return dep
+    return dep.map(lambda _, v: np.squeeze(v, tuple(dims)), call.run)
+
+
+def along_dim(call: Call) -> Dependence | None:
+    """`softmax`, `sort`, `topk`: every output along a dimension sees all of that dimension."""
+    dep = dependence.of(call.first)
+    if dep is None or call.first.ndim == 0:
+        return dep
+    dim = call["dim"] % call.first.ndim
+    return reduce_dims(call.run, dep, [dim])
+
+
+def cumulative(call: Call) -> Dependence | None:
+    """`cumsum` and its like: position i sees what lies up to i."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return None
+    dim = call["dim"] % call.first.ndim
+
+    def each(axis: Axis, v: Array) -> Array:
+        return v if v.shape[dim] == 1 else axis.union.accumulate(v, axis=dim)
+
+    dep = replace(dep, is_solid=False, notes=dep.notes | {call.run.note("global")})
+    return dep.map(each, call.run)
+
+
+def batch_norm(call: Call) -> list[Dependence | None]:
+    """Fixed statistics see one position; batch statistics see all of a channel."""
+    dep = dependence.of(call.first)
+    uses_batch = (
+        call["training"] if call.has("training") else "no_training" not in call.func._schema.name
+    )
+    if call.func._schema.name in _ALWAYS_BATCH:
+        uses_batch = True
+    if dep is None or not uses_batch:
+        parts = [dep, *_affine(call, 1)]
+        return [merge(call.run, parts, call.first.ndim)] + [None] * (len(call.out_shapes) - 1)
+    dims = [d for d in range(call.first.ndim) if d != 1]
+    mixed = reduce_dims(call.run, dep, dims)
+    flat = mixed.map(lambda _, v: v.reshape(v.shape[1], -1), call.run)
+    mixed_all = merge(call.run, [mixed, *_affine(call, 1)], call.first.ndim)
+    return [mixed_all, flat, flat] + [None] * (len(call.out_shapes) - 3)
+
+
+_ALWAYS_BATCH = ("aten::_batch_norm_with_update", "aten::_batch_norm_with_update_functional")
+
+
+def _affine(call: Call, channel: int) -> list[Dependence | None]:
+    """Scale and shift computed from the input, laid along the channel dimension."""
+    parts = []
+    for name in ("weight", "bias"):
+        dep = call.dep(name) if call.has(name) else None
+        if dep is not None:
+            after = (1,) * (call.first.ndim - channel - 1)
+            arrays = tuple(v.reshape(v.shape[0], *after, v.shape[-1]) for v in dep.axes)
+            dep = replace(dep, axes=arrays)
+        parts.append(dep)
+    return parts
+
+
+def group_norm(call: Call) -> list[Dependence | None]:
+    """Statistics over the space and the channels of a group."""
+    dep = call.dep("input")
+    if dep is None:
+        return [None] * 3
+    shape, groups = call.shape("input"), call["group"]
+    dep = reduce_dims(call.run, dep, range(2, len(shape)))
+    split = (shape[0], groups, shape[1] // groups, *shape[2:])
+
+    def grouped(axis: Axis, v: Array) -> Array:
+        if v.shape[1] == 1:
+            return v
+        v = reshape(v, (*shape[:2], *v.shape[2:-1]), (*split[:3], *v.shape[2:-1]))
+        v = axis.union.reduce(v, axis=2, keepdims=True)
+        return spread(v, 2, split[2]).reshape(v.shape[0], shape[1], *v.shape[3:])
+
+    mixed = replace(
+        dep.map(grouped, call.run), is_solid=dep.is_solid and all(v.shape[1] == 1 for v in dep.axes)
+    )
+    total = collapse(call.run, mixed)
+    return [merge(call.run, [mixed, *_affine(call, 1)], len(shape)), total, total]
+
+
+def layer_norm(call: Call) -> list[Dependence | None]:
+    """Statistics over the last dimensions."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return [None] * len(call.out_shapes)
+    ndim = call.first.ndim
+    mixed = reduce_dims(call.run, dep, range(ndim - len(call["normalized_shape"]), ndim))
+    return [mixed] * len(call.out_shapes)
+
+
+def glu(call: Call) -> Dependence | None:
+    """Half of a dimension gates the other half."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return None
+    dim = call["dim"] % call.first.ndim
+
+    def each(axis: Axis, v: Array) -> Array:
+        if v.shape[dim] == 1:
+            return v
+        a, b = np.split(v, 2, axis=dim)
+        return axis.union(a, b)
+
+    return replace(
+        dep.map(each, call.run), is_solid=dep.is_solid and all(v.shape[dim] == 1 for v in dep.axes)
+    )
+
+
+def whole(call: Call) -> Dependence | None:
+    """Transforms that mix everything, such as the Fourier transform over some dimensions."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return None
+    dims: Sequence[Any] = call["dim"] if call.has("dim") else range(call.first.ndim)
+    return reduce_dims(call.run, dep, [d % call.first.ndim for d in dims])
+
+
+def picked(call: Call) -> Dependence | None:
+    """Sampling at positions that a tensor holds: any element may be read."""
+    known = [d for d in map(dependence.of, call.tensors()) if d is not None]
+    if not known:
+        return None
+    parts = [collapse(call.run, d) for d in known]
+    both = merge(call.run, parts, len(call.out_shape))
+    return None if both is None else both.noting(call.run.note("data-dependent"))
+
+
+def index(call: Call) -> Dependence | None:
+    """`index_select`, `index`, `gather`: whole along the indexed dimensions only."""
+    dep = dependence.of(call.first)
+    known = [d for d in map(dependence.of, call.tensors()[1:]) if d is not None]
+    if dep is None:
+        return picked(call)
+    if call.has("dim"):
+        dim = call["dim"] % call.first.ndim
+        dep = dep.noting(call.run.note("data-dependent"))
+        result = reduce_dims(call.run, dep, [dim])
+        return merge(
+            call.run, [result, *(collapse(call.run, d) for d in known)], len(call.out_shape)
+        )
+    indices: list[Any] = list(call["indices"])
+    at = [d for d, tensor in enumerate(indices) if tensor is not None]
+    if len(at) != 1 or known:
+        return picked(call)
+    extra = indices[at[0]].ndim - 1
+    result = reduce_dims(call.run, dep.noting(call.run.note("data-dependent")), at)
+
+    def widen(_: Axis, v: Array) -> Array:
+        return np.expand_dims(v, tuple(range(at[0], at[0] + extra))) if extra > 0 else v
+
+    result = result.map(widen, call.run)
+    if extra < 0:
+        result = result.map(lambda _, v: v[(slice(None),) * at[0] + (0,)], call.run)
+    return result.map(lambda _, v: align(v, len(call.out_shape)), call.run)

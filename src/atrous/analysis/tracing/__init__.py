@@ -1,0 +1,1 @@
+"""One run of a network on fake tensors: its layers, operations, costs and memory."""

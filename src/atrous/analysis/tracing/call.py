@@ -1,0 +1,79 @@
+"""One op as the dispatcher saw it, its arguments readable by name."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atrous.analysis.fields import dependence
+from atrous.analysis.fields.axes import Shape
+from atrous.analysis.fields.dependence import Dependence, Run
+
+Op = torch._ops.OpOverload
+
+
+@lru_cache(maxsize=4096)
+def _places(func: Op) -> dict[str, tuple[int, Any]]:
+    """Position and default of every argument of the op's schema."""
+    return {
+        argument.name: (position, argument.default_value if argument.has_default_value() else None)
+        for position, argument in enumerate(func._schema.arguments)
+    }
+
+
+@lru_cache(maxsize=4096)
+def written_arguments(func: Op) -> tuple[str, ...]:
+    """Names of the tensor arguments that the op writes to."""
+    return tuple(
+        a.name for a in func._schema.arguments if a.alias_info is not None and a.alias_info.is_write
+    )
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """An op, its arguments and its fake result."""
+
+    func: Op
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: Any
+    out_shapes: tuple[Shape, ...]
+    run: Run
+
+    def __getitem__(self, name: str) -> Any:
+        position, default = _places(self.func)[name]
+        if position < len(self.args):
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+    def has(self, name: str) -> bool:
+        return name in _places(self.func)
+
+    def dep(self, name: str) -> Dependence | None:
+        """The dependence of a tensor argument."""
+        value = self[name]
+        return dependence.of(value) if isinstance(value, Tensor) else None
+
+    def shape(self, name: str) -> Shape:
+        return tuple(self[name].shape)
+
+    @property
+    def first(self) -> Tensor:
+        return self.args[0]
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the first tensor that comes out."""
+        return self.out_shapes[0]
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor argument, also those inside lists."""
+        found: list[Tensor] = []
+        for value in (*self.args, *self.kwargs.values()):
+            if isinstance(value, Tensor):
+                found.append(value)
+            elif isinstance(value, list | tuple):
+                found += [item for item in value if isinstance(item, Tensor)]
+        return found

@@ -1,0 +1,1 @@
+"""ESPNet's blocks: reduce, split, transform, merge."""

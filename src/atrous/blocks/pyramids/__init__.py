@@ -1,0 +1,1 @@
+"""Modules that look at one map at several scales."""

@@ -1,0 +1,1 @@
+"""ShuffleNet's blocks, versions 1 and 2."""

@@ -1,0 +1,196 @@
+"""`atrous data DATA --layout NAME`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atrous.errors import DataError
+
+if TYPE_CHECKING:
+    from atrous.data.augment.photos import Augmentation
+    from atrous.data.check.report import DataReport
+    from atrous.data.dataset import AnyLayout
+
+_TRAIN, _VAL = "train.txt", "val.txt"
+
+
+def data(
+    data: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    layout: Annotated[
+        str, typer.Option(help="How the folder is laid out: mask_folder, image_folder, camvid, …")
+    ],
+    split: Annotated[str | None, typer.Option(help="Part of the data set, such as train.")] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="Another split, or FILE.txt of names, that should share no image."),
+    ] = None,
+    subset: Annotated[
+        Path | None, typer.Option(help="Text file of sample names, one a line, to look at alone.")
+    ] = None,
+    num_classes: Annotated[
+        int | None, typer.Option(help="How many classes, for layouts that cannot know.")
+    ] = None,
+    remap: Annotated[
+        str | None, typer.Option(help="Class map that renames, merges and drops classes.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Of --html: recipe by whose augmentation views are made.")
+    ] = None,
+    mpp: Annotated[
+        float | None,
+        typer.Option(help="Of slides: µm per pixel to read them at, if not their own."),
+    ] = None,
+    write_split: Annotated[
+        Path | None, typer.Option(help="Folder to write train.txt and val.txt of names into.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Of --write-split: part that is train.")] = 0.8,
+    seed: Annotated[int, typer.Option(help="Of --write-split: another gives another.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Check a data set: every file read, classes counted, images found that are there twice.
+
+    The exit code is 1 if there are errors, which would stop a training; warnings are let pass.
+    """
+    from atrous._files import check_place
+    from atrous.cli.data_text import report_text
+    from atrous.data.catalog import open_layout
+    from atrous.data.check.report import to_record
+    from atrous.data.dataset import VolumeLayout
+
+    if html is not None:
+        check_place(html)
+    augmentation = None if recipe is None else _augmentation(recipe)
+    samples = open_layout(
+        layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap, mpp=mpp
+    )
+    if recipe is not None and isinstance(samples, VolumeLayout):
+        raise DataError(
+            f"--recipe shows how images are varied, and {layout} holds volumes; expected images; "
+            "leave it out."
+        )
+    others = {}
+    for other in against or ():
+        is_file = other.endswith(".txt")
+        others[Path(other).stem if is_file else other] = open_layout(
+            layout,
+            data,
+            split=split if is_file else other,
+            num_classes=num_classes,
+            subset=Path(other) if is_file else None,
+            remap=remap,
+            mpp=mpp,
+        )
+    report = _check(samples, others)
+    title = _title(data, layout, split, subset)
+    record = to_record(report)
+    text = report_text(report, title=title)
+    if write_split is not None:
+        counts = _write_split(samples, report, write_split, layout, share=share, seed=seed)
+        record["split"] = counts
+        text += f"\nsplit: {counts['train']} names in {write_split / _TRAIN}, "
+        text += f"{counts['val']} in {write_split / _VAL}"
+    if html is not None:
+        _write_page(html, title, report, samples, others, augmentation)
+        text += f"\npage: {html}"
+    typer.echo(json.dumps(record, indent=1) if as_json else text)
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def _augmentation(recipe: Path) -> "Augmentation":
+    from atrous.training.recipe.file import read_recipe
+    from atrous.training.run.data import augmentation_of
+
+    return augmentation_of(read_recipe(recipe))
+
+
+def _title(data: Path, layout: str, split: str | None, subset: Path | None) -> str:
+    parts = [split, subset and f"subset {subset.name}", f"layout {layout}"]
+    return f"{data.resolve().name} ({', '.join(part for part in parts if part)})"
+
+
+def _check(samples: "AnyLayout", others: "Mapping[str, AnyLayout]") -> "DataReport":
+    from atrous.cli.progress import progress
+    from atrous.data.check.check import check_layout
+
+    total = len(samples) + sum(len(other) for other in others.values())
+    with progress("read", total) as advance:
+        return check_layout(samples, against=others, advance=advance)
+
+
+def _write_split(
+    samples: "AnyLayout",
+    report: "DataReport",
+    folder: Path,
+    layout: str,
+    *,
+    share: float,
+    seed: int,
+) -> dict[str, int]:
+    """Write both lists, images that are alike in one of them, and say how long they are.
+
+    Samples with errors are in neither.
+
+    Raises:
+        DataError: If a part comes out empty, or there is another list already.
+    """
+    from atrous._files import make_folder, write_text
+    from atrous.data.split import split_names
+
+    broken = {name for problem in report.errors for name in problem.names}
+    alike = [
+        [name for name in problem.names if name not in broken]
+        for problem in report.warnings
+        if problem.kind in ("contradiction", "duplicate_within", "near_within")
+    ]
+    parts = split_names(
+        [name for name in samples.names if name not in broken],
+        share=share,
+        seed=seed,
+        together=[group for group in alike if len(group) > 1],
+    )
+    make_folder(folder)
+    texts = {
+        folder / name: _listed(part, f"layout {layout}, share {share:g}, seed {seed}")
+        for name, part in zip((_TRAIN, _VAL), parts, strict=True)
+    }
+    for path, text in texts.items():
+        if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+            raise DataError(
+                f"{path} is there already and lists other names; expected none or the same; give "
+                "another folder, or remove it."
+            )
+    for path, text in texts.items():
+        write_text(path, text)
+    return {"train": len(parts[0]), "val": len(parts[1])}
+
+
+def _listed(names: Sequence[str], how: str) -> str:
+    return "\n".join([f"# {len(names)} names; {how}", *names]) + "\n"
+
+
+def _write_page(
+    path: Path,
+    title: str,
+    report: "DataReport",
+    samples: "AnyLayout",
+    others: "Mapping[str, AnyLayout]",
+    augmentation: "Augmentation | None",
+) -> None:
+    from atrous._files import write_text
+    from atrous.pipelines.provenance import facts
+    from atrous.reports.data.page import data_page
+
+    page = data_page(
+        title=title,
+        report=report,
+        samples=samples,
+        others=others,
+        facts=facts(),
+        augmentation=augmentation,
+    )
+    write_text(path, page)

@@ -1,0 +1,250 @@
+"""`atrous explain EXPRESSION`."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from math import prod
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atrous.arithmetic import (
+    ConvSpec,
+    LayerCost,
+    ReceptiveField,
+    Replacement,
+    chain_costs,
+    coverage,
+    dense_equivalent,
+    depthwise_separable,
+    parse_expression,
+    parse_size,
+    working,
+)
+from atrous.errors import ShapeError
+from atrous.types import Size
+
+MACS_NOTE = "MACs = multiply-accumulates; FLOPs = 2 x MACs; biases not counted."
+
+
+def explain(
+    expression: Annotated[
+        str,
+        typer.Argument(
+            help="A layer in torch's words, or several joined by '>': "
+            "'Conv2d(3, 16, 3, stride=2) > MaxPool2d(2)'."
+        ),
+    ],
+    size: Annotated[
+        str | None, typer.Option(help="Size of the input: 64 (every axis), 64x48 or 16x64x64.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw which inputs one output reads, to this file.")
+    ] = None,
+) -> None:
+    """Show what a convolution costs and what it sees, with the working."""
+    layers = parse_expression(expression)
+    lengths = None if size is None else parse_size(size, spatial_dims=len(layers[0].axes))
+    costs = chain_costs(layers, lengths)
+    if plot is not None:
+        from atrous.reports.profile.taps import (
+            plot_taps,  # matplotlib loads here, only when asked for
+        )
+
+        plot_taps(layers, plot)
+    if as_json:
+        typer.echo(json.dumps(_as_json(costs)))
+    else:
+        write = _one_layer if len(layers) == 1 else _chain
+        typer.echo("\n".join(write(costs, lengths)))
+
+
+def _one_layer(costs: Sequence[LayerCost], size: Size | None) -> Iterator[str]:
+    layer = costs[0].layer
+    yield layer.expression if size is None else f"{layer.expression} on {_by(size)}"
+    yield ""
+    for step in working(layer, size):
+        yield f"{step.name:<18}{step.result:>18}   {step.formula}"
+        if step.numbers:
+            yield f"{'':<36}   = {step.numbers}"
+    yield ""
+    yield MACS_NOTE
+    if not isinstance(layer, ConvSpec):
+        return
+    if layer.groups == 1 and prod(axis.kernel_size for axis in layer.axes) > 1:
+        swap = depthwise_separable(layer)
+        yield from _comparison("Depth-wise separable instead", "standard", "separable", swap, size)
+    if layer.effective_kernel_size != tuple(axis.kernel_size for axis in layer.axes):
+        swap = dense_equivalent(layer)
+        yield from _comparison("Dense kernel of the same field", "dense", "dilated", swap, size)
+        yield ""
+        yield from _coverage_line(costs)
+
+
+def _comparison(
+    title: str, standard: str, replacement: str, swap: Replacement, size: Size | None
+) -> Iterator[str]:
+    rows = [
+        ("weights", swap.standard.num_weights, swap.num_weights),
+        ("params", swap.standard.num_params, swap.num_params),
+    ]
+    if size is not None:
+        rows.append(("MACs", swap.standard.macs(size), swap.macs(size)))
+    yield ""
+    yield f"{title}:"
+    yield f"  {standard:<10} {swap.standard.expression}"
+    yield f"  {replacement:<10} {' > '.join(layer.expression for layer in swap.layers)}"
+    yield f"  {'':<10}{standard:>18}{replacement:>18}{'share':>9}"
+    for name, before, after in rows:
+        yield f"  {name:<10}{before:>18,}{after:>18,}{after / before:>9.1%}"
+
+
+def _chain(costs: Sequence[LayerCost], size: Size | None) -> Iterator[str]:
+    yield f"{len(costs)} layers" if size is None else f"{len(costs)} layers on {_by(size)}"
+    yield ""
+    header = ["", "layer", "weights", "biases", "params", "kernel", "field", "jump", "start"]
+    totals = [
+        "",
+        "total",
+        f"{sum(cost.layer.num_weights for cost in costs):,}",
+        f"{sum(cost.layer.num_biases for cost in costs):,}",
+        f"{sum(cost.layer.num_params for cost in costs):,}",
+        *[""] * 4,
+    ]
+    if size is not None:
+        header += ["output", "MACs", "bytes"]
+        totals += ["", _thousands(_total_macs(costs)), _thousands(_total_bytes(costs))]
+    rows = [_row(number, cost) for number, cost in enumerate(costs, start=1)]
+    yield from _table([header, *rows, totals])
+    yield ""
+    field = costs[-1].receptive_field
+    yield (
+        f"One output sees a field of {_by(field.size)} from {_alike(field.start)} for output 0 "
+        f"(centre {_alike(field.centre)}), and moves {_alike(field.jump)} per step."
+    )
+    if any(max(axis.dilation for axis in cost.layer.axes) > 1 for cost in costs):
+        yield from _coverage_line(costs)
+    yield ""
+    yield "kernel = dilation x (k - 1) + 1; field += (kernel - 1) x jump; start -= padding x jump;"
+    yield "jump x= stride (/= where transposed; the field is then that of the widest phase)."
+    yield MACS_NOTE
+    if size is not None:
+        yield "bytes = a layer's float32 output for one sample: channels x positions x 4."
+
+
+def _row(number: int, cost: LayerCost) -> list[str]:
+    layer, field = cost.layer, cost.receptive_field
+    row = [
+        str(number),
+        layer.expression,
+        f"{layer.num_weights:,}",
+        f"{layer.num_biases:,}",
+        f"{layer.num_params:,}",
+        _by(layer.effective_kernel_size),
+        _by(field.size),
+        _alike(field.jump),
+        _alike(field.start),
+    ]
+    if cost.output_size is not None:
+        channels = "?" if cost.num_channels is None else str(cost.num_channels)
+        row.append(f"{channels} x {_by(cost.output_size)}")
+        row += [_thousands(cost.macs), _thousands(cost.num_bytes)]
+    return row
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns as wide as their longest cell: numbers to the right, layers to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column == 1 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _coverage_line(costs: Sequence[LayerCost]) -> Iterator[str]:
+    try:
+        seen = coverage([cost.layer for cost in costs])
+    except ShapeError as error:  # the other numbers stand, however large the kernel
+        yield f"Positions read: not counted. {error}"
+        return
+    yield (
+        f"Of its {_by(seen.size)} field one output reads {prod(seen.num_read):,} of "
+        f"{prod(seen.size):,} positions ({float(seen.share):.1%})."
+    )
+
+
+def _as_json(costs: Sequence[LayerCost]) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "output_size": costs[-1].output_size,
+        "weights": sum(cost.layer.num_weights for cost in costs),
+        "biases": sum(cost.layer.num_biases for cost in costs),
+        "params": sum(cost.layer.num_params for cost in costs),
+        "macs": _total_macs(costs),
+        "activation_bytes": _total_bytes(costs),
+        "receptive_field": _field_json(costs[-1].receptive_field),
+    }
+    if len(costs) == 1:
+        return facts | {"effective_kernel": costs[0].layer.effective_kernel_size}
+    return facts | {"layers": [_layer_json(cost) for cost in costs]}
+
+
+def _layer_json(cost: LayerCost) -> dict[str, object]:
+    layer = cost.layer
+    return {
+        "layer": layer.expression,
+        "channels": cost.num_channels,
+        "output_size": cost.output_size,
+        "weights": layer.num_weights,
+        "biases": layer.num_biases,
+        "params": layer.num_params,
+        "macs": cost.macs,
+        "activation_bytes": cost.num_bytes,
+        "effective_kernel": layer.effective_kernel_size,
+        "receptive_field": _field_json(cost.receptive_field),
+    }
+
+
+def _field_json(field: ReceptiveField) -> dict[str, object]:
+    return {
+        "size": field.size,
+        "jump": [_plain(number) for number in field.jump],
+        "start": field.start,
+        "centre": [_plain(number) for number in field.centre],
+    }
+
+
+def _plain(number: Fraction) -> int | str:
+    """An int where the number is whole, else a string such as `1/2`, which JSON keeps exact."""
+    return number.numerator if number.denominator == 1 else str(number)
+
+
+def _total_macs(costs: Sequence[LayerCost]) -> int | None:
+    return _total(cost.macs for cost in costs)
+
+
+def _total_bytes(costs: Sequence[LayerCost]) -> int | None:
+    return _total(cost.num_bytes for cost in costs)
+
+
+def _total(numbers: Iterable[int | None]) -> int | None:
+    """The sum, or None if a number is unknown."""
+    known = list(numbers)
+    return None if None in known else sum(number or 0 for number in known)
+
+
+def _thousands(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _by(lengths: Size) -> str:
+    return "x".join(map(str, lengths))
+
+
+def _alike(numbers: Sequence[int | Fraction]) -> str:
+    """One number if all axes agree, else all of them."""
+    texts = [str(number) for number in numbers]
+    return texts[0] if len(set(texts)) == 1 else ", ".join(texts)

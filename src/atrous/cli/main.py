@@ -1,0 +1,61 @@
+"""The entry point: `atrous VERB …`, with every verb in a file of its own."""
+
+import sys
+
+import typer
+
+from atrous.cli.compare import compare
+from atrous.cli.convert import convert
+from atrous.cli.data import data
+from atrous.cli.demo import demo
+from atrous.cli.doctor import doctor
+from atrous.cli.evaluate import evaluate
+from atrous.cli.explain import explain
+from atrous.cli.networks import networks
+from atrous.cli.objects import objects
+from atrous.cli.predict import predict
+from atrous.cli.profile import profile
+from atrous.cli.synthesize import synthesize
+from atrous.cli.train import train
+from atrous.errors import AtrousError
+
+STOPPED = 130
+"""Exit code after Ctrl-C: 128 and the number of the signal, as shells count."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,  # its imports would double the time of --help
+)
+VERBS = (
+    explain, networks, profile, compare, objects, data, convert, predict, evaluate, train,
+    synthesize, demo, doctor,
+)  # fmt: skip
+for verb in VERBS:
+    app.command()(verb)
+
+
+@app.callback()
+def root() -> None:
+    """Efficient convolutional networks: understand them, convert them, run them, measure them."""
+
+
+def main() -> None:
+    """Run the command; deliberate errors become one line on stderr and exit code 2."""
+    try:
+        app()
+    except AtrousError as error:
+        message = " ".join(str(error).split())  # one line, whatever a file name holds
+        print(f"atrous: {message}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except SystemExit as stop:
+        if stop.code == STOPPED:
+            print(
+                "atrous: stopped; what is written is whole, run it again to go on", file=sys.stderr
+            )
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Random views of samples: photos, patches of slides, volumes."""

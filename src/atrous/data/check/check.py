@@ -1,0 +1,244 @@
+"""Look at every sample of a data set before it is trained on, and say all that is wrong."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atrous.data.check.duplicates import equal_groups, near_groups, near_pairs
+from atrous.data.check.inspect import ImageLook, Look, look_at, look_at_image
+from atrous.data.check.report import ERROR_KINDS, DataReport, Problem
+from atrous.data.check.volumes import VolumeSurvey, spacing_text, survey
+from atrous.data.dataset import AnyLayout, LabelLayout, Layout, VolumeLayout
+from atrous.data.prefetch import prefetch
+from atrous.errors import DataError
+
+MAX_COMPARED_WITHIN: Final = 200_000
+"""In larger sets images that are nearly the same are not looked for: it would take too long."""
+
+_MAX_SHOWN: Final = 4
+
+
+def _nothing() -> None: ...
+
+
+def check_layout(
+    layout: AnyLayout,
+    *,
+    against: Mapping[str, AnyLayout] | None = None,
+    num_workers: int = 2,
+    advance: Callable[[], None] = _nothing,
+) -> DataReport:
+    """Read every sample once and report what the data holds and what is wrong with it.
+
+    Nothing is raised for a broken sample: it becomes an error of the report, and the rest is
+    looked at. `raise_on_errors` turns them into an exception.
+
+    Args:
+        layout: The data.
+        against: Other splits by name, which should share no image with it; of these only the
+            images are read.
+        num_workers: Threads that read ahead.
+        advance: Called after every image, of the others too, for a progress bar.
+
+    Raises:
+        DataError: If the layout holds no sample.
+    """
+    if not len(layout):
+        raise DataError("The data holds no sample; expected some; check the folder or the subset.")
+    looks: list[Look] = []
+    for look in prefetch(
+        lambda item: look_at(layout, *item), enumerate(layout.names), num_workers=num_workers
+    ):
+        looks.append(look)
+        advance()
+    problems = [look.problem for look in looks if look.problem]
+    problems += _of_classes(layout, looks)
+    problems += _of_spacing(looks)
+    problems += _duplicates_within(layout, looks)
+    mine = [look.image for look in looks if look.image]
+    for split, other in (against or {}).items():
+        images = prefetch(
+            partial(_image_at, other), enumerate(other.names), num_workers=num_workers
+        )
+        problems += _duplicates_across(mine, split, _advancing(images, advance), len(other))
+    return _report(layout, looks, problems)
+
+
+def _image_at(layout: AnyLayout, item: tuple[int, str]) -> ImageLook | None:
+    index, name = item
+    return look_at_image(layout, index, name)
+
+
+def _advancing(
+    images: Iterator[ImageLook | None], advance: Callable[[], None]
+) -> Iterator[ImageLook | None]:
+    for image in images:
+        yield image
+        advance()
+
+
+def _report(layout: AnyLayout, looks: Sequence[Look], problems: Sequence[Problem]) -> DataReport:
+    sound = [look for look in looks if look.problem is None]
+    images = [look.image for look in sound if look.image]
+    pixels = _class_pixels(layout, sound)
+    sizes = Counter(image.size for image in images)
+    volumes = _survey(layout, sound)
+    labelled = layout if isinstance(layout, LabelLayout) else None
+    label_counts = Counter(labelled.labels) if labelled else Counter()
+    label_names = labelled.label_names if labelled else ()
+    return DataReport(
+        num_images=len(looks),
+        content=_content(layout, looks),
+        class_names=layout.class_names if isinstance(layout, Layout | VolumeLayout) else None,
+        class_pixels=tuple(pixels.sum(axis=0)[:-1].tolist()),
+        class_images=tuple((pixels > 0).sum(axis=0)[:-1].tolist()),
+        unlabelled_pixels=int(pixels[:, -1].sum()),
+        label_names=label_names,
+        label_images=tuple(label_counts[index] for index in range(len(label_names))),
+        sizes=tuple(sorted(sizes.items(), key=lambda entry: (-entry[1], entry[0]))),
+        num_grey=0 if volumes else sum(image.is_grey for image in images),
+        errors=tuple(problem for problem in problems if problem.kind in ERROR_KINDS),
+        warnings=tuple(problem for problem in problems if problem.kind not in ERROR_KINDS),
+        volumes=volumes,
+    )
+
+
+def _survey(layout: AnyLayout, looks: Sequence[Look]) -> VolumeSurvey | None:
+    scans = [(look.volume, look.image.size) for look in looks if look.volume and look.image]
+    if not scans or not isinstance(layout, VolumeLayout):
+        return None
+    return survey(
+        [scan for scan, _ in scans],
+        [size for _, size in scans],
+        _class_pixels(layout, looks)[:, :-1],
+        channel_names=layout.channel_names,
+    )
+
+
+def _class_pixels(layout: AnyLayout, looks: Sequence[Look]) -> NDArray[np.int64]:
+    """Pixels by sample and class, the unlabelled last: `(N, num_classes + 1)`."""
+    num_classes = layout.num_classes if isinstance(layout, Layout | VolumeLayout) else 0
+    rows = [look.class_pixels for look in looks if look.class_pixels is not None]
+    return np.stack(rows) if rows else np.zeros((0, num_classes + 1), np.int64)
+
+
+def _of_classes(layout: AnyLayout, looks: Sequence[Look]) -> list[Problem]:
+    problems: list[Problem] = []
+    if isinstance(layout, LabelLayout):
+        used = set(layout.labels)
+        missing = [name for index, name in enumerate(layout.label_names) if index not in used]
+        problems += _never("label_never", "labels", missing, len(layout.label_names))
+    if not isinstance(layout, Layout | VolumeLayout):
+        return problems
+    with_masks = [look for look in looks if look.class_pixels is not None]
+    pixels = _class_pixels(layout, looks)
+    problems += [
+        Problem(
+            kind="unlabelled_image",
+            names=(look.name,),
+            text=f"{look.name}: no pixel is labelled, so nothing can be learned from it.",
+        )
+        for look, row in zip(with_masks, pixels, strict=True)
+        if not row[:-1].any()
+    ]
+    if with_masks and not pixels[:, :-1].any():
+        text = "No pixel of any image is labelled; expected classes in the masks."
+        return [*problems, Problem(kind="nothing_labelled", names=(), text=text)]
+    names = layout.class_names or tuple(f"class {index}" for index in range(layout.num_classes))
+    missing = [
+        name for name, count in zip(names, pixels[:, :-1].sum(axis=0), strict=True) if not count
+    ]
+    return problems + _never("class_never", "classes", missing, layout.num_classes)
+
+
+def _of_spacing(looks: Sequence[Look]) -> list[Problem]:
+    scans = [(look.name, look.volume.spacing) for look in looks if look.volume]
+    counts = Counter(spacing for _, spacing in scans)
+    if len(counts) < 2:
+        return []
+    usual, _ = max(counts.items(), key=lambda entry: (entry[1], entry[0]))
+    names = tuple(name for name, spacing in scans if spacing != usual)
+    shown = ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "")
+    text = f"{shown}: {len(names)} of {len(scans)} have another spacing than "
+    return [Problem(kind="other_spacing", names=names, text=f"{text}{spacing_text(usual)} mm.")]
+
+
+def _never(kind: str, what: str, missing: Sequence[str], total: int) -> list[Problem]:
+    if not missing:
+        return []
+    text = f"{len(missing)} of {total} {what} never occur: {', '.join(missing)}."
+    return [Problem(kind=kind, names=(), text=text)]
+
+
+def _duplicates_within(layout: AnyLayout, looks: Sequence[Look]) -> list[Problem]:
+    pairs = [(index, look.image) for index, look in enumerate(looks) if look.image is not None]
+    images = [image for _, image in pairs]
+    labels = layout.labels if isinstance(layout, LabelLayout) else None
+    problems = []
+    for group in equal_groups(images):
+        indices = [pairs[member][0] for member in group]
+        names = tuple(looks[index].name for index in indices)
+        known = {looks[i].mask_digest for i in indices if looks[i].problem is None}
+        differ = len(known) > 1 or (labels and len({labels[index] for index in indices}) > 1)
+        problems.append(
+            Problem(
+                kind="contradiction" if differ else "duplicate_within",
+                names=names,
+                text=f"{' = '.join(names)}: the same image"
+                + (", with different masks or labels." if differ else "."),
+            )
+        )
+    if len(images) <= MAX_COMPARED_WITHIN:
+        problems += [_near_within([images[i].name for i in g]) for g in near_groups(images)]
+    return problems
+
+
+def _near_within(names: Sequence[str]) -> Problem:
+    shown = " ~ ".join(names) if len(names) <= _MAX_SHOWN else f"{names[0]} ~ … ~ {names[-1]}"
+    return Problem(
+        kind="near_within",
+        names=tuple(names),
+        text=f"{shown}: {len(names)} images that look nearly the same.",
+    )
+
+
+def _duplicates_across(
+    mine: Sequence[ImageLook], split: str, others: Iterator[ImageLook | None], num_others: int
+) -> list[Problem]:
+    theirs = [image for image in others if image is not None]
+    problems = []
+    if len(theirs) < num_others:
+        text = f"{num_others - len(theirs)} images of {split} cannot be read or compared."
+        problems.append(Problem(kind="other_unreadable", names=(), text=text))
+    by_digest = {image.digest: image.name for image in reversed(theirs)}  # the first name wins
+    problems += [
+        Problem(
+            kind="duplicate_across",
+            names=(image.name, f"{split}:{by_digest[image.digest]}"),
+            text=f"{image.name} is the same image as {by_digest[image.digest]} of {split}.",
+        )
+        for image in mine
+        if image.digest in by_digest
+    ]
+    return problems + [
+        Problem(
+            kind="near_across",
+            names=(mine[first].name, f"{split}:{theirs[second].name}"),
+            text=f"{mine[first].name} looks nearly the same as {theirs[second].name} of {split}.",
+        )
+        for first, second in near_pairs(mine, theirs)
+    ]
+
+
+def _content(layout: AnyLayout, looks: Sequence[Look]) -> str:
+    labels = layout.labels if isinstance(layout, LabelLayout) else (None,) * len(looks)
+    digest = hashlib.blake2b(digest_size=16)
+    for look, label in zip(looks, labels, strict=True):
+        pixels = look.image.digest.hex() if look.image else ""
+        digest.update(repr((look.name, pixels, look.mask_digest.hex(), label)).encode())
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""Read an image file as RGB: `read_image` gives floats for training, `read_rgb8` bytes for speed.
+
+What becomes of each kind of pixel, because readers differ in it silently:
+
+- Grey is repeated over the three channels. 16-bit grey is divided by 65535, not clipped at 255.
+- 16-bit colour keeps the upper 8 bits of each channel, which is all that Pillow gives.
+- Where a pixel is transparent, white shows through.
+- CMYK and YCbCr become RGB by arithmetic; colour profiles are not applied.
+- Grey of 32-bit floats must lie in [0, 1]. Integers of 32 bits, and 16-bit ones with a sign, are
+  refused: nothing in the file says which number is white.
+- The EXIF orientation is applied, so that a photo stands as its photographer saw it.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+from torch import Tensor
+
+from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, open_raster
+from atrous.errors import DataError
+
+_EIGHT_BIT_MODES: Final = frozenset(
+    {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+)
+
+# EXIF tag 0x0112 tells how the camera was held; the operation undoes it. 1 is upright.
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tensor:
+    """The image as `(3, H, W)` float32 in [0, 1], RGB; 16-bit and float grey keep their depth.
+
+    Args:
+        path: A JPEG, PNG, WebP, TIFF, BMP or GIF file; of an animation the first frame is read.
+        max_pixels: Refuse more than this many pixels before any is decoded.
+
+    Raises:
+        DataError: If the file is missing, unreadable, not an image, broken, cut off, too large,
+            or holds pixels without a known white.
+    """
+    image = _upright(open_raster(path, max_pixels=max_pixels))
+    grey = _deep_grey(image, Path(path))
+    if grey is not None:
+        return torch.from_numpy(grey).expand(3, -1, -1).contiguous()
+    rgb = torch.from_numpy(_rgb8(image, Path(path)))
+    return rgb.permute(2, 0, 1).contiguous().to(torch.float32).div_(255)
+
+
+def read_rgb8(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """The image as `(H, W, 3)` uint8 RGB, contiguous and writable; deeper grey is rounded.
+
+    Raises:
+        DataError: As `read_image`.
+    """
+    image = _upright(open_raster(path, max_pixels=max_pixels))
+    grey = _deep_grey(image, Path(path))
+    if grey is not None:
+        levels = np.rint(grey * 255).astype(np.uint8)
+        return np.repeat(levels[:, :, np.newaxis], 3, axis=2)
+    return _rgb8(image, Path(path))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Pillow has already turned a TIFF, and removed its tag.
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        # Many photos carry broken EXIF blocks beside sound pixels; parsing one raises nearly
+        # anything. Such a photo has no orientation.
+        return image
+    operation = _UPRIGHT.get(orientation)
+    return image if operation is None else image.transpose(operation)
+
+
+def _deep_grey(image: Image.Image, path: Path) -> NDArray[np.float32] | None:
+    """`(H, W)` in [0, 1] if the image is grey of more than 8 bits, else None."""
+    if image.mode.startswith("I;16"):
+        raw = np.asarray(image)
+        grey = raw.astype(np.float32)
+        grey /= 65535
+        if "transparency" in image.info:  # a PNG may name one grey level as transparent
+            grey[raw == image.info["transparency"]] = 1
+        return grey
+    if image.mode == "F":
+        grey = np.array(image, dtype=np.float32)
+        low, high = float(grey.min()), float(grey.max())
+        if not (low >= 0 and high <= 1):  # also true of not-a-number
+            raise DataError(
+                f"{path}: floating-point pixels from {low:g} to {high:g}; expected [0, 1]; "
+                "scale them, or save as 8 or 16-bit."
+            )
+        return grey
+    return None
+
+
+def _rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    if image.mode not in _EIGHT_BIT_MODES:
+        raise DataError(
+            f"{path}: pixels of mode {image.mode!r}; expected grey of 8 or 16 bits without sign "
+            "or colour of 8 bits a channel; convert the file."
+        )
+    if image.has_transparency_data:
+        seen_through = image.convert("RGBA")
+        image = Image.new("RGB", image.size, "white")
+        image.paste(seen_through, mask=seen_through)
+    elif image.mode != "RGB":
+        image = image.convert("RGB")
+    return np.array(image)

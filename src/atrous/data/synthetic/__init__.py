@@ -1,0 +1,1 @@
+"""Data drawn by the computer, whose truth is known."""

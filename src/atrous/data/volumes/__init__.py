@@ -1,0 +1,1 @@
+"""Volumes: geometry, reading and writing NIfTI files."""

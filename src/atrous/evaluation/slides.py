@@ -1,0 +1,149 @@
+"""Score a network on a whole slide: its pixels are counted core by core, and none is kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from atrous.data.dataset import SlideTruth
+from atrous.data.slides.read import Slide
+from atrous.errors import DataError
+from atrous.inference.slides.network import SlideNetwork
+from atrous.inference.slides.plan import SlidePlan
+from atrous.inference.slides.run import run_cores
+from atrous.inference.tiles.grid import Tile
+from atrous.metrics.confusion import confusion_matrix
+from atrous.types import UNLABELLED
+
+_SHOWN: Final = 960
+"""Longer side of the pictures, pixels."""
+_NEAR: Final = (-1, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideCounts:
+    """What a network got right and wrong on a slide.
+
+    Attributes:
+        name: Of the slide.
+        matrix: `(C + 1, C)` int64 pixel counts: rows truth, the last one unlabelled; columns
+            prediction. Tiles without any label are not counted.
+        image: The slide, `(h, w, 3)` RGB, much reduced.
+        truth: One of every so many pixels of the truth, `(h, w)` uint8, 255 where unlabelled.
+        prediction: The same of the prediction, 255 where nothing ran.
+    """
+
+    name: str
+    matrix: Tensor
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+
+
+def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
+    """The same plan with the tiles in which anything is labelled, whether tissue was found or not.
+
+    Where tiles are blended their neighbours are run too, since they depend on them.
+
+    Raises:
+        DataError: If nothing is labelled, or a file is broken.
+    """
+    rows, columns = plan.grid.shape
+    everywhere = [(row, column) for row in range(rows) for column in range(columns)]
+    places = {
+        place
+        for place in everywhere
+        if (_truth_of(labelled, plan.grid.tile(place)) != UNLABELLED).any()
+    }
+    if not places:
+        raise DataError(
+            f"{labelled.slide.path}: nothing of it is labelled; expected labels; leave it out."
+        )
+    if plan.context.kind == "blended":
+        near = {(row + y, column + x) for row, column in places for y in _NEAR for x in _NEAR}
+        places |= near & set(everywhere)
+    return replace(plan, places=tuple(sorted(places)))
+
+
+def count_slide(
+    labelled: SlideTruth,
+    network: SlideNetwork,
+    plan: SlidePlan,
+    *,
+    scratch: Path,
+    num_classes: int,
+    table: Sequence[int] | None = None,
+    advance: Callable[[int], object] = lambda _: None,
+) -> SlideCounts:
+    """Run a slide and count its pixels at the scale that the network sees.
+
+    Args:
+        labelled: The slide and its truth, read at the plan's scale.
+        network: What is run.
+        plan: Of this slide; see `scored_plan`.
+        scratch: Folder for windows that wait to be blended.
+        num_classes: That are told apart in the counts.
+        table: From the network's classes to those of the truth; None if they are the same.
+        advance: Called with 1 for every tile that is done.
+
+    Raises:
+        DataError: If a file is broken, or the disk is full.
+    """
+    matrix = torch.zeros(num_classes + 1, num_classes, dtype=torch.int64)
+    picture = _Reduced(plan.grid.size)
+    to_scored = None if table is None else np.array(table, np.uint8)
+    for core in run_cores(labelled.slide, network, plan, scratch=scratch):
+        truth = _truth_of(labelled, core.tile)
+        prediction = core.labels if to_scored is None else to_scored[core.labels]
+        matrix += confusion_matrix(
+            torch.from_numpy(truth), torch.from_numpy(prediction), num_classes=num_classes
+        )
+        picture.take(core.tile, truth, prediction)
+        advance(1)
+    return SlideCounts(
+        name=labelled.name,
+        matrix=matrix,
+        image=_thumbnail(labelled.slide, picture.truth.shape),
+        truth=picture.truth,
+        prediction=picture.prediction,
+    )
+
+
+class _Reduced:
+    """Truth and prediction at every so many pixels, filled as cores come."""
+
+    def __init__(self, size: Sequence[int]) -> None:
+        self.step = max(1, ceil(max(size) / _SHOWN))
+        shape = [ceil(length / self.step) for length in size]
+        self.truth = np.full(shape, UNLABELLED, np.uint8)
+        self.prediction = np.full(shape, UNLABELLED, np.uint8)
+
+    def take(self, tile: Tile, truth: NDArray[np.uint8], prediction: NDArray[np.uint8]) -> None:
+        firsts = [ceil(part.start / self.step) for part in tile.core]
+        lasts = [ceil(part.stop / self.step) for part in tile.core]
+        target = tuple(slice(*ends) for ends in zip(firsts, lasts, strict=True))
+        source = tuple(
+            slice(first * self.step - part.start, None, self.step)
+            for first, part in zip(firsts, tile.core, strict=True)
+        )
+        self.truth[target] = truth[source]
+        self.prediction[target] = prediction[source]
+
+
+def _thumbnail(slide: Slide, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The slide as large as the reduced truth, `(h, w, 3)`."""
+    picture = Image.fromarray(slide.read_thumbnail(max(shape)))
+    return np.asarray(picture.resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def _truth_of(labelled: SlideTruth, tile: Tile) -> NDArray[np.uint8]:
+    rows, columns = tile.core
+    size = (rows.stop - rows.start, columns.stop - columns.start)
+    return labelled.truth(rows.start, columns.start, size)

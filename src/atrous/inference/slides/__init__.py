@@ -1,0 +1,1 @@
+"""Whole slides: plan, run, resume, blend."""

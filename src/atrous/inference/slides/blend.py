@@ -1,0 +1,163 @@
+"""Average overlapping windows with Gaussian weights, a core at a time, with the rest on disk.
+
+Source: Isensee et al., "nnU-Net", Nature Methods 2021: a Gaussian of an eighth of the window.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from atrous._argmax import likeliest
+from atrous._files import make_folder, write_atomically
+from atrous.inference.slides.plan import SlidePlan
+from atrous.inference.slides.store import LEVELS
+from atrous.inference.tiles.grid import Tile
+
+_SIGMA: Final = 1 / 8
+"""Of the Gaussian, in windows."""
+_STRIP: Final = 128
+"""Rows that are averaged at a time."""
+
+Place = tuple[int, ...]
+
+
+class Blender:
+    """Keeps windows until all that overlap a core are there, and then gives the core.
+
+    Args:
+        plan: Of the slide.
+        folder: Where probabilities of windows lie in between, as 16-bit floats.
+        num_classes: Of the masks.
+        finished: Places whose cores are done already.
+    """
+
+    def __init__(
+        self, plan: SlidePlan, folder: Path, *, num_classes: int, finished: Iterable[Place]
+    ) -> None:
+        make_folder(folder)
+        self._plan = plan
+        self._folder = folder
+        self._num_classes = num_classes
+        self._run = frozenset(tuple[int, ...](place) for place in plan.places)
+        self._finished: set[Place] = set(finished)
+        self._there: set[Place] = set()
+        self._there.update(place for place in self._run if self._file(place).is_file())
+        for place in plan.places:
+            self._forget(place)
+        self._candidates: set[Place] = set(self._run - self._finished)
+
+    def needs(self, tile: Tile) -> bool:
+        """Whether a window has still to be run."""
+        is_wanted = any(place not in self._finished for place in self._around(tile.place))
+        return is_wanted and tile.place not in self._there
+
+    def keep(self, tile: Tile, logits: Tensor) -> None:
+        """Take the logits `(C, h, w)` of a window.
+
+        Raises:
+            DataError: If the disk is full.
+        """
+        probabilities = logits.softmax(0).to(torch.float16).cpu().numpy()
+        with write_atomically(self._file(tile.place)) as file:
+            np.save(file, probabilities)
+        self._there.add(tile.place)
+        self._candidates.update(self._around(tile.place))
+
+    def ready(self) -> Iterator[tuple[Place, NDArray[np.uint8], NDArray[np.uint8]]]:
+        """Place, labels and probabilities (in steps of 1 / 255) of cores that can be given now."""
+        candidates = sorted(self._candidates - self._finished)
+        self._candidates.clear()  # until one of their windows comes
+        for place in candidates:
+            if all(near in self._there for near in self._around(place)):
+                yield (place, *self._blend(place))
+
+    def finish(self, place: Place) -> None:
+        """A core is safe; windows that no other core waits for are removed."""
+        self._finished.add(place)
+        for neighbour in self._around(place):
+            self._forget(neighbour)
+
+    def _forget(self, place: Place) -> None:
+        if place in self._there and all(p in self._finished for p in self._around(place)):
+            self._there.discard(place)
+            with suppress(OSError):  # it is taken away with its folder at the end
+                self._file(place).unlink()
+
+    def _around(self, place: Place) -> list[Place]:
+        """Places that are run and whose windows reach this core, itself among them."""
+        row, column = place
+        near = ((row + y, column + x) for y in (-1, 0, 1) for x in (-1, 0, 1))
+        return [other for other in near if other in self._run]
+
+    def _file(self, place: Place) -> Path:
+        return self._folder / f"{place[0]}_{place[1]}.npy"
+
+    def _blend(self, place: Place) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        rows, columns = self._plan.grid.tile(place).core
+        tiles = [self._plan.grid.tile(other) for other in self._around(place)]
+        windows = [np.load(self._file(tile.place), mmap_mode="r") for tile in tiles]
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        labels = np.empty(shape, np.uint8)
+        probabilities = np.empty((self._num_classes, *shape), np.uint8)
+        for top in range(rows.start, rows.stop, _STRIP):
+            strip = (slice(top, min(rows.stop, top + _STRIP)), columns)
+            total = np.zeros((self._num_classes, strip[0].stop - top, shape[1]), dtype=np.float32)
+            weight = np.zeros(total.shape[1:], np.float32)
+            for tile, window in zip(tiles, windows, strict=True):
+                _add(total, weight, strip, tile, window, side=self._plan.window)
+            total /= weight
+            part = slice(top - rows.start, strip[0].stop - rows.start)
+            labels[part] = likeliest(torch.from_numpy(total)).numpy()
+            probabilities[:, part] = np.rint(total * LEVELS)
+        return labels, probabilities
+
+
+def _add(
+    total: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    region: tuple[slice, slice],
+    tile: Tile,
+    window: NDArray[np.float16],
+    *,
+    side: int,
+) -> None:
+    """Add what a window says of a region, by how near to the middle of its core it is."""
+    common = [
+        slice(max(a.start, b.start), min(a.stop, b.stop))
+        for a, b in zip(region, tile.window, strict=True)
+    ]
+    if any(part.start >= part.stop for part in common):
+        return
+    here = tuple(
+        slice(part.start - whole.start, part.stop - whole.start)
+        for part, whole in zip(common, region, strict=True)
+    )
+    there = tuple(
+        slice(part.start - whole.start, part.stop - whole.start)
+        for part, whole in zip(common, tile.window, strict=True)
+    )
+    down, right = (
+        gaussian(part, core, side=side) for part, core in zip(common, tile.core, strict=True)
+    )
+    weights = down[:, None] * right[None, :]
+    weight[here] += weights
+    total[(slice(None), *here)] += weights * window[(slice(None), *there)]
+
+
+def gaussian(part: slice, core: slice, *, side: int) -> NDArray[np.float32]:
+    """Weights of positions by their distance from the middle of a core; never 0.
+
+    Args:
+        part: Positions along one axis.
+        core: Of the tile, likewise.
+        side: Of a whole window.
+    """
+    middle = (core.start + core.stop - 1) / 2
+    distance = (np.arange(part.start, part.stop) - middle) / (_SIGMA * side)
+    return np.exp(-0.5 * distance**2).astype(np.float32) + np.float32(1e-6)

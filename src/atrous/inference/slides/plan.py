@@ -1,0 +1,163 @@
+"""What is to be done for a slide: at which resolution, in which tiles, in which order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from math import ceil, floor
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atrous.data.slides.read import Slide
+from atrous.data.slides.tissue import area_in_pixels, find_tissue
+from atrous.errors import DataError
+from atrous.inference.tiles.grid import Tile, TileGrid, plan_grid
+from atrous.inference.tiles.mode import Context
+
+THUMBNAIL: Final = 2048
+"""Longer side of the picture that tissue is looked for on, pixels; on small slides, of all."""
+_THUMBNAIL_MPP: Final = 8.0
+"""Finer than this nothing is gained."""
+_SPECK: Final = 2_000.0
+_HOLE: Final = 50_000.0
+"""Areas in µm² up to which tissue is a speck, and glass in it a hole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlidePlan:
+    """How one slide is run.
+
+    Attributes:
+        mpp: Micrometres per pixel of the grid that the network sees, down and to the right.
+        scale: Pixels of level 0 per pixel of it.
+        grid: How it is cut.
+        context: What its halo is.
+        places: Rows and columns of the tiles that touch tissue, row by row.
+        batch_size: Tiles that are run together.
+    """
+
+    mpp: tuple[float, float]
+    scale: tuple[float, float]
+    grid: TileGrid
+    context: Context
+    places: tuple[tuple[int, int], ...]
+    batch_size: int = 1
+
+    @property
+    def window(self) -> int:
+        """Side of a window that no border cuts, pixels."""
+        return self.grid.core[0] + 2 * self.grid.halo[0]
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels that the network computes, those of the halos among them."""
+        return sum(
+            tile.window_size[0] * tile.window_size[1]
+            for tile in (self.grid.tile(place) for place in self.places)
+        )
+
+    def batches(self) -> Iterator[tuple[Tile, ...]]:
+        """Tiles that are run together: neighbours of one window size, the same in every run."""
+        tiles = (self.grid.tile(place) for place in self.places)
+        waiting: dict[tuple[int, ...], list[Tile]] = {}
+        for tile in tiles:
+            same = waiting.setdefault(tile.window_size, [])
+            same.append(tile)
+            if len(same) == self.batch_size:
+                yield tuple(waiting.pop(tile.window_size))
+        yield from (tuple(rest) for rest in waiting.values())
+
+
+def plan_slide(
+    slide: Slide,
+    *,
+    mpp: tuple[float, float],
+    core: int,
+    context: Context,
+    all_tiles: bool = False,
+    batch_size: int = 1,
+) -> SlidePlan:
+    """Cut a slide, and keep the tiles that touch tissue.
+
+    Args:
+        slide: An open slide.
+        mpp: Micrometres per pixel at which the network sees it.
+        core: Side of a core, pixels; a multiple of the context's alignment.
+        context: What stands around it.
+        all_tiles: Run the glass too.
+        batch_size: Tiles that are run together.
+
+    Raises:
+        DataError: If no tissue is found.
+    """
+    grid = plan_grid(
+        slide.size_at(mpp),
+        core=(core, core),
+        halo=(context.halo, context.halo),
+        alignment=(context.alignment, context.alignment),
+    )
+    if all_tiles:
+        rows, columns = grid.shape
+        places = tuple((row, column) for row in range(rows) for column in range(columns))
+    else:
+        places = tuple(_touching(grid, tissue_of(slide)))
+        if not places:
+            raise DataError(
+                f"{slide.path}: no tissue was found on it; expected stained tissue on bright "
+                "glass; run all of it with --all-tiles."
+            )
+    return SlidePlan(
+        mpp=mpp,
+        scale=slide.scale_at(mpp),
+        grid=grid,
+        context=context,
+        places=places,
+        batch_size=batch_size,
+    )
+
+
+def tissue_of(slide: Slide) -> NDArray[np.bool_]:
+    """Where tissue is on a picture of the whole slide, `(h, w)`."""
+    size = slide.levels[0].size
+    lengths = [ceil(n * own / _THUMBNAIL_MPP) for n, own in zip(size, slide.mpp, strict=True)]
+    longest = min(THUMBNAIL, max(lengths))
+    picture = slide.read_thumbnail(max(longest, 64))
+    mpp = tuple(
+        n * own / shown for n, own, shown in zip(size, slide.mpp, picture.shape[:2], strict=True)
+    )
+    speck, hole = (area_in_pixels(area, mpp=(mpp[0], mpp[1])) for area in (_SPECK, _HOLE))
+    return find_tissue(picture, speck=speck, hole=hole)
+
+
+def _touching(grid: TileGrid, tissue: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Places of the tiles whose cores hold a pixel of tissue."""
+    rows, columns = grid.shape
+    scale = [tissue.shape[axis] / grid.size[axis] for axis in range(2)]
+    for row in range(rows):
+        top, bottom = _span(grid.tile((row, 0)).core[0], scale[0], tissue.shape[0])
+        band = np.asarray(tissue[top:bottom].any(axis=0))
+        if not band.any():
+            continue
+        for column in range(columns):
+            left, right = _span(grid.tile((row, column)).core[1], scale[1], tissue.shape[1])
+            if band[left:right].any() and tissue[top:bottom, left:right].any():
+                yield row, column
+
+
+def _span(part: slice, scale: float, length: int) -> tuple[int, int]:
+    """Pixels of the tissue picture that a part of the grid lies on, one at least."""
+    start = min(floor(part.start * scale), length - 1)
+    return start, max(start + 1, min(length, ceil(part.stop * scale)))
+
+
+def sample_places(plan: SlidePlan, number: int) -> list[tuple[int, int]]:
+    """Evenly spread places whose right, lower and lower right neighbours are run too."""
+    run = set(plan.places)
+    corners = [
+        (row, column)
+        for row, column in plan.places
+        if {(row + 1, column), (row, column + 1), (row + 1, column + 1)} <= run
+    ]
+    step = max(1, len(corners) // number)
+    return list(islice(corners[step // 2 :: step], number))

@@ -1,0 +1,120 @@
+"""Where the results of a slide's tiles wait on disk: chunk by chunk, never whole in memory."""
+
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atrous._extras import require
+from atrous.data.slides.mask_map import Labels
+from atrous.errors import DataError
+from atrous.types import UNLABELLED, Size
+
+LEVELS: Final = 255
+"""Probabilities are kept as this many steps from 0 to 1."""
+
+
+class SlideStore:
+    """Labels, and probabilities if wanted, of a whole slide in chunks of one tile's core.
+
+    It is a label map (`data.label_map.LabelMap`): 255 where nothing ran.
+
+    Args:
+        folder: Where the chunks lie; made if it is not there.
+        size: `(H, W)`, pixels.
+        chunk: `(H, W)` of a core.
+        num_classes: Probabilities are kept for so many classes; 0 for none.
+
+    Raises:
+        DataError: If it cannot be written in.
+        MissingExtraError: If the extra `slides` is not installed.
+    """
+
+    def __init__(self, folder: Path, *, size: Size, chunk: Size, num_classes: int = 0) -> None:
+        zarr = require("zarr", extra="slides")
+        self.size = tuple(size)
+        self.chunk = tuple(chunk)
+        self.folder = folder
+        with _told(folder):
+            group = zarr.open_group(folder, mode="a")
+            self._labels: Any = group.require_array(
+                "labels", shape=self.size, chunks=self.chunk, dtype="uint8", fill_value=UNLABELLED
+            )
+            self._probabilities: Any = None
+            if num_classes:
+                self._probabilities = group.require_array(
+                    "probabilities",
+                    shape=(num_classes, *self.size),
+                    chunks=(num_classes, *self.chunk),
+                    dtype="uint8",
+                    fill_value=0,
+                )
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether they are kept."""
+        return self._probabilities is not None
+
+    def write(
+        self, core: tuple[slice, ...], labels: Labels, probabilities: NDArray[np.uint8] | None
+    ) -> int:
+        """Keep a core's result, and give its checksum.
+
+        Args:
+            core: Where it lies: one chunk.
+            labels: `(h, w)`.
+            probabilities: `(C, h, w)` in steps of 1 / 255, if they are kept.
+
+        Raises:
+            DataError: If the disk is full or the folder has gone.
+        """
+        with _told(self.folder):
+            self._labels[core] = labels
+            if self._probabilities is not None:
+                self._probabilities[(slice(None), *core)] = probabilities
+        return _checksum(labels, probabilities)
+
+    def checksum(self, core: tuple[slice, ...]) -> int | None:
+        """Of what is kept of a core; None if it cannot be read."""
+        try:
+            labels = np.asarray(self._labels[core])
+            kept = self._probabilities
+            probabilities = None if kept is None else np.asarray(kept[(slice(None), *core)])
+        except Exception:  # a torn chunk, whatever its decoder says of it
+            return None
+        return _checksum(labels, probabilities)
+
+    def read(self, top: int, left: int, height: int, width: int) -> Labels:
+        """A rectangle of labels, `(height, width)` uint8."""
+        return np.asarray(self._labels[top : top + height, left : left + width])
+
+    def read_probabilities(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
+        """The same of probabilities in steps of 1 / 255, `(C, height, width)`; 0 if not run."""
+        return np.asarray(self._probabilities[:, top : top + height, left : left + width])
+
+    def remove(self) -> None:
+        """Take all of it from the disk."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _checksum(labels: Labels, probabilities: NDArray[np.uint8] | None) -> int:
+    value = zlib.crc32(labels.tobytes())
+    if probabilities is not None:
+        value = zlib.crc32(probabilities.tobytes(), value)
+    return value
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder} could not be written in: {error.strerror or error}; make room there or "
+            "give another folder, and run again: what is done is kept."
+        ) from error

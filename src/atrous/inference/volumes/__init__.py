@@ -1,0 +1,1 @@
+"""Scans: whole or in parts, exact or blended."""

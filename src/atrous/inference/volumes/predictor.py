@@ -1,0 +1,266 @@
+"""A network of volumes with its card: give it a scan, get a label for every voxel of it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor, nn
+
+from atrous.data.volumes.geometry import Volume
+from atrous.errors import DataError, ShapeError
+from atrous.inference.fold import fold
+from atrous.inference.onednn import use_onednn
+from atrous.inference.tiles.memory import DEFAULT
+from atrous.inference.volumes.accumulate import KEEP_EVERY, VolumeSums
+from atrous.inference.volumes.plan import Part, VolumeContext, VolumePlan, plan_volume
+from atrous.networks.card import Card
+from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volumes import PreparedScan, prepare_scan
+from atrous.networks.segmenters.espnet3d import ESPNet3D
+from atrous.networks.segmenters.segmenter import Segmenter
+from atrous.networks.shipped import resolve_weights
+from atrous.networks.weights import load_weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOptions:
+    """How a scan is run."""
+
+    context: VolumeContext = "auto"
+    """Whole, in exact parts, in blended ones, or the first of these that fits."""
+    memory: int = DEFAULT
+    """Ceiling, bytes."""
+    flips: tuple[int, ...] = ()
+    """Axes of D, H, W: the logits are the mean over mirroring by every set of them."""
+
+    def __post_init__(self) -> None:
+        if sorted(set(self.flips)) != sorted(self.flips) or not set(self.flips) <= {0, 1, 2}:
+            raise ShapeError(f"Flips {self.flips}; expected each of 0, 1, 2 at most once.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VolumePrediction:
+    """Labels of a scan."""
+
+    labels: Tensor
+    """`(D, H, W)` uint8 class indices, on the scan's own grid."""
+    plan: VolumePlan
+    """How they were computed."""
+    num_resumed: int
+    """Parts that an earlier run had done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VolumeLogits:
+    """What a network says of a scan."""
+
+    logits: Tensor
+    """`(K, D, H, W)` float32, on the prepared scan's grid."""
+    scan: PreparedScan
+    """The way back to the scan's own grid."""
+    plan: VolumePlan
+    """How they were computed."""
+    num_resumed: int
+    """Parts that an earlier run had done."""
+
+
+class VolumePredictor:
+    """Give it a scan of any size and spacing, get labels on its grid.
+
+    Attributes:
+        network: In eval mode, with batch norms folded away.
+        card: What it is, what it must be fed, what its classes mean.
+        facts: The card's, of volumes.
+
+    Raises:
+        DataError: If the card says nothing of volumes.
+    """
+
+    def __init__(
+        self, network: nn.Module, card: Card, *, device: torch.device | str = "cpu"
+    ) -> None:
+        if card.volume is None or card.task != "segmentation":
+            raise DataError(
+                f"{card.name} takes images; expected a network for volumes, whose card says how "
+                "scans are prepared; take another file."
+            )
+        self.network = use_onednn(fold(network)).to(device)
+        self.card = card
+        self.facts: VolumeFacts = card.volume
+        self.device = torch.device(device)
+        self._identity = _identity(network, card)
+
+    def predict(
+        self,
+        volume: Volume,
+        options: VolumeOptions | None = None,
+        *,
+        journal: Path | None = None,
+        keep_every: float = KEEP_EVERY,
+        advance: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> VolumePrediction:
+        """Labels of one scan.
+
+        Args:
+            volume: Its channels in the order of `facts.channel_names`.
+            options: How it is run.
+            journal: A file where what is done is kept, so that a run that was killed goes on by
+                the same call and ends with the same bits; the caller removes it.
+            keep_every: Seconds between two writes of it.
+            advance: Called with the number of parts that are done and of all, after each.
+
+        Raises:
+            DataError: If it does not fit into the memory, or the journal is of another run.
+            ShapeError: If the scan has other channels.
+        """
+        said = self.logits(volume, options, journal=journal, keep_every=keep_every, advance=advance)
+        return VolumePrediction(
+            labels=self._labels(said.scan, said.logits),
+            plan=said.plan,
+            num_resumed=said.num_resumed,
+        )
+
+    def logits(
+        self,
+        volume: Volume,
+        options: VolumeOptions | None = None,
+        *,
+        journal: Path | None = None,
+        keep_every: float = KEEP_EVERY,
+        advance: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> VolumeLogits:
+        """What the network says of one scan; arguments and errors as of `predict`."""
+        options = options or VolumeOptions()
+        scan = prepare_scan(volume.array, volume.spacing, self.facts)
+        x = torch.from_numpy(scan.image)[None]
+        if isinstance(self.network, Segmenter):
+            x = self.network.pad(x)
+            inside = tuple(slice(0, length) for length in scan.size)
+            scan = replace(scan, image=x[0].numpy()[(slice(None), *inside)])  # not held twice
+        size = tuple(x.shape[2:])
+        num_classes = len(self.card.class_names)
+        plan = plan_volume(
+            self.network,
+            size,
+            in_channels=x.shape[1],
+            num_classes=num_classes,
+            wish=options.context,
+            window=self.facts.window,
+            is_mean=bool(options.flips or self.facts.working_sizes),
+            ceiling=options.memory,
+        )
+        sums = VolumeSums(
+            plan,
+            size,
+            num_classes=num_classes,
+            file=journal,
+            run=self._run_of(volume, plan, options),
+            keep_every=keep_every,
+        )
+        num_resumed = sums.num_done
+        for part in sums.left():
+            sums.add(part, self._logits(x, part, plan, options))
+            advance(sums.num_done, len(plan.parts))
+        logits = sums.logits()[(slice(None), *(slice(0, length) for length in scan.size))]
+        return VolumeLogits(logits=logits, scan=scan, plan=plan, num_resumed=num_resumed)
+
+    def identify(self, volume: Volume, options: VolumeOptions) -> str:
+        """What a result depends on, as a digest: network, card, scan, options."""
+        digest = hashlib.blake2b(self._identity, digest_size=16)
+        digest.update(_bytes(volume.array))
+        digest.update(volume.geometry.header)
+        digest.update(repr(options).encode())
+        return digest.hexdigest()
+
+    def _run_of(self, volume: Volume, plan: VolumePlan, options: VolumeOptions) -> str:
+        """The same for what is half done, where memory counts by the plan that came of it."""
+        digest = hashlib.blake2b(self._identity, digest_size=16)
+        digest.update(_bytes(volume.array))
+        digest.update(volume.geometry.header)
+        digest.update(repr((plan.kind, plan.parts, options.flips)).encode())
+        return digest.hexdigest()
+
+    @torch.inference_mode()
+    def _logits(self, x: Tensor, part: Part, plan: VolumePlan, options: VolumeOptions) -> Tensor:
+        """Of a part's window, the mean over flips and working sizes: `(K, d, h, w)` float32."""
+        window = x[(slice(None), slice(None), *part.window)].to(self.device)
+        sizes = self.facts.working_sizes if plan.kind == "whole" else ()
+        flips = [
+            tuple(2 + axis for axis in chosen)
+            for count in range(len(options.flips) + 1)
+            for chosen in combinations(options.flips, count)
+        ]
+        total: Tensor | None = None
+        for dims in flips:
+            mirrored = window.flip(dims) if dims else window
+            outputs = [self.network(mirrored)]
+            if isinstance(self.network, ESPNet3D):
+                outputs += [self.network(mirrored, working_size=size) for size in sizes]
+            for output in outputs:
+                logits = output[0].flip([dim - 1 for dim in dims]) if dims else output[0]
+                total = logits if total is None else total.add_(logits)
+        assert total is not None  # the empty set of flips is always there
+        count = len(flips) * (1 + len(sizes))
+        return total.div_(count).float().cpu() if count > 1 else total.float().cpu()
+
+    def _labels(self, scan: PreparedScan, logits: Tensor) -> Tensor:
+        labels = scan.restore_classes(logits)
+        for name in self.facts.largest_only:
+            keep_largest(labels, self.card.class_names.index(name))
+        return labels
+
+
+def keep_largest(labels: Tensor, index: int) -> None:
+    """In place, class `index` becomes class 0 but in its largest part, corners connecting."""
+    mine = labels.numpy() == index
+    parts, count = ndimage.label(mine, structure=np.ones((3, 3, 3)))
+    if count > 1:
+        sizes = np.bincount(parts.ravel())[1:]
+        labels.numpy()[mine & (parts != 1 + int(sizes.argmax()))] = 0
+
+
+def file_values(labels: Tensor, facts: VolumeFacts) -> Tensor:
+    """What is written for class indices, by the card."""
+    if not facts.label_values:
+        return labels
+    return torch.tensor(facts.label_values, dtype=torch.uint8)[labels.long()]
+
+
+def class_indices(values: Tensor, facts: VolumeFacts) -> Tensor:
+    """The way back from `file_values`: uint8."""
+    if not facts.label_values:
+        return values.to(torch.uint8)
+    table = torch.zeros(256, dtype=torch.uint8)
+    table[list(facts.label_values)] = torch.arange(len(facts.label_values), dtype=torch.uint8)
+    return table[values.long()]
+
+
+def load_volume_predictor(
+    path: str | Path, *, device: torch.device | str = "cpu"
+) -> VolumePredictor:
+    """A predictor from one weights file, or from the name of a shipped model.
+
+    Raises:
+        DataError: If the file cannot be loaded, or its network takes images.
+        UnknownNameError: If a text is neither a path nor the name of a shipped model.
+    """
+    weights = load_weights(resolve_weights(path) if isinstance(path, str) else path)
+    return VolumePredictor(weights.network, weights.card, device=device)
+
+
+def _bytes(array: NDArray[np.float32]) -> memoryview:
+    """What `tobytes` gives, without a copy where the array is whole."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _identity(network: nn.Module, card: Card) -> bytes:
+    digest = hashlib.blake2b(card.to_json().encode(), digest_size=16)
+    for tensor in network.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.digest()

@@ -1,0 +1,1 @@
+"""Classification networks made of the blocks."""

@@ -1,0 +1,1 @@
+"""Encoders for segmentation: our own, torchvision's and timm's."""

@@ -1,0 +1,1 @@
+"""What is done to an image or a volume before a network sees it."""

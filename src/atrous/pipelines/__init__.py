@@ -1,0 +1,1 @@
+"""The use cases as functions: predict, evaluate, train, measure."""

@@ -1,0 +1,1 @@
+"""Score a network on a data set: labels, masks, slides, volumes."""

@@ -1,0 +1,198 @@
+"""Score masks on whole slides: run in tiles as `predict` does, counted as they come."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import typer
+
+from atrous.errors import DataError
+from atrous.pipelines.evaluate.scored_masks import ScoredMasks
+from atrous.pipelines.evaluate.settings import Terms
+
+if TYPE_CHECKING:
+    from atrous.data.dataset import SlideLayout
+    from atrous.evaluation.slides import SlideCounts
+    from atrous.inference import Predictor
+    from atrous.metrics.iou import Scores
+    from atrous.networks.card import Card
+    from atrous.pipelines.predict.slide_job import SlideModel
+    from atrous.pipelines.predict.slides import SlideOptions
+    from atrous.reports.evaluation.masks_page import Example
+
+
+def check_slide_terms(terms: Terms, card: "Card", protocol: str) -> None:
+    """Refuse what slides cannot be scored by.
+
+    Raises:
+        DataError: If something of that kind was asked for.
+    """
+    terms.check_kind("slides", unused=("--flip", "--scales", "--boundary", "--displaced"))
+    if protocol == "camvid_published" and card.void_class is not None:
+        raise DataError(
+            "Protocol camvid_published counts unlabelled pixels, and of slides only labelled tiles "
+            "are run; expected void_ignored; name it."
+        )
+
+
+def evaluate_slides(
+    predictor: "Predictor",
+    samples: "SlideLayout",
+    card: "Card",
+    protocol: str,
+    terms: Terms,
+    *,
+    weights: Path,
+) -> None:
+    """Run, score and print; write the page if one is asked for.
+
+    Args:
+        predictor: A network that gives masks.
+        samples: Slides with their truth, in the data's own classes.
+        card: With the classes that are scored.
+        protocol: A name in `PROTOCOLS`.
+        terms: How it is scored besides.
+        weights: The file of the network.
+
+    Raises:
+        DataError: If a slide or its truth is broken, or the memory is too small.
+    """
+    from atrous._files import write_text
+    from atrous.data.combine.remap import remapped
+    from atrous.data.dataset import SlideLayout
+    from atrous.evaluation.masks import check_classes
+    from atrous.metrics.protocols import score
+    from atrous.pipelines.evaluate.masks import mask_text
+    from atrous.pipelines.predict.slide_job import prepare_model
+
+    check_slide_terms(terms, card, protocol)
+    if terms.class_map is not None:
+        shared = remapped(samples, terms.class_map)
+        assert isinstance(shared, SlideLayout)
+        samples = shared
+    check_classes(samples, card.class_names)
+    model = prepare_model(predictor, weights=weights, options=_options(terms))
+    counts = _count(model, samples, card, terms)
+    scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
+    by_slide = [
+        score(count.matrix, protocol=protocol, void_class=card.void_class) for count in counts
+    ]
+    record = scored.record() | terms.record(predictor.card)
+    record |= _slide_record(model, samples, counts, by_slide)
+    notes = _notes(model, samples, predictor.card, terms)
+    if terms.html is not None:
+        best, worst = _examples(counts, [slide.mean_iou for slide in by_slide])
+        page = scored.page(best=best, worst=worst, notes=notes, unit="slides")
+        write_text(terms.html, page)
+    if terms.as_json:
+        typer.echo(json.dumps(record, indent=1))
+        return
+    typer.echo(mask_text(record, terms, notes, unit="slides"))
+    typer.echo("mean IoU by slide")
+    for count, slide in zip(counts, by_slide, strict=True):
+        typer.echo(f"  {count.name:<24}{100 * slide.mean_iou:6.2f} %")
+    if terms.html is not None:
+        typer.echo(f"page: {terms.html}")
+
+
+def _options(terms: Terms) -> "SlideOptions":
+    from atrous.pipelines.predict.options import checked_options
+
+    return checked_options(memory=terms.memory, context=terms.context, tile=terms.tile)
+
+
+def _count(
+    model: "SlideModel", samples: "SlideLayout", card: "Card", terms: Terms
+) -> "list[SlideCounts]":
+    from atrous.cli.progress import progress
+    from atrous.evaluation.slides import count_slide, scored_plan
+    from atrous.inference.slides.plan import plan_slide
+
+    class_names = model.network.predictor.card.class_names
+    table = None if terms.class_map is None else terms.class_map.network_table(class_names)
+    counts = []
+    for number, name in enumerate(samples.slide_names):
+        labelled = samples.open_slide(number)
+        everywhere = plan_slide(
+            labelled.slide,
+            mpp=labelled.mpp,
+            core=model.core,
+            context=model.context,
+            all_tiles=True,
+        )
+        plan = scored_plan(everywhere, labelled)
+        with (
+            TemporaryDirectory(prefix="atrous-") as scratch,
+            progress(name, len(plan.places)) as advance,
+        ):
+            counts.append(
+                count_slide(
+                    labelled,
+                    model.network,
+                    plan,
+                    scratch=Path(scratch),
+                    num_classes=len(card.class_names),
+                    table=table,
+                    advance=advance,
+                )
+            )
+    return counts
+
+
+def _slide_record(
+    model: "SlideModel",
+    samples: "SlideLayout",
+    counts: "Sequence[SlideCounts]",
+    scores: "Sequence[Scores]",
+) -> dict[str, object]:
+    """What is said of slides besides, as docs/json.md promises it."""
+    from atrous.pipelines.evaluate.settings import percent
+
+    return {
+        "mpp": list(samples.open_slide(0).mpp),
+        "context": {
+            "kind": model.context.kind,
+            "halo": model.context.halo,
+            "core": model.core,
+            "reason": model.context.reason,
+        },
+        "slides": {
+            count.name: percent(slide.mean_iou) for count, slide in zip(counts, scores, strict=True)
+        },
+    }
+
+
+def _notes(model: "SlideModel", samples: "SlideLayout", card: "Card", terms: Terms) -> list[str]:
+    """What the scores depend on, a line each."""
+    mpp = samples.open_slide(0).mpp[0]
+    own = "" if card.mpp is not None else ", which is that of the first slide's own level 0"
+    first = (
+        f"input: whole slides at {mpp:g} µm per pixel{own}, in {model.context.kind} tiles of "
+        f"{model.core} px ({model.context.reason})"
+    )
+    return [first, *terms.lines(card)[1:]]
+
+
+def _examples(
+    counts: "Sequence[SlideCounts]", scores: Sequence[float]
+) -> "tuple[list[Example], list[Example]]":
+    """The best slides and the worst, reduced."""
+    import torch
+
+    from atrous.pipelines.evaluate.masks import NUM_EXAMPLES
+    from atrous.reports.evaluation.masks_page import Example, extremes
+
+    def example(position: int) -> Example:
+        count = counts[position]
+        return Example(
+            name=count.name,
+            mean_iou=scores[position],
+            image=count.image,
+            truth=torch.from_numpy(count.truth),
+            prediction=torch.from_numpy(count.prediction),
+        )
+
+    best, worst = extremes(scores, NUM_EXAMPLES)
+    return [example(i) for i in best], [example(i) for i in worst]

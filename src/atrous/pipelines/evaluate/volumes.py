@@ -1,0 +1,227 @@
+"""What `evaluate` does with volumes: Dice, HD95 and more of classes or regions, case by case."""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+import typer
+
+from atrous.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from atrous.data.dataset import VolumeLayout
+    from atrous.data.volumes.geometry import Volume
+    from atrous.inference.volumes.predictor import VolumeOptions, VolumePredictor
+    from atrous.metrics.misalignment import Displacement
+    from atrous.metrics.volume_summary import Summary
+    from atrous.metrics.volumes import RegionScore
+    from atrous.pipelines.evaluate.settings import Terms
+    from atrous.reports.volumes.viewer import ShownCase
+
+
+WORTH_TELLING = 0.01
+"""Of Dice: a truth that gains less by being moved is where it belongs."""
+
+
+def evaluate_volumes(
+    predictor: "VolumePredictor",
+    samples: "VolumeLayout",
+    protocol: str,
+    options: "VolumeOptions",
+    terms: "Terms",
+) -> None:
+    """Run and score every case on its own grid, print the table, write the page if one is wished.
+
+    Raises:
+        UnknownNameError: If there is no such protocol for volumes.
+        DataError: If a case cannot be read, or lacks a channel of the network.
+    """
+    from atrous.cli.progress import progress
+    from atrous.metrics.misalignment import find_displacement
+    from atrous.metrics.volume_summary import summarise
+    from atrous.metrics.volumes import class_regions, score_case, volume_protocol
+    from atrous.pipelines.evaluate.volume_pages import Scored, write_pages
+
+    rule = volume_protocol(protocol)
+    if not len(samples):
+        raise DataError("The data holds no case; expected some; check the folder or the subset.")
+    regions = predictor.facts.regions or class_regions(predictor.card.class_names)
+    cases: dict[str, dict[str, RegionScore]] = {}
+    kept: dict[str, bytes] = {}
+    displaced: dict[str, Displacement] = {}
+    with progress("scored", len(samples)) as advance:
+        for index, name in enumerate(samples.names):
+            volume, truth = samples.volume_and_mask(index)
+            chosen = _channels(volume, samples, predictor.facts.channel_names)
+            labels = predictor.predict(chosen, options).labels
+            cases[name] = score_case(
+                truth, labels, regions=regions, spacing=volume.spacing, protocol=protocol
+            )
+            if terms.has_displaced:
+                displaced[name] = find_displacement(truth, labels, regions=regions)
+            if terms.html is not None:
+                kept[name] = zlib.compress(labels.contiguous().numpy().data)
+            advance()
+    summary = summarise(list(cases.values()))
+    if terms.html is not None:
+
+        def case_of(name: str) -> "ShownCase":
+            return _shown(samples, name, kept[name], predictor.facts.channel_names)
+
+        write_pages(terms.html, predictor, Scored(protocol, summary, cases), case_of)
+    if terms.as_json:
+        typer.echo(json.dumps(_record(protocol, summary, cases, displaced), indent=1))
+        return
+    for line in _lines(summary, cases):
+        typer.echo(line)
+    for line in _displaced_lines(displaced) if terms.has_displaced else ():
+        typer.echo(line)
+    typer.echo(f"protocol {protocol}: {rule.description}")
+    if terms.html is not None:
+        typer.echo(f"page: {terms.html}")
+
+
+def _channels(volume: "Volume", samples: "VolumeLayout", wanted: Sequence[str]) -> "Volume":
+    """The scan with the network's channels, by name where the data names its own."""
+    from dataclasses import replace
+
+    names = samples.channel_names
+    if names is None or not set(wanted) & set(names):
+        return volume  # by position; other numbers of channels are refused when it is prepared
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise DataError(
+            f"The data has the channels {', '.join(names)}, but the network takes "
+            f"{', '.join(wanted)}; expected them all; take another network."
+        )
+    return replace(volume, array=volume.array[[names.index(name) for name in wanted]])
+
+
+def _shown(
+    samples: "VolumeLayout", name: str, labels: bytes, channels: Sequence[str]
+) -> "ShownCase":
+    """A case for its page, its labels by zlib."""
+    import numpy as np
+
+    from atrous.reports.volumes.viewer import ShownCase
+
+    volume, truth = samples.volume_and_mask(samples.names.index(name))
+    return ShownCase(
+        name=name,
+        values=_channels(volume, samples, channels).array,
+        labels=np.frombuffer(zlib.decompress(labels), np.uint8).reshape(truth.shape),
+        truth=truth.numpy().astype(np.uint8),
+        spacing=volume.spacing,
+    )
+
+
+def _record(
+    protocol: str,
+    summary: "Mapping[str, Mapping[str, Summary]]",
+    cases: "Mapping[str, Mapping[str, RegionScore]]",
+    displaced: "Mapping[str, Displacement]",
+) -> dict[str, object]:
+    """As docs/json.md promises: Dice in percent, HD95 in mm."""
+    from atrous.metrics.volume_summary import MEASURES
+
+    return {
+        "protocol": protocol,
+        **{measure: _each(summary, measure, lambda s: s.mean) for measure in MEASURES},
+        "median": {measure: _each(summary, measure, lambda s: s.median) for measure in MEASURES},
+        "interval": {
+            measure: {name: _bounds(measure, found[measure]) for name, found in summary.items()}
+            for measure in MEASURES
+        },
+        "cases": [
+            {
+                "name": case,
+                **{
+                    region: {key: _number(_scaled(key, value)) for key, value in asdict(s).items()}
+                    for region, s in scores.items()
+                },
+                **({"displacement": _moved(displaced[case])} if case in displaced else {}),
+            }
+            for case, scores in cases.items()
+        ],
+    }
+
+
+def _moved(found: "Displacement") -> dict[str, object]:
+    return {
+        "voxels": list(found.voxels),
+        "dice": _number(100 * found.dice),
+        "moved_dice": _number(100 * found.moved_dice),
+    }
+
+
+def _each(
+    summary: "Mapping[str, Mapping[str, Summary]]", measure: str, take: "Callable[[Summary], float]"
+) -> dict[str, float | None]:
+    return {
+        name: _number(_scaled(measure, take(found[measure]))) for name, found in summary.items()
+    }
+
+
+def _bounds(measure: str, found: "Summary") -> list[float | None] | None:
+    if found.interval is None:
+        return None
+    return [_number(_scaled(measure, bound)) for bound in found.interval]
+
+
+def _scaled(key: str, value: float) -> float:
+    return 100 * value if key in ("dice", "iou", "surface_dice") else value
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
+def _lines(
+    summary: "Mapping[str, Mapping[str, Summary]]",
+    cases: "Mapping[str, Mapping[str, RegionScore]]",
+) -> list[str]:
+    width = max(map(len, [*summary, "class"]))
+    head = f"{'class':<{width}}   Dice %  median  (95 % interval)    HD95 mm  surface Dice %  cases"
+    lines = [f"{len(cases)} cases", head]
+    for name, found in summary.items():
+        dice, hd95 = found["dice"], found["hd95"]
+        interval = f"{'':18}"  # of one case there is none
+        if dice.interval is not None:
+            low, high = dice.interval
+            interval = f"({100 * low:6.2f} to {100 * high:6.2f})"
+        lines.append(
+            f"{name:<{width}}  {100 * dice.mean:7.2f} {100 * dice.median:7.2f}  "
+            f"{interval}  {hd95.mean:7.2f}  "
+            f"{100 * found['surface_dice'].mean:14.2f}  {dice.num_cases:5}"
+        )
+    return lines
+
+
+def _displaced_lines(displaced: "Mapping[str, Displacement]") -> list[str]:
+    """Who gains more than a point, most first, and what all gain together."""
+    # Where neither truth nor prediction holds a region there is nothing to move.
+    counted = {name: truth for name, truth in displaced.items() if not math.isnan(truth.gain)}
+    found = [(name, truth) for name, truth in counted.items() if truth.gain > WORTH_TELLING]
+    found.sort(key=lambda pair: pair[1].gain, reverse=True)
+    if not found:
+        return ["no truth fits better by more than a point of Dice if moved by a voxel"]
+    lines = [
+        f"  {name}: {100 * truth.dice:.2f} to {100 * truth.moved_dice:.2f} % by "
+        f"{','.join(f'{step:+d}' if step else '0' for step in truth.voxels)} voxels (D, H, W)"
+        for name, truth in found
+    ]
+    before = 100 * fmean(truth.dice for truth in counted.values())
+    after = 100 * fmean(truth.moved_dice for truth in counted.values())
+    return [
+        f"{len(found)} of {len(displaced)} truths fit better by more than a point of Dice if moved "
+        "by a voxel; look at them:",
+        *lines,
+        f"mean Dice over regions and cases {before:.2f} %, {after:.2f} % if every truth lay where "
+        "it fits best",
+    ]

@@ -1,0 +1,1 @@
+"""Run a network on files and write the results: photos, slides, volumes."""

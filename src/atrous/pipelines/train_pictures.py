@@ -1,0 +1,43 @@
+"""The pictures of a run: curves after every record, sample predictions now and then."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from atrous.training.run.records import EpochRecord
+    from atrous.training.run.run import Run
+
+NUM_SAMPLES = 6
+
+
+def write_pictures(run: "Run", record: "EpochRecord") -> None:
+    """Draw what the run has reached into its folder; of one process only."""
+    from atrous._files import make_folder, write_atomically, write_text
+    from atrous.reports.training.curves import curves
+    from atrous.reports.training.samples import sample_sheet
+
+    write_text(run.folder.root / "curves.svg", curves(run.history))
+    every = run.recipe.samples_every * run.recipe.evaluate_every
+    is_due = record.epoch == run.recipe.epochs or (every and record.epoch % every == 0)
+    if not is_due or run.card.task == "classification" or run.volumes is not None:
+        return
+    from atrous.data.dataset import require_masks
+    from atrous.training.validate import predict_masks
+
+    samples = require_masks(run.data.val)
+    count = min(NUM_SAMPLES, len(samples))
+    chosen = [index * len(samples) // count for index in range(count)]
+    pairs = [samples.rgb8_and_mask(index) for index in chosen]
+    images = [image for image, _ in pairs]
+    predicted = predict_masks(
+        run.state.weights, images, run.card, device=run.state.accelerator.device
+    )
+    sheet = sample_sheet(
+        [
+            (samples.names[index], image, truth.numpy(), mask.numpy())
+            for index, (image, truth), mask in zip(chosen, pairs, predicted, strict=True)
+        ],
+        run.card,
+    )
+    make_folder(run.folder.root / "samples")
+    with write_atomically(run.folder.root / "samples" / f"epoch-{record.epoch:04d}.png") as file:
+        sheet.save(file, format="PNG")

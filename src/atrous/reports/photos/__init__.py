@@ -1,0 +1,1 @@
+"""Results of photos: mattes, backgrounds, tables."""

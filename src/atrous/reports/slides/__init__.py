@@ -1,0 +1,1 @@
+"""Results of slides: masks, polygons, measurements, overlays."""

@@ -1,0 +1,180 @@
+"""A slide's label map as polygons in GeoJSON, which QuPath opens as annotations.
+
+The map is read chunk by chunk. Borders are simplified within a chunk, each once for both of its
+sides, so that neighbours neither overlap nor part; a chunk's own outline stays as it is, so that
+pieces of one region fit together again. Needs the extra `slides`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atrous._extras import require
+from atrous._files import write_atomically
+from atrous.data.slides.mask_map import LabelMap, Labels, check_classes, iterate_chunks
+from atrous.errors import DataError
+from atrous.metrics.connected_regions import ChunkRegions, RegionJoiner
+from atrous.reports.slides.region_pieces import MOST_CORNERS, RegionPieces
+from atrous.reports.slides.sieve import sieved
+from atrous.types import UNLABELLED, Colour
+
+DEFAULT_TOLERANCE: Final = 1.0
+"""Micrometres."""
+
+
+def write_geojson(
+    label_map: LabelMap,
+    path: Path,
+    *,
+    class_names: Sequence[str],
+    palette: Sequence[Colour],
+    scale: tuple[float, float],
+    mpp: tuple[float, float],
+    tolerance_um: float = DEFAULT_TOLERANCE,
+    smallest_um2: float = 0.0,
+    skip: Sequence[int] = (),
+    most_corners: int = MOST_CORNERS,
+) -> int:
+    """Write a polygon for every region (pixels joined by their sides) and give their number.
+
+    Coordinates are x and y in pixels of the slide's level 0; holes are kept, outlines run as RFC
+    7946 says. The file appears when it is whole.
+
+    Args:
+        label_map: Class indices, and 255 where nothing ran.
+        path: The file.
+        class_names: One name a class.
+        palette: One colour a class.
+        scale: Pixels of level 0 per pixel of the map, down and to the right.
+        mpp: Micrometres per pixel of the map, down and to the right.
+        tolerance_um: Corners are dropped while the triangle that is lost is smaller than a square
+            of this side, micrometres (Visvalingam and Whyatt); 0 keeps the outlines of pixels.
+        smallest_um2: Regions smaller than this, in µm², are given to a neighbour.
+        skip: Classes that are not written; 255 never is.
+        most_corners: Of all regions together that are not known whole yet. Beyond it the largest
+            are written as far as they are known, so come in several polygons, which meet along
+            the borders of chunks; memory and time grow with it.
+
+    Raises:
+        DataError: If the map holds other classes, a number makes no sense, or the file cannot be
+            written.
+        MissingExtraError: If the extra `slides` is not installed.
+    """
+    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2, most_corners) < 0:
+        raise DataError(
+            f"The scale is {scale}, mpp {mpp}, the tolerance {tolerance_um} µm, the smallest "
+            f"region {smallest_um2} µm² and the most corners {most_corners}; expected positive "
+            "numbers, and 0 or more for the last three; correct them."
+        )
+    shapely = require("shapely", extra="slides")
+    outlines = _Outlines(tolerance_um=tolerance_um, mpp=mpp)
+    regions = _regions(
+        sieved(label_map, area_um2=smallest_um2, mpp=mpp),
+        outlines,
+        num_classes=len(class_names),
+        skip=frozenset((UNLABELLED, *skip)),
+        most_corners=most_corners,
+    )
+    factor = np.array([scale[1], scale[0]])
+    count = 0
+    with write_atomically(path) as file:
+        file.write(b'{"type": "FeatureCollection", "features": [')
+        for value, polygon in regions:
+            placed = shapely.orient_polygons(shapely.transform(polygon, lambda xy: xy * factor))
+            properties = {
+                "objectType": "annotation",
+                "classification": {
+                    "name": class_names[value],
+                    "color": [int(part) for part in palette[value]],
+                },
+            }
+            feature = (
+                f'{"," if count else ""}\n{{"type": "Feature", "geometry": '
+                f'{shapely.to_geojson(placed)}, "properties": {json.dumps(properties)}}}'
+            )
+            file.write(feature.encode())
+            count += 1
+        file.write(b"\n]}\n")
+    return count
+
+
+def _regions(
+    label_map: LabelMap,
+    outlines: "_Outlines",
+    *,
+    num_classes: int,
+    skip: frozenset[int],
+    most_corners: int,
+) -> Iterator[tuple[int, Any]]:
+    """Class and polygon of every region, in pixels of the map, as soon as it is whole.
+
+    Of the largest, where too many corners wait, in several polygons.
+    """
+    height, width = label_map.size
+    joiner = RegionJoiner(width=width)
+    waiting = RegionPieces(joiner, most_corners=most_corners)
+    for top, left, labels in iterate_chunks(label_map):
+        check_classes(labels, num_classes)
+        chunk = joiner.add(labels, top=top, left=left)
+        for local, piece in outlines.trace(chunk, labels, top=top, left=left):
+            value = int(chunk.classes[local])
+            if value in skip:
+                continue
+            if chunk.is_open[local]:
+                waiting.add(chunk.first + local, value, piece)
+            else:
+                yield value, piece
+        if left + labels.shape[1] == width:
+            is_last = top + labels.shape[0] == height
+            yield from waiting.take_whole(set() if is_last else joiner.reaching())
+        yield from waiting.take_surplus()
+
+
+class _Outlines:
+    """Traces the regions of a chunk along their pixels, and simplifies them all at once.
+
+    Args:
+        tolerance_um: Micrometres.
+        mpp: Micrometres per pixel, down and to the right.
+    """
+
+    def __init__(self, *, tolerance_um: float, mpp: tuple[float, float]) -> None:
+        self._shapely = require("shapely", extra="slides")
+        self._features = require("rasterio.features", extra="slides")
+        self._tolerance = tolerance_um
+        self._um = np.array([mpp[1], mpp[0]])
+
+    def trace(
+        self, chunk: ChunkRegions, labels: Labels, *, top: int, left: int
+    ) -> list[tuple[int, Any]]:
+        """Number in the chunk and polygon, in pixels of the map, of every region."""
+        if len(chunk.classes) == 1:
+            box = self._shapely.box(
+                left, top, left + labels.shape[1], top + labels.shape[0], ccw=True
+            )
+            return [(0, box)]
+        corner = np.array([left, top])
+        traced = list(self._features.shapes(chunk.local, connectivity=4))
+        polygons = np.array([self._polygon(shape["coordinates"]) for shape, _ in traced])
+        numbers = [int(value) for _, value in traced]
+        if self._tolerance:
+            polygons = self._simplified(polygons)
+        moved = self._shapely.transform(polygons, lambda xy: xy + corner)
+        return list(zip(numbers, moved, strict=True))
+
+    def _polygon(self, rings: Sequence[Sequence[tuple[float, float]]]) -> Any:  # noqa: ANN401
+        outer, *holes = [self._shapely.linearrings(np.asarray(ring)) for ring in rings]
+        polygon = self._shapely.polygons(outer, holes or None)
+        # An outline that meets itself in a corner is right for GDAL, but is a hole by the standard.
+        return polygon if polygon.is_valid else self._shapely.make_valid(polygon)
+
+    def _simplified(self, polygons: NDArray[Any]) -> NDArray[Any]:
+        # Borders are the same for both sides only if both have all corners: so every pixel's.
+        dense = self._shapely.segmentize(polygons, 1.0)
+        in_um = self._shapely.transform(dense, lambda xy: np.rint(xy) * self._um)
+        simple = self._shapely.coverage_simplify(in_um, self._tolerance, simplify_boundary=False)
+        return self._shapely.transform(simple, lambda xy: np.rint(xy / self._um))

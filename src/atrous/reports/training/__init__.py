@@ -1,0 +1,1 @@
+"""Curves and samples of a training run."""

@@ -1,0 +1,1 @@
+"""Results of volumes: pictures, viewers, BIDS."""

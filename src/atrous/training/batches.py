@@ -1,0 +1,305 @@
+"""What training is fed: which samples in which order, read, kept, augmented, put into batches.
+
+Nothing here has a state. The order of an epoch depends on the seed and the epoch, a sample's view
+on the seed, the epoch and the sample; so any step of any epoch can be made again, by any number of
+worker processes, which is what makes a resumed training equal to one that was never stopped.
+"""
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from atrous.data.augment.mixing import classmix, cutmix, cutmix_labels
+from atrous.data.augment.photos import Augmentation, augment, sample_rng
+from atrous.data.dataset import AnyLayout, DrawnLayout, LabelLayout, Layout
+from atrous.errors import DataError
+from atrous.networks.catalog import Task
+from atrous.training.recipe.recipe import Recipe
+from atrous.types import Size
+
+NO_LABEL = -1
+"""Stands for the label of a sample that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Which view of which sample: all that a worker needs to make it."""
+
+    epoch: int
+    index: int
+    size: Size | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step is made of, of this process's share of the samples.
+
+    Attributes:
+        images: `(B, C, H, W)` uint8 RGB, or `(B, C, D, H, W)` float32 as the network is fed them.
+        masks: `(B, *S)` int64, 255 where unlabelled; None for label layouts.
+        labels: `(B,)` int64, or after mixing shares `(B, K)` float32; None for mask layouts.
+        names: Of the samples, for messages.
+    """
+
+    images: Tensor
+    masks: Tensor | None
+    labels: Tensor | None
+    names: tuple[str, ...]
+
+
+class Views(Dataset[tuple[Tensor, Tensor | None, int, str]]):
+    """Augmented views of a layout's samples by `Key`.
+
+    Args:
+        layout: Of masks, of labels or both.
+        augmentation: How far views may differ; its size is overruled by the key's.
+        seed: Of the whole training.
+        keeps_images: Read and decode every sample once, now, and keep it in memory; worker
+            processes share that memory.
+        with_labels: Give the labels of a layout that has masks too.
+    """
+
+    def __init__(
+        self,
+        layout: AnyLayout,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        keeps_images: bool,
+        with_labels: bool,
+    ) -> None:
+        self.layout = layout
+        self.augmentation = augmentation
+        self.seed = seed
+        self.with_labels = with_labels
+        self._kept = (
+            [_read(layout, index) for index in range(len(layout))] if keeps_images else None
+        )
+
+    def __len__(self) -> int:
+        return len(self.layout)
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor | None, int, str]:
+        kept = self._kept
+        pixels, mask = _read(self.layout, key.index) if kept is None else kept[key.index]
+        rng = sample_rng(self.seed, epoch=key.epoch, index=key.index)
+        augmentation = _sized(self.augmentation, key.size)
+        image, seen = augment(torch.from_numpy(pixels).permute(2, 0, 1), mask, augmentation, rng)
+        label = NO_LABEL
+        if self.with_labels and isinstance(self.layout, LabelLayout):
+            label = self.layout.labels[key.index]
+        return image, seen, label, self.layout.names[key.index]
+
+
+class DrawnViews(Dataset[tuple[Tensor, Tensor | None, int, str]]):
+    """Augmented views of patches that a layout draws, another for every `Key`.
+
+    Args:
+        layout: That draws them.
+        augmentation: How far views may differ; its size is overruled by the key's.
+        seed: Of the whole training.
+        num_patches: Of an epoch.
+    """
+
+    def __init__(
+        self, layout: DrawnLayout, augmentation: Augmentation, *, seed: int, num_patches: int
+    ) -> None:
+        self.layout, self.augmentation = layout, augmentation
+        self.seed, self.num_patches = seed, num_patches
+
+    def __len__(self) -> int:
+        return self.num_patches
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor | None, int, str]:
+        rng = sample_rng(self.seed, epoch=key.epoch, index=key.index)
+        pixels, mask, name = self.layout.draw(rng)
+        augmentation = _sized(self.augmentation, key.size)
+        image, seen = augment(
+            torch.from_numpy(pixels).permute(2, 0, 1), mask.to(torch.uint8), augmentation, rng
+        )
+        return image, seen, NO_LABEL, name
+
+
+class AnyViews(Protocol):
+    """Samples by `Key`, as many as there are."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor | None, int, str]: ...
+
+
+def steps_per_epoch(num_samples: int, batch_size: int) -> int:
+    """Whole batches in an epoch; the samples left over take part in other epochs.
+
+    Raises:
+        DataError: If there are fewer samples than a batch holds.
+    """
+    if num_samples < batch_size:
+        raise DataError(
+            f"The training data has {num_samples} samples, but batch_size is {batch_size}; "
+            "expected at least one whole batch; lower batch_size."
+        )
+    return num_samples // batch_size
+
+
+def epoch_order(num_samples: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Indices of all samples in the order of an epoch."""
+    return np.random.default_rng((seed, epoch)).permutation(num_samples)
+
+
+def plan(
+    recipe: Recipe, *, num_samples: int, first_step: int, rank: int = 0, num_processes: int = 1
+) -> Iterator[list[Key]]:
+    """This process's part of every batch from `first_step` to the end of the last epoch.
+
+    The processes' parts of a step are together the batch that one process would have.
+    """
+    num_steps = steps_per_epoch(num_samples, recipe.batch_size)
+    total = num_steps * recipe.epochs
+    epoch, order = -1, np.empty(0, dtype=np.int64)
+    for step in range(first_step, total):
+        if step // num_steps != epoch:
+            epoch = step // num_steps
+            order = epoch_order(num_samples, seed=recipe.seed, epoch=epoch)
+        size = recipe.size_in(epoch)
+        start = step % num_steps * recipe.batch_size
+        batch = order[start : start + recipe.batch_size][rank::num_processes]
+        yield [Key(epoch, int(index), size) for index in batch]
+
+
+class _Plan:
+    """An iterable that starts anew each time, as the loader wants its batches."""
+
+    def __init__(
+        self, recipe: Recipe, *, num_samples: int, first_step: int, rank: int, num_processes: int
+    ) -> None:
+        self.recipe, self.num_samples, self.first_step = recipe, num_samples, first_step
+        self.rank, self.num_processes = rank, num_processes
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        return plan(
+            self.recipe,
+            num_samples=self.num_samples,
+            first_step=self.first_step,
+            rank=self.rank,
+            num_processes=self.num_processes,
+        )
+
+
+def feed(
+    views: AnyViews, recipe: Recipe, *, first_step: int = 0, rank: int = 0, num_processes: int = 1
+) -> Iterator[Batch]:
+    """Batches of this process from `first_step` to the end of the training.
+
+    Raises:
+        DataError: If there are fewer samples than a batch holds, or more processes.
+    """
+    if recipe.batch_size % num_processes:
+        raise DataError(
+            f"batch_size = {recipe.batch_size} cannot be shared evenly by {num_processes} "
+            f"processes; expected a multiple; change one of them."
+        )
+    loader: DataLoader[Batch] = DataLoader(
+        views,  # type: ignore[arg-type]  # torch knows items only, not what collate makes
+        batch_sampler=_Plan(
+            recipe,
+            num_samples=len(views),
+            first_step=first_step,
+            rank=rank,
+            num_processes=num_processes,
+        ),
+        num_workers=recipe.num_workers,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+        prefetch_factor=4 if recipe.num_workers else None,
+        generator=torch.Generator(),  # of its own, so that the training's random numbers stay put
+    )
+    yield from loader
+
+
+def mixed(batch: Batch, recipe: Recipe, *, num_classes: int, step: int, rank: int = 0) -> Batch:
+    """The batch, with pieces of its samples pasted on each other if the recipe asks for it.
+
+    Args:
+        batch: Of masks or of labels, not of both: see `check_mix`.
+        recipe: For how.
+        num_classes: Of labels, which become shares.
+        step: Which step it is for; the same step mixes alike.
+        rank: Of this process.
+    """
+    if recipe.mix == "none":
+        return batch
+    rng = np.random.default_rng((recipe.seed, step, rank, 1))
+    chance = recipe.mix_probability
+    if batch.masks is not None:
+        mix = {"cutmix": cutmix, "classmix": classmix}[recipe.mix]
+        images, masks = mix(batch.images, batch.masks, rng, probability=chance)
+        return Batch(images, masks, None, batch.names)
+    assert batch.labels is not None  # a batch has one of them
+    images, shares = cutmix_labels(
+        batch.images, batch.labels, rng, num_classes=num_classes, probability=chance
+    )
+    return Batch(images, None, shares, batch.names)
+
+
+def check_mix(recipe: Recipe, task: Task) -> None:
+    """Refuse a mixing that the task has no meaning for.
+
+    Raises:
+        DataError: If masks and labels would both be mixed, or labels along missing masks.
+    """
+    if recipe.mix != "none" and task == "joint":
+        raise DataError(
+            f"mix is {recipe.mix!r}, but {recipe.network} learns masks and labels of whole images, "
+            "and a mixed image has no one label; set mix to 'none'."
+        )
+    if recipe.mix == "classmix" and task == "classification":
+        raise DataError(
+            "mix is 'classmix', which cuts along masks, but a classifier's data has none; set mix "
+            "to 'cutmix' or 'none'."
+        )
+
+
+def _read(layout: AnyLayout, index: int) -> tuple[NDArray[np.uint8], Tensor | None]:
+    if isinstance(layout, Layout):
+        pixels, mask = layout.rgb8_and_mask(index)
+        return pixels, mask.to(torch.uint8)  # 255 and the classes fit, at an eighth of the memory
+    assert isinstance(layout, LabelLayout)  # volumes have views of their own
+    return layout.rgb8(index), None
+
+
+def _sized(augmentation: Augmentation, size: Size | None) -> Augmentation:
+    if size == augmentation.size:
+        return augmentation
+    return replace(augmentation, size=size)
+
+
+def _collate(samples: Sequence[tuple[Tensor, Tensor | None, int, str]]) -> Batch:
+    images = [image for image, _, _, _ in samples]
+    if len({image.shape for image in images}) > 1:
+        shapes = sorted({tuple(image.shape[1:]) for image in images})
+        raise DataError(
+            f"The images of a batch have the sizes {shapes}; expected one; give the recipe a size."
+        )
+    masks = [mask for _, mask, _, _ in samples if mask is not None]
+    labels = [label for _, _, label, _ in samples]
+    return Batch(
+        torch.stack(images),
+        torch.stack(masks).long() if masks else None,
+        None if NO_LABEL in labels else torch.tensor(labels),
+        tuple(name for _, _, _, name in samples),
+    )
+
+
+def _start_worker(_worker: int) -> None:
+    """One thread each; Ctrl-C is for the process that trains, which ends the workers itself."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

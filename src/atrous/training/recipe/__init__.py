@@ -1,0 +1,1 @@
+"""Recipes: the file, its keys, and what they mean."""

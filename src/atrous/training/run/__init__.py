@@ -1,0 +1,1 @@
+"""A training run: its folder, data, start, checkpoints and records."""

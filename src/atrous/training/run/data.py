@@ -1,0 +1,251 @@
+"""The samples that a recipe names, and what a card says of a network trained on them."""
+
+import inspect
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+
+from atrous.data.augment.photos import Augmentation
+from atrous.data.catalog import open_layout
+from atrous.data.combine.join import join
+from atrous.data.combine.subset import take
+from atrous.data.dataset import AnyLayout, DrawnLayout, LabelLayout, Layout, VolumeLayout
+from atrous.errors import DataError
+from atrous.networks.card import Card
+from atrous.networks.catalog import Argument, Task, build_network, network_entry
+from atrous.networks.label_sets import LABEL_SETS, LabelSet, numbered_labels
+from atrous.networks.preprocessing.images import Preprocessing
+from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.training.recipe.keys import IMAGE_KEYS, VOLUME_KEYS
+from atrous.training.recipe.recipe import Recipe
+from atrous.training.run.volumes import volume_augmentation_of, volume_facts_of
+from atrous.types import Size
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """What a run learns from, and what it is measured on."""
+
+    train: AnyLayout
+    val: AnyLayout
+    labels: LabelSet
+    """Of masks, or of whole images for a classifier."""
+    label_names: tuple[str, ...]
+    """Of whole images, for a joint network."""
+
+
+def open_data(recipe: Recipe) -> RunData:
+    """Open both parts of the recipe's data; files are listed, not read.
+
+    Raises:
+        DataError: If a folder is not laid out so, the parts overlap or are empty, or the data is
+            of another kind than the network's task.
+        UnknownNameError: If the layout, the network or a split is not known.
+    """
+    task = network_entry(recipe.network).task
+    train = _open(recipe, recipe.train_split, recipe.train_subset, patch_size=_patch_size(recipe))
+    val = _open(recipe, recipe.val_split, recipe.val_subset, patch_size=None)
+    common = {train.files(i)[0] for i in range(len(train))}
+    common &= {val.files(i)[0] for i in range(len(val))}
+    if common:
+        raise DataError(
+            f"{len(common)} of {len(val)} validation images are training images too, the first "
+            f"being {min(common)}; expected none: a score on them says nothing. Give splits or "
+            "subsets."
+        )
+    if recipe.limit is not None:
+        train = take(train, range(min(recipe.limit, len(train))))
+    for layout, part in ((train, "training"), (val, "validation")):
+        if not len(layout):
+            raise DataError(f"The {part} data is empty; expected at least one sample; name others.")
+        _check_kind(layout, task, recipe)
+    label_names = train.label_names if isinstance(train, LabelLayout) else ()
+    if task == "classification":
+        return RunData(train, val, _named(label_names), ())
+    return RunData(train, val, _mask_labels(recipe, train), label_names if task == "joint" else ())
+
+
+def card_of(recipe: Recipe, data: RunData) -> Card:
+    """The card of the network that the recipe makes; its scores are still empty."""
+    task = network_entry(recipe.network).task
+    arguments: dict[str, Argument] = dict(recipe.network_arguments)
+    arguments["num_classes"] = len(data.labels.names)
+    if task == "joint":
+        arguments["num_labels"] = len(data.label_names)
+    facts = None
+    if isinstance(data.train, VolumeLayout):
+        facts = volume_facts_of(recipe, data.train, data.labels.names)
+        arguments |= _for_volumes(recipe, len(facts.channel_names))
+    network = build_network(recipe.network, arguments)
+    divisor = getattr(network, "divisor", 1)
+    return Card(
+        name=recipe.name,
+        network=recipe.network,
+        arguments=arguments,
+        task=task,
+        class_names=data.labels.names,
+        palette=data.labels.palette,
+        void_class=data.labels.void_class,
+        label_names=data.label_names,
+        preprocessing=preprocessing_of(recipe) if facts is None else _as_prepared(facts),
+        volume=facts,
+        mask_resize="linear",
+        mpp=recipe.mpp,
+        divisor=divisor if isinstance(divisor, int) else 1,
+        source=recipe.source,
+        licence=recipe.licence,
+    )
+
+
+def _for_volumes(recipe: Recipe, num_channels: int) -> dict[str, Argument]:
+    """Arguments that the data decide, of networks that have them; the recipe's own go before."""
+    known = inspect.signature(network_entry(recipe.network).build).parameters
+    decided = {"in_channels": num_channels, "spatial_dims": 3}
+    return {
+        name: value
+        for name, value in decided.items()
+        if name in known and name not in recipe.network_arguments
+    }
+
+
+def _as_prepared(facts: VolumeFacts) -> Preprocessing:
+    """Prepared volumes are the network's input as they are."""
+    count = len(facts.channel_names)
+    return Preprocessing(mean=(0.0,) * count, std=(1.0,) * count)
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """What the trained network must be fed when it is used."""
+    return Preprocessing(
+        mean=recipe.mean,
+        std=recipe.std,
+        size=recipe.predict_size,
+        shorter_side=recipe.predict_shorter_side,
+        interpolation="bilinear_antialias",
+        steps=("resize", "normalise", "scale"),
+    )
+
+
+def training_facts(recipe: Recipe) -> Preprocessing:
+    """The same for augmented views, which have their size already."""
+    return Preprocessing(mean=recipe.mean, std=recipe.std)
+
+
+def augmentation_of(recipe: Recipe) -> Augmentation:
+    """The recipe's augmentation.
+
+    Raises:
+        DataError: If it is not possible.
+    """
+    return Augmentation(
+        size=recipe.size,
+        fit=recipe.fit,  # type: ignore[arg-type]  # it is checked there, by its one owner
+        scale=recipe.scale,
+        aspect=recipe.aspect,
+        rotation=recipe.rotation,
+        flip=recipe.flip,
+        vertical_flip=recipe.vertical_flip,
+        brightness=recipe.brightness,
+        contrast=recipe.contrast,
+        saturation=recipe.saturation,
+        hue=recipe.hue,
+        grey=recipe.grey,
+        stain=recipe.stain,
+        stain_shift=recipe.stain_shift,
+        blur=recipe.blur,
+        noise=recipe.noise,
+    )
+
+
+def check_augmentation(recipe: Recipe, data: RunData) -> None:
+    """See that the recipe's augmentation is possible, and is of what the data are.
+
+    Raises:
+        DataError: If it is not, or a key is set that is for the other kind of data.
+    """
+    is_volumes = isinstance(data.train, VolumeLayout)
+    of, found = ("images", "volumes") if is_volumes else ("volumes", "images")
+    for key in sorted(IMAGE_KEYS if is_volumes else VOLUME_KEYS):
+        known = Recipe.__dataclass_fields__[key]
+        default = {} if known.default is MISSING else known.default
+        if getattr(recipe, key) != default:
+            raise DataError(
+                f"{key} = {getattr(recipe, key)!r} is of {of}, but the data are {found}; expected "
+                f"{default!r}; leave the key out."
+            )
+    if is_volumes:
+        volume_augmentation_of(recipe)
+    else:
+        augmentation_of(recipe)
+
+
+def num_views(data: RunData, recipe: Recipe) -> int:
+    """How many views an epoch has: one of every image, or so many of every volume or slide."""
+    if isinstance(data.train, DrawnLayout):
+        return recipe.patches_per_epoch or len(data.train)
+    return len(data.train) * recipe.views_per_volume
+
+
+def _patch_size(recipe: Recipe) -> Size | None:
+    return recipe.size if recipe.patch_size is None else recipe.patch_size
+
+
+def _open(
+    recipe: Recipe,
+    split: str | None,
+    subsets: tuple[str, ...],
+    *,
+    patch_size: Size | None,
+) -> AnyLayout:
+    lists: list[Path | None] = [Path(path) for path in subsets] or [None] * len(recipe.data)
+    parts = [
+        open_layout(
+            recipe.layout,
+            folder,
+            split=split,
+            num_classes=recipe.num_classes,
+            subset=listed,
+            remap=recipe.remap,
+            mpp=recipe.mpp,
+            patch_size=patch_size,
+        )
+        for folder, listed in zip(recipe.data, lists, strict=True)
+    ]
+    return join(parts, [Path(folder).name for folder in recipe.data])
+
+
+def _check_kind(layout: AnyLayout, task: Task, recipe: Recipe) -> None:
+    needed = {
+        "classification": ("labels", isinstance(layout, LabelLayout)),
+        "segmentation": ("masks", isinstance(layout, Layout | VolumeLayout)),
+        "joint": (
+            "masks and labels",
+            isinstance(layout, Layout) and isinstance(layout, LabelLayout),
+        ),
+    }
+    what, has_it = needed[task]
+    if not has_it:
+        raise DataError(
+            f"Layout {recipe.layout!r} does not give {what}, which {recipe.network} learns from; "
+            "name another layout or network."
+        )
+
+
+def _mask_labels(recipe: Recipe, layout: AnyLayout) -> LabelSet:
+    """Names and colours of the masks' classes: the published ones where the data is known."""
+    assert isinstance(layout, Layout | VolumeLayout)  # `_check_kind` has seen it
+    names = recipe.class_names or layout.class_names
+    if names is None:
+        return numbered_labels(layout.num_classes)
+    if len(names) != layout.num_classes:
+        raise DataError(
+            f"class_names has {len(names)} names, but the data has {layout.num_classes} classes; "
+            "expected one each; mend the recipe."
+        )
+    for known in LABEL_SETS.values():
+        if tuple(map(str.casefold, known.names[: len(names)])) == tuple(map(str.casefold, names)):
+            return LabelSet(names=tuple(names), palette=known.palette[: len(names)])
+    return _named(tuple(names))
+
+
+def _named(names: tuple[str, ...]) -> LabelSet:
+    return LabelSet(names=names, palette=numbered_labels(len(names)).palette)

@@ -1,0 +1,99 @@
+"""Make a run ready to go: data, network, optimiser and objective, checked before all else."""
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from atrous.data.check.fingerprint import fingerprint
+from atrous.data.dataset import Layout, VolumeLayout, require_volumes
+from atrous.errors import DataError
+from atrous.networks.catalog import build_network
+from atrous.networks.shipped import resolve_weights
+from atrous.training.batches import steps_per_epoch
+from atrous.training.class_weights import cached_counts, class_weights
+from atrous.training.fit import start_state
+from atrous.training.objective import objective_of
+from atrous.training.recipe.recipe import Recipe
+from atrous.training.run.data import RunData, card_of, check_augmentation, num_views, open_data
+from atrous.training.run.folder import RunFolder
+from atrous.training.run.run import Run
+from atrous.training.run.start_weights import start_from
+from atrous.training.run.volumes import prepare_volumes
+
+
+def open_run(
+    recipe: Recipe, root: Path, accelerator: Accelerator, *, overwrite: bool = False
+) -> Run:
+    """A new run in a folder, or the one there, from its newest whole checkpoint.
+
+    Args:
+        recipe: What to train.
+        root: Where everything goes.
+        accelerator: The device, and the processes that share the work.
+        overwrite: Remove an earlier run first.
+
+    Raises:
+        DataError: If the folder holds another recipe's run, the data cannot be used or has
+            changed since, or the device cannot do what the recipe asks.
+        UnknownNameError: If the recipe names what there is not.
+    """
+    folder = RunFolder(root)
+    data = open_data(recipe)
+    check_augmentation(recipe, data)  # says what is wrong before anything is written
+    card = card_of(recipe, data)
+    steps_per_epoch(num_views(data, recipe), recipe.batch_size)
+    start = None if recipe.weights is None else resolve_weights(recipe.weights)
+    if accelerator.is_main_process:
+        if overwrite:
+            folder.clear()
+        folder.claim(recipe)
+    accelerator.wait_for_everyone()
+    prints = {"train": fingerprint(data.train), "val": fingerprint(data.val)}
+    before = folder.read_facts().get("data")
+    if before is not None and before != prints:
+        raise DataError(
+            f"The data of {recipe.name} has changed since its run in {root} began; expected the "
+            "same files; bring them back, or start anew with --overwrite."
+        )
+    torch.manual_seed(recipe.seed)  # one start for all processes
+    network = build_network(card.network, card.arguments)
+    if start is not None:
+        start_from(network, start, replace_head=recipe.replace_head, inflation=recipe.inflate)
+    state = start_state(network, recipe, accelerator)
+    volumes = None
+    if isinstance(data.train, VolumeLayout):
+        volumes = prepare_volumes(
+            folder.volumes,
+            data.train,
+            require_volumes(data.val),
+            card,
+            prints=prints,
+            accelerator=accelerator,
+        )
+    weights = _class_weights(recipe, data, folder, prints["train"])
+    if weights is not None:
+        weights = weights.to(accelerator.device)
+    objective = objective_of(
+        recipe,
+        card.task,
+        num_classes=len(card.class_names),
+        class_weights=weights,
+        regions=tuple(card.volume.regions.values()) if card.volume else (),
+    )
+    torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
+    run = Run(recipe, folder, data, card, state, objective, volumes)
+    if accelerator.is_main_process:
+        folder.write_facts({"data": prints})
+    run.resume()
+    return run
+
+
+def _class_weights(
+    recipe: Recipe, data: RunData, folder: RunFolder, data_fingerprint: str
+) -> Tensor | None:
+    if recipe.class_weights == "none" or not isinstance(data.train, Layout | VolumeLayout):
+        return None
+    counts = cached_counts(data.train, folder.class_counts, data_fingerprint)
+    return class_weights(recipe.class_weights, counts)

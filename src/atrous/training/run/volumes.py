@@ -1,0 +1,155 @@
+"""What a run on volumes learns from: its prepared volumes, their views, the regions scored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from atrous.data.augment.volumes import VolumeAugmentation
+from atrous.data.dataset import VolumeLayout
+from atrous.errors import UnknownNameError
+from atrous.networks.card import Card
+from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volumes import prepare_scan
+from atrous.training.batches_volumes import VolumeViews
+from atrous.training.losses.region_dice import region_members
+from atrous.training.recipe.recipe import Recipe
+from atrous.training.volume_cache import PreparedVolume, VolumeCache, as_uint8
+
+
+def volume_augmentation_of(recipe: Recipe) -> VolumeAugmentation:
+    """The recipe's augmentation of volumes.
+
+    Raises:
+        DataError: If it is not possible.
+    """
+    return VolumeAugmentation(
+        size=recipe.size,
+        fit=recipe.fit,  # type: ignore[arg-type]  # it is checked there, by its one owner
+        foreground=recipe.foreground,
+        scale=recipe.scale,
+        rotation=recipe.rotation,
+        elastic=recipe.elastic,
+        warp_probability=recipe.warp_probability,
+        flip=recipe.flip,
+        flip_axes=recipe.flip_axes,
+        brightness=recipe.brightness,
+        contrast=recipe.contrast,
+        gamma=recipe.gamma,
+        bias_field=recipe.bias_field,
+        noise=recipe.noise,
+        blur=recipe.blur,
+        modality_dropout=recipe.modality_dropout,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunVolumes:
+    """The prepared volumes that a run learns from, and those that it is measured on."""
+
+    train: VolumeCache
+    val: VolumeCache
+
+
+def prepare_volumes(
+    folder: Path,
+    train: VolumeLayout,
+    val: VolumeLayout,
+    card: Card,
+    *,
+    prints: Mapping[str, str],
+    accelerator: Accelerator,
+) -> RunVolumes:
+    """Both parts of the data, prepared by one process for all.
+
+    Args:
+        folder: Where the files lie, a folder for each part.
+        train: To learn from.
+        val: To measure on.
+        card: For what the network must be fed.
+        prints: Fingerprints of `train` and `val`.
+        accelerator: Whose processes wait for the first.
+
+    Raises:
+        DataError: If a volume cannot be read, or the folder not be written in.
+    """
+    with accelerator.main_process_first():
+        return RunVolumes(
+            _open_volumes(folder / "train", train, card, fingerprint=prints["train"]),
+            _open_volumes(folder / "val", val, card, fingerprint=prints["val"]),
+        )
+
+
+def volume_facts_of(
+    recipe: Recipe, layout: VolumeLayout, class_names: Sequence[str]
+) -> VolumeFacts:
+    """What the card says of scans; one is read where nothing else says how many channels they have.
+
+    Raises:
+        DataError: If the facts are not possible, or that scan cannot be read.
+        UnknownNameError: If a region names a class that there is not.
+    """
+    names = recipe.channel_names or layout.channel_names
+    if names is None:
+        count = len(layout.volume_and_mask(0)[0].array)
+        names = tuple(f"channel {index}" for index in range(count))
+    regions = layout.regions
+    if recipe.regions:
+        members = region_members(recipe.regions, class_names)
+        regions = dict(zip(recipe.regions, members, strict=True))
+    return VolumeFacts(
+        channel_names=names,
+        crop=recipe.crop,
+        normalise=recipe.normalise,
+        is_inside=recipe.is_inside,
+        outside=recipe.outside,
+        spacing=recipe.spacing,
+        interpolation=recipe.interpolation,
+        window=recipe.size,
+        flip_axes=recipe.flip_axes if recipe.flip else (),
+        working_sizes=recipe.working_sizes,
+        largest_only=recipe.largest_only,
+        regions=dict(regions),
+    )
+
+
+def _open_volumes(
+    folder: Path, layout: VolumeLayout, card: Card, *, fingerprint: str
+) -> VolumeCache:
+    def prepare(index: int) -> PreparedVolume:
+        volume, labels = layout.volume_and_mask(index)
+        scan = prepare_scan(volume.array[channels], volume.spacing, facts)
+        mask = as_uint8(scan.prepare_labels(labels), layout.num_classes)
+        return PreparedVolume(scan.image, mask, scan.spacing)
+
+    assert card.volume is not None  # `card_of` has seen that the data are volumes
+    facts = card.volume
+    channels = _channels(layout, facts.channel_names)
+    return VolumeCache(folder, layout, prepare, fingerprint=f"{fingerprint} {facts}")
+
+
+def _channels(layout: VolumeLayout, wanted: Sequence[str]) -> list[int] | slice:
+    """Where the network's channels lie among the scans'; all of them where nothing names those.
+
+    Raises:
+        UnknownNameError: If the scans lack one.
+    """
+    present = layout.channel_names
+    if present is None:
+        return slice(None)
+    for name in wanted:
+        if name not in present:
+            raise UnknownNameError("channel of the data", name, present)
+    return [present.index(name) for name in wanted]
+
+
+def volume_views(volumes: VolumeCache, layout: VolumeLayout, recipe: Recipe) -> VolumeViews:
+    """The recipe's views of prepared volumes."""
+    return VolumeViews(
+        volumes,
+        layout.names,
+        volume_augmentation_of(recipe),
+        seed=recipe.seed,
+        views_per_volume=recipe.views_per_volume,
+    )

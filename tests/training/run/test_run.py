@@ -1,0 +1,246 @@
+"""A run goes on where it stood, to the bit; keeps what is whole; refuses what is not its own."""
+
+import json
+import math
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from atrous.data.synthetic.shapes import write_mask_folder
+from atrous.errors import DataError, UnknownNameError
+from atrous.inference import load
+from atrous.training.fit import NotFiniteError
+from atrous.training.run.folder import RunFolder
+from atrous.training.run.open import open_run
+from atrous.training.validate import validate
+
+
+def finish(recipe, folder, **changes):
+    """A run that was trained to its end."""
+    run = open_run(replace(recipe, **changes), folder, Accelerator(cpu=True))
+    for _ in run.steps():
+        pass
+    return run
+
+
+def weights_of(folder):
+    return load_file(folder / "last.safetensors")
+
+
+def assert_equal_bits(first, second):
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+@pytest.mark.parametrize("stops", [(1,), (4, 5), (3, 7, 11)])
+def test_a_run_that_was_stopped_ends_with_the_same_bits(recipe, tmp_path, stops):
+    finish(recipe, tmp_path / "whole")
+    done = 0
+    for stop in stops:
+        run = open_run(recipe, tmp_path / "parts", Accelerator(cpu=True))
+        assert run.state.step == done
+        for _ in islice(run.steps(), stop - done):
+            pass
+        run.save()
+        done = stop
+    torch.manual_seed(1234)  # whatever happened in between
+    finish(recipe, tmp_path / "parts")
+    assert_equal_bits(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+
+
+def test_steps_since_the_last_checkpoint_are_done_again_alike(recipe, tmp_path):
+    finish(recipe, tmp_path / "whole")
+    run = open_run(recipe, tmp_path / "killed", Accelerator(cpu=True))
+    for _ in islice(run.steps(), 6):  # the last checkpoint is that of the epoch's end, step 4
+        pass
+    assert open_run(recipe, tmp_path / "killed", Accelerator(cpu=True)).state.step == 4
+    finish(recipe, tmp_path / "killed")
+    assert_equal_bits(weights_of(tmp_path / "whole"), weights_of(tmp_path / "killed"))
+    lines = (tmp_path / "killed/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+def test_worker_processes_change_nothing(recipe, tmp_path):
+    finish(recipe, tmp_path / "none")
+    finish(recipe, tmp_path / "two", num_workers=2)
+    assert_equal_bits(weights_of(tmp_path / "none"), weights_of(tmp_path / "two"))
+
+
+@pytest.mark.parametrize("damage", ["cut off", "altered"])
+def test_a_broken_newest_checkpoint_falls_back_to_the_one_before(recipe, tmp_path, damage, caplog):
+    finish(recipe, tmp_path)
+    older, newest = sorted((tmp_path / "checkpoints").iterdir())
+    content = bytearray(newest.read_bytes())
+    if damage == "altered":
+        content[len(content) // 2] ^= 255
+    newest.write_bytes(content[:-1000] if damage == "cut off" else content)
+    run = open_run(recipe, tmp_path, Accelerator(cpu=True))
+    assert run.state.step == 8 == int(older.stem.partition("-")[2])
+    assert f"{newest.name} is not whole" in caplog.text
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_ones(recipe, tmp_path, monkeypatch):
+    run = open_run(recipe, tmp_path, Accelerator(cpu=True))
+    for _ in islice(run.steps(), 4):
+        pass
+    before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoints").iterdir()}
+
+    def full_disk(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    for _ in islice(run.steps(), 1):
+        pass
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(DataError, match="No space left on device"):
+        run.save()
+    after = {path.name: path.read_bytes() for path in (tmp_path / "checkpoints").iterdir()}
+    assert before == after
+
+
+def test_the_kept_weights_predict_with_their_card(recipe, tmp_path, shapes):
+    run = finish(recipe, tmp_path)
+    predictor = load(tmp_path / "best.safetensors")
+    prediction = predictor.predict(shapes / "val/images/0000.png")
+    assert prediction.mask.shape == (32, 48)
+    scores = {score.metric: score.value for score in predictor.card.scores}
+    best = max(record["scores"]["miou"] for record in run.history)
+    assert scores["miou"] == pytest.approx(best)
+    assert predictor.card.class_names == recipe.class_names
+
+
+def test_eight_images_are_learnt_by_heart(recipe, tmp_path):
+    plain = {"size": None, "scale": (1.0, 1.0), "flip": 0.0, "brightness": 0.0, "ema": None}
+    changes = {"epochs": 200, "batch_size": 8, "learning_rate": 2e-2, "class_weights": "none"}
+    run = open_run(
+        replace(recipe, **plain, **changes, evaluate_every=200), tmp_path, Accelerator(cpu=True)
+    )
+    losses = [progress.step.losses["total"] for progress in run.steps()]
+    assert losses[-1] < 0.1 < 1 < losses[0]
+    seen = validate(
+        run.state.network,
+        run.data.train,
+        run.card,
+        protocol="void_ignored",
+        accelerator=run.state.accelerator,
+    )
+    assert seen.scores["miou"] > 90
+
+
+def test_another_recipe_is_refused_and_says_what_differs(recipe, tmp_path):
+    open_run(recipe, tmp_path, Accelerator(cpu=True))
+    with pytest.raises(DataError, match=r"learning_rate was 0\.002 and is 0\.1"):
+        open_run(replace(recipe, learning_rate=0.1), tmp_path, Accelerator(cpu=True))
+    other = replace(recipe, num_workers=1, checkpoint_minutes=1.0)
+    open_run(other, tmp_path, Accelerator(cpu=True))  # these do not change what it gives
+
+
+def test_overwrite_removes_the_run_and_nothing_else(recipe, tmp_path):
+    finish(recipe, tmp_path / "run", epochs=1)
+    mine = {"notes.txt", "holiday.png", "samples/mine.png", "drawing.svg"}
+    (tmp_path / "run/samples").mkdir()
+    for name in mine | {"samples/epoch-0001.png", "curves.svg"}:
+        (tmp_path / "run" / name).write_text("mine")
+    RunFolder(tmp_path / "run").clear()
+    left = {path for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert left == {tmp_path / "run" / name for name in mine}
+    with pytest.raises(DataError, match="holds files but no run"):
+        open_run(recipe, tmp_path / "run", Accelerator(cpu=True), overwrite=True)
+    assert (tmp_path / "run/notes.txt").read_text() == "mine"
+
+
+def test_data_that_has_changed_since_is_refused(recipe, tmp_path):
+    data = write_mask_folder(tmp_path / "data/train", num_images=4, size=(32, 48))
+    write_mask_folder(tmp_path / "data/val", num_images=2, size=(32, 48), seed=1)
+    recipe = replace(recipe, data=(str(tmp_path / "data"),))
+    open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
+    (data / "images/0000.png").write_bytes((data / "images/0001.png").read_bytes())
+    with pytest.raises(DataError, match="has changed since its run"):
+        open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_batch(recipe, tmp_path):
+    run = open_run(
+        replace(recipe, learning_rate=1e9, clip=None, schedule="constant"),
+        tmp_path,
+        Accelerator(cpu=True),
+    )
+    with pytest.raises(NotFiniteError, match="lower learning_rate") as caught:
+        for _ in run.steps():
+            pass
+    (kept,) = tmp_path.glob("not-finite-step-*.safetensors")
+    assert load_file(kept)["images"].shape == caught.value.batch.images.shape
+
+
+def test_parts_of_a_batch_add_up_to_the_batch(recipe, tmp_path):
+    same = {"freeze_batch_norm": True, "class_weights": "none", "epochs": 1, "optimiser": "sgd"}
+    finish(recipe, tmp_path / "whole", batch_size=4, **same)
+    finish(recipe, tmp_path / "parts", batch_size=4, accumulate=2, **same)
+    whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+def test_a_factor_of_zero_freezes_and_other_factors_scale(recipe, tmp_path):
+    changes = {"learning_rate_factors": {"encoder": 0.0}, "freeze_batch_norm": True}
+    run = open_run(replace(recipe, **changes), tmp_path, Accelerator(cpu=True))
+    before = {name: tensor.clone() for name, tensor in run.state.network.state_dict().items()}
+    for _ in run.steps():
+        pass
+    after = run.state.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not any(name.startswith("encoder") for name in changed)
+    with pytest.raises(UnknownNameError, match="Did you mean 'encoder'"):
+        open_run(
+            replace(recipe, learning_rate_factors={"encodr": 0.1}),
+            tmp_path / "other",
+            Accelerator(cpu=True),
+        )
+
+
+def test_training_goes_on_from_weights_and_from_what_fits_of_them(recipe, tmp_path):
+    finish(recipe, tmp_path / "first", epochs=1)
+    given = str(tmp_path / "first/last.safetensors")
+    run = open_run(replace(recipe, weights=given), tmp_path / "again", Accelerator(cpu=True))
+    assert_equal_bits(load_file(given), dict(run.state.network.state_dict()))
+
+    fewer = {"class_names": (), "num_classes": 5, "weights": given}
+    with pytest.raises(DataError, match="set replace_head = true"):
+        open_run(replace(recipe, **fewer), tmp_path / "strict", Accelerator(cpu=True))
+    run = open_run(
+        replace(recipe, **fewer, replace_head=True), tmp_path / "head", Accelerator(cpu=True)
+    )
+    taken = run.state.network.state_dict()
+    for name, tensor in load_file(given).items():
+        if name.startswith("encoder"):
+            assert torch.equal(taken[name], tensor), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"precision": "bfloat16"}, "bfloat16 on a CPU"),
+        ({"sync_batch_norm": True}, "sync_batch_norm is true on a CPU"),
+        ({"auxiliary_weight": 0.4}, "no auxiliary heads"),
+        ({"batch_size": 100}, "batch_size is 100"),
+        ({"layout": "image_folder"}, "image_folder"),
+        ({"val_split": "train"}, "validation images are training images too"),
+        ({"losses": {"cross_entropi": 1.0}}, "Did you mean 'cross_entropy'"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(recipe, tmp_path, changes, message):
+    with pytest.raises((DataError, UnknownNameError, ValueError), match=message):
+        open_run(replace(recipe, **changes), tmp_path, Accelerator(cpu=True))
+
+
+def test_records_say_what_was_reached(recipe, tmp_path):
+    run = finish(recipe, tmp_path, evaluate_every=2)
+    assert [record["epoch"] for record in run.history] == [2, 3]
+    for record in run.history:
+        assert math.isfinite(record["losses"]["total"])
+        assert 0 <= record["scores"]["miou"] <= 100
