@@ -21,9 +21,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from atrous.data.synthetic.shapes import SHAPE_CLASSES, draw_shapes
+from atrous.inference.overlay import outline
 from atrous.metrics import Confusion, boundary_counts, boundary_iou, score
 from atrous.networks.segmenters import create_segmenter
-from atrous.reports.overlay import outline
 from atrous.types import Size
 
 ENCODER = "shufflenet_v2_x0_5"

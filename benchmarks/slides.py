@@ -17,13 +17,13 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from atrous._journal import Journal
 from atrous.data.slides.read import open_slide
-from atrous.inference import load_segmenter
-from atrous.inference.slides.journal import Journal
+from atrous.inference.load import load, require_photo_model
 from atrous.inference.slides.run import run_slide
 from atrous.inference.slides.store import SlideStore
+from atrous.pipelines.predict.options import SlideOptions
 from atrous.pipelines.predict.slide_job import plan_of, prepare_model
-from atrous.pipelines.predict.slides import SlideOptions
 
 ROUNDS = 5
 
@@ -49,8 +49,8 @@ def main() -> None:
 def throughput(path: Path, arguments: argparse.Namespace) -> str:
     """Tiles per second of the pipeline and of the network alone."""
     options = SlideOptions(mpp=arguments.mpp, at_mpp=arguments.at_mpp, tile=arguments.tile)
-    predictor = load_segmenter(arguments.weights)
-    model = prepare_model(predictor, weights=arguments.weights, options=options)
+    predictor = require_photo_model(load(arguments.weights), needs_masks=True)
+    model = prepare_model(predictor, options)
     with open_slide(path, mpp=arguments.mpp) as slide:
         plan = plan_of(model, slide, options, limit=arguments.max_tiles)
         windows = [

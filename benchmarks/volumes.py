@@ -26,7 +26,7 @@ from atrous.data.volumes.geometry import Volume
 from atrous.data.volumes.scans import list_scans, read_scan, volume_files
 from atrous.inference.tiles.memory import parse_memory
 from atrous.inference.volumes.plan import STEP, WINDOW
-from atrous.inference.volumes.predictor import VolumeOptions, VolumePredictor
+from atrous.inference.volumes.predictor import VolumePredictor, VolumeSettings
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing.images import Preprocessing
@@ -108,7 +108,7 @@ def run(what: str, arguments: argparse.Namespace) -> dict[str, object]:
         predictor = VolumePredictor(weights.network, weights.card)
         said = predictor.logits(
             volume,
-            VolumeOptions(
+            VolumeSettings(
                 context="blended" if what == "ours blended" else "auto",
                 memory=parse_memory(arguments.memory),
             ),

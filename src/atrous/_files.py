@@ -1,5 +1,6 @@
 """Write files so that a reader finds the whole of them or nothing."""
 
+import hashlib
 import os
 import secrets
 import tempfile
@@ -46,6 +47,21 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically."""
     with write_atomically(path) as file:
         file.write(text.encode())
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, hexadecimal.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}; check the path."
+        ) from error
 
 
 def check_place(path: Path) -> None:

@@ -11,5 +11,8 @@ Size: TypeAlias = tuple[int, ...]
 Colour: TypeAlias = tuple[int, int, int]
 """Red, green, blue, each 0 to 255."""
 
+Kind: TypeAlias = Literal["photos", "slides", "volumes"]
+"""What files are: pictures, whole slides, or volumes such as scans."""
+
 UNLABELLED: Final = 255
 """What a mask holds where nobody labelled: no class, and not counted as one."""

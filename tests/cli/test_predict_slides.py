@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.cli.predict import OPTIONS
 from atrous.data.slides.write_pyramid import photo_tiles, write_pyramid
-from atrous.pipelines.predict.options import KINDS
+from atrous.pipelines.option import declared, flag
 
 tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
 pytest.importorskip("openslide", reason="needs the extra slides")
@@ -192,8 +193,9 @@ def test_a_photo_takes_no_options_of_others(atrous, smooth_weights, tmp_path, op
 def test_every_option_of_predict_holds_for_some_files(atrous):
     text = atrous("predict", "--help")[1]
     options = set(re.findall(r"^ +(--[a-z-]+)", text, re.MULTILINE))
-    for_all = {"--out", "--overwrite", "--device", "--json", "--help"}
-    assert options == {*KINDS, *for_all}
+    for_all = {"--out", "--weights", "--overwrite", "--device", "--json", "--help"}
+    of_kinds = {flag(field.name) for kind in OPTIONS.values() for field, _ in declared(kind)}
+    assert options == of_kinds | for_all
 
 
 def test_slides_and_images_do_not_mix(atrous, slides, smooth_weights, tmp_path):

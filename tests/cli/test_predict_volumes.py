@@ -12,7 +12,7 @@ nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 from atrous.data.volumes.read import read_label_volume  # noqa: E402
 from atrous.errors import DataError  # noqa: E402
 from atrous.networks.preprocessing.volume_spec import VolumeFacts  # noqa: E402
-from atrous.pipelines.predict.volumes import volume_options  # noqa: E402
+from atrous.pipelines.predict.volumes import volume_settings  # noqa: E402
 
 AFFINE = np.array([[0, -1.0, 0, 40], [1.0, 0, 0, -20], [0, 0, 1.5, 7], [0, 0, 0, 1]])
 
@@ -110,7 +110,7 @@ def test_a_model_of_photos_takes_no_volumes(atrous, scan, tmp_path):
 
 def test_scans_are_mirrored_along_the_axes_of_the_card_alone():
     local = VolumeFacts(channel_names=("t1",), flip_axes=(2,))
-    assert volume_options(local, memory=None, context="auto", flip=True).flips == (2,)
-    assert volume_options(local, memory=None, context="auto", flip=False).flips == ()
+    assert volume_settings(local, memory=None, context="auto", flip=True).flips == (2,)
+    assert volume_settings(local, memory=None, context="auto", flip=False).flips == ()
     with pytest.raises(DataError, match="--flip"):
-        volume_options(VolumeFacts(channel_names=("t1",)), memory=None, context="auto", flip=True)
+        volume_settings(VolumeFacts(channel_names=("t1",)), memory=None, context="auto", flip=True)

@@ -10,7 +10,7 @@ from PIL import Image
 import atrous
 from atrous.data.synthetic.shapes import draw_shapes
 from atrous.errors import DataError, ShapeError
-from atrous.inference import LabelPredictor, Predictor, fold
+from atrous.inference import Predictor, fold
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing.images import Preprocessing, preprocess
@@ -74,12 +74,13 @@ def test_an_image_that_is_resized_gets_a_mask_of_its_own_size(image):
 @pytest.mark.parametrize(
     "wrong",
     [
-        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
         np.zeros((4, 4, 4), np.uint8),
         np.zeros((4, 4, 3), np.float32),
         torch.zeros(1, 4, 4),
     ],
-    ids=["grey", "RGBA", "float", "one channel"],
+    ids=["grey floats", "empty", "RGBA", "float", "one channel"],
 )
 def test_other_arrays_are_refused(predictor, wrong):
     with pytest.raises(ShapeError):
@@ -102,13 +103,54 @@ def test_shares_sum_to_one(predictor):
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_a_classifiers_card_is_refused(predictor):
-    facts = {
-        name: getattr(predictor.card, name)
-        for name in ("name", "network", "class_names", "palette", "preprocessing")
-    }
-    with pytest.raises(DataError, match="is a network for classification"):
-        Predictor(predictor.network, Card(**facts, task="classification"))
+@pytest.mark.parametrize(
+    ("numbers", "found"),
+    [
+        (torch.full((3, 8, 8), 255.0), "from 255 to 255"),
+        (torch.full((3, 8, 8), -1.0), "from -1 to -1"),
+        (torch.full((3, 8, 8), torch.nan), "from nan to nan"),
+        (torch.zeros(3, 8, 8, dtype=torch.int64), "torch.int64"),
+        (torch.zeros(3, 0, 8), "no length of 0"),
+    ],
+)
+def test_a_tensor_whose_white_is_not_known_is_refused(predictor, numbers, found):
+    with pytest.raises(ShapeError, match=found):
+        predictor.predict(numbers)
+
+
+def test_every_form_of_a_picture_gives_the_same_mask(predictor, image, tmp_path):
+    Image.fromarray(image).save(tmp_path / "x.png")
+    read_only = np.asarray(Image.fromarray(image))
+    assert not read_only.flags.writeable
+    forms = [
+        tmp_path / "x.png",
+        str(tmp_path / "x.png"),
+        Image.fromarray(image),
+        read_only,
+        torch.from_numpy(image).permute(2, 0, 1),
+        torch.from_numpy(image).permute(2, 0, 1).float() / 255,
+    ]
+    masks = [predictor.predict(form).mask for form in forms]
+    assert all(torch.equal(mask, masks[0]) for mask in masks)
+    grey = image[:, :, 0]
+    colour = np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+    assert torch.equal(predictor.predict(grey).mask, predictor.predict(colour).mask)
+
+
+def test_a_prediction_shows_and_saves_itself(predictor, image, tmp_path):
+    prediction = predictor.predict(image)
+    prediction.save(tmp_path / "mask.png")
+    with Image.open(tmp_path / "mask.png") as saved:
+        assert np.array_equal(np.array(saved), prediction.mask.numpy())
+    assert prediction.overlay().width >= image.shape[1]
+    assert "data:image/png;base64," in prediction._repr_html_()
+    assert repr(prediction).startswith("Prediction(mask of 37x50")
+    with pytest.raises(DataError, match=r"ends in \.png"):
+        prediction.save(tmp_path / "mask.jpg")
+    with pytest.raises(DataError, match="was not kept"):
+        predictor.predict_batch([image])[0].overlay()
+    with pytest.raises(DataError, match="no class of the whole image"):
+        prediction.top()
 
 
 @pytest.fixture
@@ -176,18 +218,18 @@ def test_a_card_of_another_number_of_labels_is_refused(joint_card, image):
 
 
 @pytest.mark.parametrize(
-    ("task", "kind", "message"),
+    ("task", "message"),
     [
-        ("segmentation", Predictor, "gives a pair, but its card says that its task is segm"),
-        ("classification", LabelPredictor, "gives a pair, but its card says that it only"),
+        ("segmentation", "gives a pair, but its card says that its task is segm"),
+        ("classification", "gives a pair, but its card says that it only"),
     ],
 )
 def test_a_pair_from_a_network_whose_card_says_otherwise_is_refused(
-    joint_card, image, task, kind, message
+    joint_card, image, task, message
 ):
     card = dataclasses.replace(joint_card, task=task, label_names=())
     with pytest.raises(DataError, match=message):
-        kind(JointNetwork(), card).predict(image)
+        Predictor(JointNetwork(), card).predict(image)
 
 
 def test_one_output_from_a_network_whose_card_says_two_is_refused(joint_card, predictor, image):

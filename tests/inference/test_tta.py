@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.errors import ShapeError
-from atrous.inference import LabelPredictor, Predictor, load
+from atrous.inference import Predictor, load
 from atrous.inference.tta import Averaging, classify_averaged, predict_averaged
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.images import Preprocessing, preprocess
@@ -113,7 +113,7 @@ class CentreColour(nn.Module):
 
 def test_a_classifiers_scale_keeps_what_part_of_the_image_it_sees(image):
     facts = Preprocessing(mean=(0.0,) * 3, std=(1.0,) * 3, size=(16, 16), shorter_side=20)
-    predictor = LabelPredictor(CentreColour(), card("classification", facts, num_classes=2))
+    predictor = Predictor(CentreColour(), card("classification", facts, num_classes=2))
     averaged = classify_averaged(predictor, image, Averaging(scales=(1.0, 1.5), has_flip=True))
     x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     expected = []
@@ -124,8 +124,8 @@ def test_a_classifiers_scale_keeps_what_part_of_the_image_it_sees(image):
         expected += [
             CentreColour()(preprocess(pixels, scaled)).softmax(1)[0] for pixels in (x, x.flip(-1))
         ]
-    torch.testing.assert_close(averaged.probabilities, torch.stack(expected).mean(0))
-    assert averaged.class_names == ("class 0", "class 1")
+    torch.testing.assert_close(averaged.label_probabilities, torch.stack(expected).mean(0))
+    assert averaged.label_names == ("class 0", "class 1")
 
 
 def test_the_predictor_is_left_as_it_was(tiny_weights, image):
@@ -168,7 +168,7 @@ def test_a_scale_that_stands_twice_is_refused():
         Averaging(scales=(1.0, 1.0))
 
 
-@pytest.mark.parametrize("shape", [(5, 5), (5, 5, 4)])
+@pytest.mark.parametrize("shape", [(5,), (5, 5, 4)])
 def test_what_is_no_picture_is_refused(tiny_weights, shape):
     averaging = Averaging(has_flip=True)
     with pytest.raises(ShapeError, match="expected RGB"):

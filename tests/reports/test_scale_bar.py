@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from atrous.inference.text_font import text_font
 from atrous.reports.scale_bar import draw_scale_bar, length_text, round_length
-from atrous.reports.text_font import text_font
 
 
 @pytest.mark.parametrize("longest", [0.0123, 0.7, 1, 9.99, 10, 123, 4999, 5000, 1e6])

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.sizes import SIZE_HELP
 from atrous.pipelines.models import MODEL_HELP
+from atrous.pipelines.sizes import SIZE_HELP
 
 if TYPE_CHECKING:
     from atrous.pipelines.measure import Measured

@@ -31,10 +31,10 @@ def convert(
 ) -> None:
     """Turn a published checkpoint into one file with its network, classes and preprocessing."""
     from atrous._files import check_place
-    from atrous.cli.sizes import spatial_dims_of
     from atrous.errors import DataError, ShapeError
     from atrous.networks.convert import convert_checkpoint
     from atrous.networks.weights import save_weights
+    from atrous.pipelines.sizes import spatial_dims_of
 
     if to.suffix != ".safetensors":
         raise DataError(

@@ -18,8 +18,9 @@ def cut_out_portrait(out: Path) -> Path | None:
     """
     from matplotlib.cbook import get_sample_data
 
-    from atrous.cli.predict import predict
     from atrous.networks.shipped import shipped_file
+    from atrous.pipelines.predict.files import predict
+    from atrous.pipelines.predict.options import PhotoOptions
 
     model = shipped_file(MODEL)
     photo = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
@@ -32,7 +33,8 @@ def cut_out_portrait(out: Path) -> Path | None:
     command += ["--background", "remove", "--background", "blur", "--overwrite"]
     profiling = ["atrous", "profile", MODEL, "--photo", str(photo), "--html", str(page)]
     typer.echo(f"\n$ {shlex.join(command)}")
-    predict(MODEL, [str(photo)], out=folder, background=["remove", "blur"], overwrite=True)
+    edits = PhotoOptions(background=("remove", "blur"))
+    typer.echo(predict(MODEL, [photo], folder, edits, overwrite=True))
     commands = [shlex.join(command), shlex.join(profiling)]
     typer.echo(f"\n$ {commands[1]}")
     _write_page(page, photo, folder, commands)
@@ -45,7 +47,7 @@ def _write_page(page: Path, photo: Path, folder: Path, commands: list[str]) -> N
 
     from atrous._files import write_text
     from atrous.cli.profile import field_pictures
-    from atrous.inference import load_segmenter
+    from atrous.inference import load
     from atrous.pipelines.measure import measure
     from atrous.pipelines.provenance import facts
     from atrous.reports.photos.demo_page import Result, demo_page
@@ -72,7 +74,7 @@ def _write_page(page: Path, photo: Path, folder: Path, commands: list[str]) -> N
     )
     html = demo_page(
         title=f"What the model {MODEL} makes of a portrait",
-        card=load_segmenter(MODEL).card,
+        card=load(MODEL).card,
         results=results,
         commands=commands,
         profile=profile,
@@ -127,8 +129,8 @@ def demo(
 def _street_scenes(out: Path, root: Path) -> None:
     """Each step is the command that is printed above it."""
     from atrous.cli.convert import convert
-    from atrous.cli.evaluate import evaluate
-    from atrous.cli.predict import predict
+    from atrous.pipelines.evaluate.data import evaluate
+    from atrous.pipelines.predict.files import predict
 
     weights, page = out / "espnet-camvid.safetensors", out / "evaluation.html"
     checkpoint, data = root / CHECKPOINT, root / CAMVID
@@ -136,12 +138,12 @@ def _street_scenes(out: Path, root: Path) -> None:
     convert(checkpoint, to=weights)
     pictures = sorted((data / "val").iterdir())[:: len(list((data / "val").iterdir())) // 8]
     typer.echo(f"\n$ atrous predict {weights} {data / 'val'}/… --out {out}")
-    predict(str(weights), [str(path) for path in pictures], out=out, overwrite=True)
+    typer.echo(predict(weights, pictures, out, overwrite=True))
     typer.echo(
         f"\n$ atrous evaluate {weights} {data} --layout camvid --split val "
         f"--protocol camvid_published --html {page}"
     )
-    evaluate(
-        str(weights), data, layout="camvid", split="val", protocol="camvid_published", html=page
-    )
+    protocol = "camvid_published"
+    scores = evaluate(weights, data, "camvid", split="val", protocol=protocol, html=page)
+    typer.echo(f"{scores}\npage: {page}")
     typer.echo(f"\nLook at {out / 'overlays'} and {page}.")

@@ -1,6 +1,8 @@
 """The entry point: `atrous VERB …`, with every verb in a file of its own."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import typer
 
@@ -9,10 +11,13 @@ from atrous.cli.convert import convert
 from atrous.cli.data import data
 from atrous.cli.demo import demo
 from atrous.cli.doctor import doctor
+from atrous.cli.evaluate import OPTIONS as evaluate_options  # noqa: N811 - two of them
 from atrous.cli.evaluate import evaluate
 from atrous.cli.explain import explain
 from atrous.cli.networks import networks
 from atrous.cli.objects import objects
+from atrous.cli.options import grouped
+from atrous.cli.predict import OPTIONS as predict_options  # noqa: N811 - two of them
 from atrous.cli.predict import predict
 from atrous.cli.profile import profile
 from atrous.cli.synthesize import synthesize
@@ -32,8 +37,13 @@ VERBS = (
     explain, networks, profile, compare, objects, data, convert, predict, evaluate, train,
     synthesize, demo, doctor,
 )  # fmt: skip
+OPTIONS: dict[object, Mapping[Any, type[Any]]] = {
+    predict: predict_options,
+    evaluate: evaluate_options,
+}
+"""By verb: the options dataclasses that its help is grouped by."""
 for verb in VERBS:
-    app.command()(verb)
+    app.command(cls=grouped(OPTIONS[verb]) if verb in OPTIONS else None)(verb)
 
 
 @app.callback()

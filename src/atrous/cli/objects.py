@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atrous.cli.sizes import SIZE_HELP
 from atrous.pipelines.models import MODEL_HELP
+from atrous.pipelines.sizes import SIZE_HELP
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,29 +1,80 @@
-"""One progress bar with rate and time left, on stderr, for people only."""
+"""Progress on stderr: one bar a task for people, and one line for each problem."""
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+import typer
+
+from atrous.pipelines.progress import Advance, OnProgress, Progress, counter
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import ProgressColumn, TaskID
 
 
-class Advance(Protocol):
-    """Say that so many more are done."""
+@contextmanager
+def shown() -> Iterator[OnProgress]:
+    """Give a callback for pipelines; nothing but problems is drawn where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield _print_problem
+        return
+    with _bars() as bars:
+        tasks: dict[str, TaskID] = {}
 
-    def __call__(self, count: int = 1) -> None: ...
+        def show(progress: Progress) -> None:
+            if progress.problem:
+                bars.console.print(
+                    f"atrous: {progress.problem}", markup=False, highlight=False, soft_wrap=True
+                )
+                return
+            if progress.task not in tasks:
+                for earlier in tasks.values():
+                    bars.remove_task(earlier)
+                tasks.clear()
+                tasks[progress.task] = bars.add_task(progress.task, total=progress.total or None)
+            status = f": {progress.status}" if progress.status else ""
+            bars.update(
+                tasks[progress.task],
+                completed=progress.done,
+                total=progress.total or None,
+                description=f"{progress.task}{status}",
+            )
+
+        yield show
 
 
 @contextmanager
 def progress(description: str, total: int) -> Iterator[Advance]:
-    """Show a bar while the block runs; nothing is drawn where stderr is no terminal."""
+    """Show a bar of one task while the block runs."""
+    with shown() as on_progress:
+        yield counter(on_progress, description, total)
+
+
+def _print_problem(progress: Progress) -> None:
+    if progress.problem:
+        typer.echo(f"atrous: {progress.problem}", err=True)
+
+
+def _bars() -> "Bars":
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _rate_column(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
     )
+
+
+def _rate_column() -> "ProgressColumn":
+    from rich.progress import ProgressColumn, Task
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -31,32 +82,4 @@ def progress(description: str, total: int) -> Iterator[Advance]:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:.1f}/s" if speed else "-/s")
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(description, total=total)
-
-        def advance(count: int = 1) -> None:
-            bar.advance(task, count)
-
-        yield advance
-
-
-@contextmanager
-def working(name: str) -> Iterator[Callable[[str], None]]:
-    """Give a way to say what is being done where no rate is known; for people only, too."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status(name) as status:
-        yield lambda what: status.update(f"{name}: {what}")
+    return Rate()

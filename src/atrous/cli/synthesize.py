@@ -154,8 +154,8 @@ def _check(
 
 
 def _lengths(size: str | None, kind: Kind) -> Size:
-    from atrous.cli.sizes import parse_input_size
     from atrous.errors import ShapeError
+    from atrous.pipelines.sizes import parse_input_size
 
     if size is None:
         return DEFAULT_SIZES[kind]

@@ -1,20 +1,18 @@
 """`atrous train RECIPE [--set KEY=VALUE]… [--out RUN]`."""
 
+import json
 import logging
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from atrous.training.recipe.recipe import Recipe
-    from atrous.training.run.records import EpochRecord
+    from atrous.training.run.records import EpochRecord, Progress
     from atrous.training.run.run import Run
 
 
@@ -45,31 +43,42 @@ def train(
 
     The run's folder holds the resolved recipe, a line of metrics for every evaluated epoch, curves,
     sample predictions, checkpoints, and best.safetensors with its card. Several GPUs or processes:
-    torchrun --nproc-per-node 2 -m atrous.cli.main train RECIPE.
+    torchrun --nproc-per-node 2 -m atrous train RECIPE.
     """
-    from atrous.cli.train_loop import follow
-    from atrous.errors import DataError
+    from atrous.cli.progress import shown
     from atrous.pipelines.allocator import keep_freed_memory
-    from atrous.training.recipe.file import read_recipe
-    from atrous.training.run.folder import RunFolder
-    from atrous.training.run.open import open_run
+    from atrous.pipelines.train import follow, open_training, report
 
-    if resume and overwrite:
-        raise DataError("--resume and --overwrite were both given; expected one; leave one out.")
     keep_freed_memory()
     logging.basicConfig(level=logging.WARNING, format="atrous: %(message)s", stream=sys.stderr)
-    chosen = read_recipe(recipe, settings or ())
-    root = out or Path("runs") / chosen.name
-    if resume and not RunFolder(root).recipe.is_file():
-        raise DataError(f"{root} holds no run to go on with; leave --resume out to start one.")
-    accelerator = _accelerator(chosen, device)
-    _check_data(chosen, accelerator)
     with stopping() as stop:
-        run = open_run(chosen, root, accelerator, overwrite=overwrite)
-        if accelerator.is_main_process and not as_json:
+        with shown() as on_progress:
+            run = open_training(
+                recipe,
+                out,
+                settings=settings or (),
+                device=device,
+                resume=resume,
+                overwrite=overwrite,
+                on_progress=on_progress,
+            )
+        is_main = run.state.accelerator.is_main_process
+        if is_main and not as_json:
             typer.echo(_opening(run, recipe), err=True)
-        finished = follow(run, stop, as_json=as_json)
-    if not finished:
+        with live_line(run) as show:
+            printed = _Printed(as_json=as_json)
+            is_done = follow(
+                run, lambda: stop.signal is not None, callbacks=[printed], on_step=show
+            )
+    if is_done and is_main and not as_json:
+        typer.echo(report(run, is_done=True))
+    if not is_done:
+        if is_main:
+            typer.echo(
+                f"atrous: stopped after step {run.state.step:,} of {run.total_steps:,}, which is "
+                "saved; the same command goes on from there",
+                err=True,
+            )
         raise typer.Exit(128 + (stop.signal or signal.SIGINT))
 
 
@@ -98,50 +107,58 @@ def stopping() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def _accelerator(recipe: "Recipe", device: str) -> "Accelerator":
-    import torch
-    from accelerate import Accelerator
+class _Printed:
+    """Prints a line for every evaluated epoch."""
 
-    from atrous.pipelines.device import checked_device
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
 
-    if device != "auto":
-        checked_device(device)
-    if device.startswith("cuda:"):
-        torch.cuda.set_device(device)
-    mixed = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[recipe.precision]
-    is_cpu = device == "cpu" or (device == "auto" and not _has_accelerator())
-    if is_cpu and mixed == "fp16":  # it is refused by name, not by what Accelerate does instead
-        mixed = "no"
-    return Accelerator(cpu=is_cpu, mixed_precision=mixed)
+    def on_start(self, run: "Run") -> None:
+        """Nothing is printed."""
 
+    def on_epoch(self, run: "Run", record: "EpochRecord") -> None:
+        if self.as_json:
+            typer.echo(json.dumps(record.to_json()))
+        else:
+            typer.echo(record_line(record, run.recipe.epochs))
 
-def _has_accelerator() -> bool:
-    import torch
-
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
+    def on_end(self, run: "Run", *, is_done: bool) -> None:
+        """The command says what came of the run."""
 
 
-def _check_data(recipe: "Recipe", accelerator: "Accelerator") -> None:
-    """Read every sample, once for each state of the data; errors stop, warnings are printed."""
-    from atrous.cli.progress import progress
-    from atrous.data.check.fingerprint import cached_check
-    from atrous.data.check.report import raise_on_errors
-    from atrous.networks.convert.fetch import cache_folder
-    from atrous.training.run.data import open_data
+class Show(Protocol):
+    """Put what a step gave on the live line."""
 
-    if not recipe.check_data or not accelerator.is_main_process:
-        return
-    data = open_data(recipe)
-    with progress("check data", len(data.train) + len(data.val)) as advance:
-        report = cached_check(
-            data.train,
-            cache_folder() / "checks",
-            against={"validation": data.val},
-            advance=advance,
-        )
-    raise_on_errors(report, source=f"the training data of {recipe.name}")
-    for problem in report.warnings:
-        typer.echo(f"atrous: note: {problem.text}", err=True)
+    def __call__(self, progress: "Progress") -> None: ...
+
+
+@contextmanager
+def live_line(run: "Run") -> Iterator[Show]:
+    """One line with rate, loss and time left, on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    is_hidden = not console.is_terminal or not run.state.accelerator.is_main_process
+    with Bar(*columns, console=console, disable=is_hidden) as bar:
+        task = bar.add_task("train", total=run.total_steps, completed=run.state.step, facts="")
+
+        def show(progress: "Progress") -> None:
+            speed = bar.tasks[0].speed
+            rate = f"{speed * progress.step.num_images:.1f} images/s" if speed else ""
+            loss = f"loss {progress.step.losses['total']:.3f}"
+            bar.update(task, completed=progress.step.number + 1, facts=f"{loss}  {rate}")
+
+        yield show
 
 
 def _opening(run: "Run", recipe: Path) -> str:

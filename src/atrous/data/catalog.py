@@ -15,6 +15,7 @@ from atrous.data.dataset import (
     VolumeLayout,
     require_labels,
     require_masks,
+    require_slides,
     require_volumes,
 )
 from atrous.data.layouts.ade20k import ADE20K
@@ -34,7 +35,7 @@ from atrous.data.layouts.slides import Slides
 from atrous.data.layouts.voc import VOC
 from atrous.data.layouts.volume_folder import VolumeFolder
 from atrous.errors import DataError, UnknownNameError
-from atrous.types import UNLABELLED, Size
+from atrous.types import UNLABELLED, Kind, Size
 
 __all__ = [
     "LAYOUTS",
@@ -43,9 +44,11 @@ __all__ = [
     "Layout",
     "LayoutFactory",
     "VolumeLayout",
+    "kind_of_layout",
     "open_layout",
     "require_labels",
     "require_masks",
+    "require_slides",
     "require_volumes",
 ]
 
@@ -163,6 +166,13 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
         "volume_folder": _volume_folder,
     }
 )
+
+
+def kind_of_layout(name: str) -> Kind:
+    """What the data of a layout are, by its name in `LAYOUTS`."""
+    if name in ("brats", "decathlon", "nnunet", "volume_folder"):
+        return "volumes"
+    return "slides" if name == "slides" else "photos"
 
 
 def open_layout(

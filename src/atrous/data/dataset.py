@@ -76,6 +76,7 @@ __all__ = [
     "VolumeLayout",
     "require_labels",
     "require_masks",
+    "require_slides",
     "require_volumes",
 ]
 
@@ -250,4 +251,18 @@ def require_volumes(layout: AnyLayout) -> VolumeLayout:
     raise DataError(
         f"{type(layout).__name__} data are images; expected volumes; name a layout that has them, "
         "such as volume_folder."
+    )
+
+
+def require_slides(layout: AnyLayout) -> SlideLayout:
+    """The same layout, which is seen to hold slides with masks.
+
+    Raises:
+        DataError: If it holds images or volumes.
+    """
+    if isinstance(layout, SlideLayout):
+        return layout
+    raise DataError(
+        f"{type(layout).__name__} data are no slides; expected slides with their truth; name the "
+        "layout slides."
     )

@@ -2,9 +2,11 @@
 
 from atrous.inference.fold import fold
 from atrous.inference.foreground import foreground_class
-from atrous.inference.photos import FileResult, classify_files, predict_files
+from atrous.inference.load import load, model_of
+from atrous.inference.model import Model
+from atrous.inference.photos import FileResult, predict_files
 from atrous.inference.prediction import Classification, Prediction
-from atrous.inference.predictor import LabelPredictor, Predictor, load, load_segmenter
+from atrous.inference.predictor import Predictor
 from atrous.inference.tiles.full_size import FullSize
 from atrous.inference.tiles.grid import TileGrid, plan_grid, run_tiled
 
@@ -12,15 +14,14 @@ __all__ = [
     "Classification",
     "FileResult",
     "FullSize",
-    "LabelPredictor",
+    "Model",
     "Prediction",
     "Predictor",
     "TileGrid",
-    "classify_files",
     "fold",
     "foreground_class",
     "load",
-    "load_segmenter",
+    "model_of",
     "plan_grid",
     "predict_files",
     "run_tiled",

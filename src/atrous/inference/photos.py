@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +12,21 @@ from atrous.data.photos.raster import DEFAULT_MAX_PIXELS
 from atrous.data.photos.read import read_rgb8
 from atrous.data.prefetch import batches, prefetch
 from atrous.errors import DataError
-from atrous.inference.prediction import Classification, Prediction
-from atrous.inference.predictor import LabelPredictor, Predictor
-
-T = TypeVar("T", Prediction, Classification)
+from atrous.inference.prediction import Prediction
+from atrous.inference.predictor import Predictor
 
 BATCH_PIXELS = 500_000
 """Pixels run at once: above this, batches gain no speed on a CPU and cost memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileResult(Generic[T]):
+class FileResult:
     """One file: its image and prediction, or why there is none."""
 
     path: Path
     image: NDArray[np.uint8] | None = None
     """`(H, W, 3)`, RGB."""
-    prediction: T | None = None
+    prediction: Prediction | None = None
     error: str | None = None
 
 
@@ -41,8 +38,8 @@ def predict_files(
     num_workers: int = 2,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_pixels: int = BATCH_PIXELS,
-) -> Iterator[FileResult[Prediction]]:
-    """Masks of image files, yielding each as it is done; images of one size share a batch.
+) -> Iterator[FileResult]:
+    """What a model says of image files, yielding each as it is done; one size shares a batch.
 
     Decoding runs in threads, a bounded number of files ahead of the network. The order is that of
     completion: a file waits until its batch is full or the files run out. A file that cannot be
@@ -63,19 +60,6 @@ def predict_files(
     yield from _run(run, decoded, batch_pixels)
 
 
-def classify_files(
-    predictor: LabelPredictor,
-    paths: Iterable[Path],
-    *,
-    num_workers: int = 2,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    batch_pixels: int = BATCH_PIXELS,
-) -> Iterator[FileResult[Classification]]:
-    """Labels of image files; everything else is as in `predict_files`."""
-    decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels)
-    yield from _run(predictor.predict_batch, decoded, batch_pixels)
-
-
 def _decode(
     paths: Iterable[Path], *, num_workers: int, max_pixels: int
 ) -> Iterator[tuple[Path, NDArray[np.uint8] | str]]:
@@ -91,10 +75,10 @@ def _decode(
 
 
 def _run(
-    predict_batch: Callable[[Sequence[NDArray[np.uint8]]], list[T]],
+    predict_batch: Callable[[Sequence[NDArray[np.uint8]]], list[Prediction]],
     decoded: Iterator[tuple[Path, NDArray[np.uint8] | str]],
     batch_pixels: int,
-) -> Iterator[FileResult[T]]:
+) -> Iterator[FileResult]:
     for batch in batches(
         decoded,
         key=lambda read: None if isinstance(read[1], str) else read[1].shape,
@@ -104,7 +88,7 @@ def _run(
         images = [image for _, image in batch if not isinstance(image, str)]
         if not images:
             for path, reason in batch:
-                unread: FileResult[T] = FileResult(path=path, error=str(reason))
+                unread: FileResult = FileResult(path=path, error=str(reason))
                 yield unread
             continue
         paths = [path for path, _ in batch]
@@ -112,7 +96,7 @@ def _run(
             predictions = predict_batch(images)
         except DataError as error:  # too large for the memory that is free
             for path in paths:
-                unrun: FileResult[T] = FileResult(path=path, error=f"{path}: {error}")
+                unrun: FileResult = FileResult(path=path, error=f"{path}: {error}")
                 yield unrun
             continue
         for path, image, prediction in zip(paths, images, predictions, strict=True):

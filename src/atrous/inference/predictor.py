@@ -1,52 +1,46 @@
 """A network with its card, ready to be given images."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image as PILImage
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.data.photos.read import read_rgb8
+from atrous.data.photos.read import as_rgb8, read_rgb8
 from atrous.errors import DataError, ShapeError
 from atrous.inference.fold import fold
-from atrous.inference.prediction import Classification, Prediction
+from atrous.inference.model import Image, Model
+from atrous.inference.prediction import Prediction
 from atrous.inference.tiles.fits import check_memory
 from atrous.networks.card import Card
-from atrous.networks.catalog import Task
 from atrous.networks.mask_resize import masks_of
 from atrous.networks.preprocessing.images import preprocess
-from atrous.networks.shipped import resolve_weights
-from atrous.networks.weights import load_weights
-
-Image: TypeAlias = str | Path | NDArray[np.uint8] | Tensor
-"""A file, an RGB array `(H, W, 3)` of 8 bits, or a tensor `(C, *S)` in [0, 1]."""
-
-T = TypeVar("T", Prediction, Classification)
 
 
-class _LoadedNetwork(ABC, Generic[T]):
-    """What predictors of masks and of labels share: preprocessing, and a fast form to run.
+class Predictor(Model):
+    """A model of photos: give it an image of any size, get a mask of that size, a class, or both.
 
     Attributes:
-        network: The plain network in eval mode; takes normalised tensors, as trained.
+        network: The plain network in eval mode; it takes normalised tensors, as in training.
         fast_network: The same function for inference only: folded, channels last.
-        card: What it is, what it must be fed, what its classes mean.
+        card: What the network is, what it must be fed, what its classes mean.
+        device: Where the network runs.
     """
 
-    tasks: tuple[Task, ...]
+    kind = "photos"
 
     def __init__(
         self, network: nn.Module, card: Card, *, device: torch.device | str = "cpu"
     ) -> None:
-        if card.task not in self.tasks:
+        if card.volume is not None:
             raise DataError(
-                f"{card.name} is a network for {card.task}, but one for "
-                f"{' or '.join(self.tasks)} is needed; take another file."
+                f"{card.name} is a network for volumes, but one for photos is needed; give it "
+                "scans (.nii, .nii.gz), or take another file."
             )
         self.network = network.eval().to(device)
         self.card = card
@@ -56,17 +50,23 @@ class _LoadedNetwork(ABC, Generic[T]):
         if any(isinstance(module, nn.Conv2d) for module in self.fast_network.modules()):
             self.fast_network = self.fast_network.to(memory_format=torch.channels_last)
 
-    def predict(self, image: Image) -> T:
-        """What the network says of one image.
+    def predict(self, x: Image) -> Prediction:
+        """What the network says of one image; the result keeps an RGB image to draw over.
+
+        Args:
+            x: A file, a PIL image, an array `(H, W, 3)` or `(H, W)` of 8 bits, or a tensor
+                `(C, *S)` of 8 bits or of floats in [0, 1].
 
         Raises:
             DataError: If the file cannot be read, or the image would not fit into memory.
-            ShapeError: If the array or tensor is of another shape or type.
+            ShapeError: If the array or tensor is of another shape, type or range.
         """
-        return self._predict(_pixels(image)[None])[0]
+        pixels = pixels_of(x)
+        (prediction,) = self._predict(pixels[None])
+        return replace(prediction, image=_to_draw_over(pixels))
 
-    def predict_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[T]:
-        """What it says of RGB images `(H, W, 3)` of 8 bits and one size, run together.
+    def predict_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        """What the network says of RGB images `(H, W, 3)` of 8 bits and one size, run together.
 
         Raises:
             DataError: If the images would not fit into memory.
@@ -75,10 +75,6 @@ class _LoadedNetwork(ABC, Generic[T]):
         if not images:
             return []
         return self._predict(_stacked(images))
-
-    @abstractmethod
-    def _predict(self, pixels: Tensor) -> list[T]:
-        """`(B, C, *S)`, of 8 bits or in [0, 1], to B results."""
 
     def _run(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Preprocess and run; under the caller's inference mode."""
@@ -92,17 +88,11 @@ class _LoadedNetwork(ABC, Generic[T]):
             x = x.contiguous(memory_format=torch.channels_last)
         return self.fast_network(x)
 
-
-class Predictor(_LoadedNetwork[Prediction]):
-    """Give it an image of any size, get a mask of that size; and its label, of a joint network."""
-
-    tasks: tuple[Task, ...] = ("segmentation", "joint")
-
     @torch.inference_mode()
     def predict_probabilities(self, image: Image) -> Prediction:
         """As `predict`, with the probability of every class: `C * 4` bytes per pixel more."""
         classes = range(len(self.card.class_names))
-        return self._masks(_pixels(image)[None], probable_classes=classes)[0]
+        return self._masks(pixels_of(image)[None], probable_classes=classes)[0]
 
     @torch.inference_mode()
     def predict_foreground(
@@ -120,7 +110,22 @@ class Predictor(_LoadedNetwork[Prediction]):
 
     @torch.inference_mode()
     def _predict(self, pixels: Tensor) -> list[Prediction]:
+        if self.card.task == "classification":
+            return self._labels(pixels)
         return self._masks(pixels, probable_classes=range(0))
+
+    def _labels(self, pixels: Tensor) -> list[Prediction]:
+        output = self._run(pixels)
+        if not isinstance(output, Tensor):
+            raise DataError(
+                f"{self.card.name} gives a pair, but its card says that it only classifies; "
+                "mend the card."
+            )
+        names = self.card.class_names
+        return [
+            Prediction(class_names=names, label_probabilities=row.cpu(), label_names=names)
+            for row in output.softmax(1)
+        ]
 
     def _masks(self, pixels: Tensor, *, probable_classes: range) -> list[Prediction]:
         size = pixels.shape[2:]
@@ -135,7 +140,7 @@ class Predictor(_LoadedNetwork[Prediction]):
         label_probabilities = None if labels is None else labels.softmax(1).cpu()
         return [
             Prediction(
-                mask=mask.cpu(),
+                found_mask=mask.cpu(),
                 class_names=self.card.class_names,
                 palette=self.card.palette,
                 probabilities=None if probabilities is None else probabilities[index].cpu(),
@@ -167,78 +172,70 @@ class Predictor(_LoadedNetwork[Prediction]):
         return names
 
 
-class LabelPredictor(_LoadedNetwork[Classification]):
-    """Give it an image, get the probability of every class."""
-
-    tasks: tuple[Task, ...] = ("classification",)
-
-    @torch.inference_mode()
-    def _predict(self, pixels: Tensor) -> list[Classification]:
-        return [
-            Classification(probabilities=row.cpu(), class_names=self.card.class_names)
-            for row in self._label_logits(pixels).softmax(1)
-        ]
-
-    def _label_logits(self, pixels: Tensor) -> Tensor:
-        output = self._run(pixels)
-        if not isinstance(output, Tensor):
-            raise DataError(
-                f"{self.card.name} gives a pair, but its card says that it only classifies; "
-                "mend the card."
-            )
-        return output
-
-
-def load(path: str | Path, *, device: torch.device | str = "cpu") -> Predictor | LabelPredictor:
-    """A predictor from one weights file, which holds its card: of masks or of labels by its task.
-
-    Args:
-        path: The file, or the name of a model that the package ships (`SHIPPED`); such a name wins
-            over a file of that name, which is meant by a `Path` or `./NAME`.
-        device: Where it runs.
-
-    Raises:
-        DataError: If the file is not one that `save_weights` or `atrous convert` wrote.
-        UnknownNameError: If a text is neither a path nor the name of a shipped model.
-    """
-    weights = load_weights(_file(path))
-    if weights.card.task == "classification":
-        return LabelPredictor(weights.network, weights.card, device=device)
-    return Predictor(weights.network, weights.card, device=device)
-
-
-def load_segmenter(path: str | Path, *, device: torch.device | str = "cpu") -> Predictor:
-    """As `load`, for callers that need masks.
-
-    Raises:
-        DataError: If the file cannot be loaded, or its network gives labels.
-        UnknownNameError: If a text is neither a path nor the name of a shipped model.
-    """
-    weights = load_weights(_file(path))
-    return Predictor(weights.network, weights.card, device=device)
-
-
-def _file(path: str | Path) -> Path:
-    return resolve_weights(path) if isinstance(path, str) else path
-
-
 def _stacked(images: Sequence[NDArray[np.uint8]]) -> Tensor:
     """`(B, 3, H, W)` of images of one size."""
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
         raise ShapeError(f"A batch holds images of shapes {sorted(shapes)}; give one size.")
-    return torch.stack([_pixels(image) for image in images])
+    return torch.stack([pixels_of(image) for image in images])
 
 
-def _pixels(image: Image) -> Tensor:
-    """`(C, *S)`; an array keeps its memory."""
+def pixels_of(image: Image) -> Tensor:
+    """`(C, *S)` of 8 bits or of floats in [0, 1]; a writable array keeps its memory.
+
+    Raises:
+        ShapeError: If it is none of what `Image` names.
+    """
     if isinstance(image, Tensor):
-        return image
+        return _checked(image)
     if isinstance(image, str | Path):
         image = read_rgb8(Path(image))
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    elif isinstance(image, PILImage.Image):
+        image = as_rgb8(image)
+    if not isinstance(image, np.ndarray):
+        raise ShapeError(
+            f"A {type(image).__name__} was given; expected a path, a PIL image, an array (H, W, 3) "
+            "of 8 bits, or a tensor (C, H, W); give one of these."
+        )
+    if image.dtype == np.uint8 and image.ndim == 2:
+        image = np.repeat(image[:, :, np.newaxis], 3, axis=2)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ShapeError(
             f"An array of shape {image.shape} and type {image.dtype} was given, expected RGB of "
             f"shape (H, W, 3) and type uint8; convert it, or give a tensor (C, *S) in [0, 1]."
         )
+    if not image.flags.writeable:  # torch warns of memory that must not change
+        image = image.copy()
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+
+
+def _checked(image: Tensor) -> Tensor:
+    """The tensor itself, if its numbers can only be meant in one way."""
+    if not image.numel() or image.ndim < 3:
+        raise ShapeError(
+            f"A tensor of shape {tuple(image.shape)} was given; expected (C, *S) and no length of "
+            "0; add the missing axes."
+        )
+    if image.dtype == torch.uint8:
+        return image
+    if not image.is_floating_point():
+        raise ShapeError(
+            f"A tensor of type {image.dtype} was given; expected uint8, or floats in [0, 1]; "
+            "convert it."
+        )
+    low, high = image.aminmax()
+    if not (low >= 0 and high <= 1):  # not-a-number is neither
+        raise ShapeError(
+            f"A tensor of floats from {low.item():g} to {high.item():g} was given; expected floats "
+            "in [0, 1], or uint8 up to 255; divide it, or convert it."
+        )
+    return image
+
+
+def _to_draw_over(pixels: Tensor) -> NDArray[np.uint8] | None:
+    """`(H, W, 3)` of 8 bits; None for what is no RGB image."""
+    if pixels.ndim != 3 or pixels.shape[0] != 3:
+        return None
+    if pixels.dtype != torch.uint8:
+        pixels = pixels.detach().mul(255).round().to(torch.uint8)
+    return pixels.permute(1, 2, 0).cpu().numpy()

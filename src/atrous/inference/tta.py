@@ -7,23 +7,17 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous._argmax import likeliest
-from atrous.data.photos.read import read_rgb8
 from atrous.errors import ShapeError
-from atrous.inference.prediction import Classification, Prediction
-from atrous.inference.predictor import Image, LabelPredictor, Predictor
+from atrous.inference.model import Image
+from atrous.inference.prediction import Prediction
+from atrous.inference.predictor import Predictor, pixels_of
 from atrous.networks.preprocessing.images import Preprocessing
 from atrous.types import Size
-
-P = TypeVar("P", Predictor, LabelPredictor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,49 +87,43 @@ def predict_averaged(predictor: Predictor, image: Image, averaging: Averaging) -
     assert total is not None  # there is at least one scale
     return replace(
         seen,
-        mask=likeliest(total).to(torch.uint8),
+        found_mask=likeliest(total).to(torch.uint8),
         probabilities=total.div_(averaging.num_inputs),
         label_probabilities=None if labels is None else labels / averaging.num_inputs,
     )
 
 
 @torch.inference_mode()
-def classify_averaged(
-    predictor: LabelPredictor, image: Image, averaging: Averaging
-) -> Classification:
-    """The mean of the class probabilities of the inputs.
+def classify_averaged(predictor: Predictor, image: Image, averaging: Averaging) -> Prediction:
+    """The mean of the class probabilities of the inputs, by a classifier.
 
     A scale multiplies both the length that the shorter side gets and the window that is cut out of
     its middle: the network sees the same part of the image, coarser or finer.
 
     Raises:
-        DataError: As `LabelPredictor.predict`.
-        ShapeError: As `LabelPredictor.predict`, and if the network does not take the resized input.
+        DataError: As `Predictor.predict`.
+        ShapeError: As `Predictor.predict`, and if the network does not take the resized input.
     """
     results = [
         variant.predict(pixels) for variant, pixels, _ in _inputs(predictor, image, averaging)
     ]
-    mean = torch.stack([result.probabilities for result in results]).mean(0)
-    return replace(results[0], probabilities=mean)
+    found = [r.label_probabilities for r in results if r.label_probabilities is not None]
+    return replace(results[0], label_probabilities=torch.stack(found).mean(0))
 
 
-def _inputs(predictor: P, image: Image, averaging: Averaging) -> Iterator[tuple[P, Image, bool]]:
+def _inputs(
+    predictor: Predictor, image: Image, averaging: Averaging
+) -> Iterator[tuple[Predictor, Tensor, bool]]:
     """Predictor, image, and whether it is mirrored, for every input that the mean is over."""
-    if isinstance(image, str | Path):
-        image = read_rgb8(image)  # once for all
-    size = tuple(image.shape[1:] if isinstance(image, Tensor) else image.shape[:2])
-    mirrored = _mirrored(image) if averaging.has_flip else None
+    pixels = pixels_of(image)  # read once for all
+    size = tuple(pixels.shape[1:])
     for scale in averaging.scales:
         variant = copy.copy(predictor)  # shares the network; only what it is fed differs
         facts = _scaled(predictor.card.preprocessing, size, scale)
         variant.card = replace(predictor.card, preprocessing=facts)
-        yield variant, image, False
-        if mirrored is not None:
-            yield variant, mirrored, True
-
-
-def _mirrored(image: NDArray[np.uint8] | Tensor) -> NDArray[np.uint8] | Tensor:
-    return image.flip(-1) if isinstance(image, Tensor) else image[:, ::-1].copy()
+        yield variant, pixels, False
+        if averaging.has_flip:
+            yield variant, pixels.flip(-1), True
 
 
 def _scaled(facts: Preprocessing, size: Size, scale: float) -> Preprocessing:

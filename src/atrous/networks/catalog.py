@@ -171,6 +171,36 @@ def network_entry(name: str) -> NetworkEntry:
     return NETWORKS[name]
 
 
+def create(name: str, **arguments: Argument) -> nn.Module:
+    """A network of the catalog with random weights, in training mode.
+
+    Args:
+        name: One of `list_networks()`.
+        arguments: Keywords of the network's factory, such as `num_classes=4`.
+
+    Raises:
+        UnknownNameError: If there is no such network or keyword.
+        ShapeError: If the values do not fit the network.
+
+    Example:
+        >>> sum(p.numel() for p in create("espnet", num_classes=4).parameters())
+        345037
+    """
+    return build_network(name, arguments)
+
+
+def list_networks(pattern: str = "*") -> list[str]:
+    """Names of the catalog that match a pattern, in order.
+
+    Example:
+        >>> list_networks("espnet_*")
+        ['espnet_c']
+    """
+    from fnmatch import fnmatchcase
+
+    return [name for name in sorted(NETWORKS) if fnmatchcase(name, pattern)]
+
+
 def build_network(name: str, arguments: Mapping[str, Argument] | None = None) -> nn.Module:
     """Build an untrained network by name.
 

@@ -7,6 +7,8 @@ from atrous.errors import ShapeError
 from atrous.types import Size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from atrous.analysis import Halo, Latency, Profile, ReceptiveField
@@ -38,7 +40,7 @@ def input_size(opened: "NamedModel", size_text: str | None) -> tuple[int | None,
     Raises:
         ShapeError: If the text is no size for it, or there is neither.
     """
-    from atrous.cli.sizes import parse_input_size, spatial_dims_of
+    from atrous.pipelines.sizes import parse_input_size, spatial_dims_of
 
     if size_text is not None:
         return parse_input_size(size_text, spatial_dims=spatial_dims_of(opened.model))
@@ -88,6 +90,23 @@ def measure(
         halo=halo(model, size, in_channels=in_channels, seen=seen),
         latency=latency(model, size, in_channels=in_channels) if with_latency else None,
     )
+
+
+def compare(
+    models: "Sequence[str]", size: str | None = None, *, encoder: str | None = None
+) -> "list[Measured]":
+    """Cost and field of several models at one size.
+
+    Args:
+        models: What `open_model` takes: names of the catalog, `torchvision:NAME`, `timm:NAME`,
+            weights files, or `FILE.py:FUNCTION`.
+        size: Input size such as `3x512x1024`; None for the size that each is quoted at.
+        encoder: What segmenters by name stand on; None for their own.
+
+    Raises:
+        AtrousError: If there is no such model, or it does not take the size.
+    """
+    return [measure(text, size, encoder=encoder) for text in models]
 
 
 def _with_fields(cost: "Profile", seen: "ReceptiveField") -> "Profile":

@@ -4,7 +4,7 @@ from math import floor, log10
 
 from PIL import Image, ImageDraw
 
-from atrous.reports.text_font import text_font
+from atrous.inference.text_font import text_font
 
 
 def round_length(longest: float) -> float:

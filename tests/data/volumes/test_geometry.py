@@ -13,7 +13,7 @@ nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 
 from atrous.data.volumes.read import read_volume  # noqa: E402
 from atrous.data.volumes.write import write_label_volume  # noqa: E402
-from atrous.inference.volumes.predictor import VolumeOptions, VolumePredictor  # noqa: E402
+from atrous.inference.volumes.predictor import VolumePredictor, VolumeSettings  # noqa: E402
 
 SIZE = (9, 8, 10)
 
@@ -58,7 +58,7 @@ def random_affine(rng):
 
 def test_a_label_painted_in_the_world_comes_back_there_for_200_affines(predictor, tmp_path):
     rng = np.random.default_rng(0)
-    options = VolumeOptions(context="whole")
+    options = VolumeSettings(context="whole")
     indices = np.stack(np.meshgrid(*map(np.arange, SIZE), indexing="ij"), axis=-1).reshape(-1, 3)
     for number in range(200):
         affine = random_affine(rng)
@@ -71,7 +71,7 @@ def test_a_label_painted_in_the_world_comes_back_there_for_200_affines(predictor
         path, result = tmp_path / "scan.nii", tmp_path / "labels.nii"
         nibabel.save(image, path)
         volume = read_volume(path)
-        write_label_volume(result, predictor.predict(volume, options).labels, volume.geometry)
+        write_label_volume(result, predictor.predict(volume, options).mask, volume.geometry)
         scan, said = nibabel.load(path), nibabel.load(result)
         assert np.array_equal(said.affine, scan.affine), number
         assert said.shape == scan.shape

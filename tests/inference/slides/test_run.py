@@ -17,8 +17,8 @@ tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
 pytest.importorskip("openslide", reason="needs the extra slides")
 pytest.importorskip("zarr", reason="needs the extra slides")
 
+from atrous._journal import Journal  # noqa: E402
 from atrous.data.slides.read import open_slide  # noqa: E402
-from atrous.inference.slides.journal import Journal  # noqa: E402
 from atrous.inference.slides.network import SlideNetwork  # noqa: E402
 from atrous.inference.slides.plan import plan_slide  # noqa: E402
 from atrous.inference.slides.run import run_slide  # noqa: E402

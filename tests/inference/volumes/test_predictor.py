@@ -15,8 +15,8 @@ from atrous.errors import DataError, ShapeError
 from atrous.inference.volumes import plan as volume_plan
 from atrous.inference.volumes.accumulate import gaussian
 from atrous.inference.volumes.predictor import (
-    VolumeOptions,
     VolumePredictor,
+    VolumeSettings,
     file_values,
     keep_largest,
 )
@@ -68,12 +68,12 @@ def scan(size=SIZE, channels=1):
 
 
 def whole(predictor, volume, **options):
-    return predictor.predict(volume, VolumeOptions(context="whole", **options)).labels
+    return predictor.predict(volume, VolumeSettings(context="whole", **options)).mask
 
 
 def tight(predictor, volume, **options):
     """A ceiling that holds parts of the scan but not the whole."""
-    needed = predictor.predict(volume, VolumeOptions(**options)).plan.needed
+    needed = predictor.predict(volume, VolumeSettings(**options)).plan.needed
     return BASE + (needed - BASE) * 9 // 10
 
 
@@ -82,19 +82,19 @@ def test_exact_parts_give_every_voxel_the_label_that_the_whole_gives():
     expected = whole(predictor, volume)
     assert len(expected.unique()) > 1
     found = predictor.predict(
-        volume, VolumeOptions(context="exact", memory=tight(predictor, volume))
+        volume, VolumeSettings(context="exact", memory=tight(predictor, volume))
     )
     assert found.plan.kind == "exact"
     assert len(found.plan.parts) > 1
-    assert torch.equal(found.labels, expected)
+    assert torch.equal(found.mask, expected)
 
 
 def test_parts_are_exact_with_flips_too():
     predictor, volume = predictor_of(), scan()
     memory = tight(predictor, volume, flips=(2,))
-    found = predictor.predict(volume, VolumeOptions(context="exact", memory=memory, flips=(2,)))
+    found = predictor.predict(volume, VolumeSettings(context="exact", memory=memory, flips=(2,)))
     assert len(found.plan.parts) > 1
-    assert torch.equal(found.labels, whole(predictor, volume, flips=(2,)))
+    assert torch.equal(found.mask, whole(predictor, volume, flips=(2,)))
 
 
 def test_flips_average_the_logits_of_every_mirrored_scan():
@@ -114,7 +114,7 @@ def test_blended_windows_give_the_weighted_mean_of_monais_sliding_window():
     inferers = pytest.importorskip("monai.inferers", reason="the oracle")
     size, window = (24, 16, 32), (16, 16, 16)
     predictor, volume = predictor_of(window=window), scan(size)
-    found = predictor.predict(volume, VolumeOptions(context="blended"))
+    found = predictor.predict(volume, VolumeSettings(context="blended"))
     assert found.plan.kind == "blended"
     with torch.inference_mode():
         logits = inferers.sliding_window_inference(
@@ -126,7 +126,7 @@ def test_blended_windows_give_the_weighted_mean_of_monais_sliding_window():
             mode="gaussian",
             sigma_scale=0.125,
         )
-    assert torch.equal(found.labels.long(), logits[0].argmax(0))
+    assert torch.equal(found.mask.long(), logits[0].argmax(0))
 
 
 def test_windows_begin_where_nnunets_do_and_cover_the_scan():
@@ -183,25 +183,25 @@ def test_3d_espnet_averages_its_own_size_and_another():
 def test_what_sees_everything_cannot_be_exact_and_is_blended_where_it_does_not_fit():
     predictor, volume = predictor_of("espnet3d", {"in_channels": 1}), scan((32, 32, 32))
     with pytest.raises(DataError, match="no halo is wide enough"):
-        predictor.predict(volume, VolumeOptions(context="exact"))
+        predictor.predict(volume, VolumeSettings(context="exact"))
     needed = predictor.predict(volume).plan.needed
     less = BASE + (needed - BASE) // 2
-    assert predictor.predict(volume, VolumeOptions(memory=less)).plan.kind == "blended"
+    assert predictor.predict(volume, VolumeSettings(memory=less)).plan.kind == "blended"
     with pytest.raises(DataError, match=r"needs about .* GB; expected at most .* raise --memory"):
-        predictor.predict(volume, VolumeOptions(memory=BASE))
+        predictor.predict(volume, VolumeSettings(memory=BASE))
 
 
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, {folder!r})
 from pathlib import Path
-import test_volume_predictor as tests
-from atrous.inference.volumes.predictor import VolumeOptions
+import test_predictor as tests
+from atrous.inference.volumes.predictor import VolumeSettings
 def stop(done, total):
     if done == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 tests.predictor_of(window=(16, 16, 16)).predict(
-    tests.scan(), VolumeOptions(context="blended"), journal=Path(sys.argv[1]), keep_every=0,
+    tests.scan(), VolumeSettings(context="blended"), journal=Path(sys.argv[1]), keep_every=0,
     advance=stop,
 )
 """
@@ -215,10 +215,10 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(tmp_path):
     )
     assert process.returncode == -signal.SIGKILL
     predictor, volume = predictor_of(window=(16, 16, 16)), scan()
-    options = VolumeOptions(context="blended")
+    options = VolumeSettings(context="blended")
     resumed = predictor.predict(volume, options, journal=journal)
     assert resumed.num_resumed == 3
-    assert torch.equal(resumed.labels, predictor.predict(volume, options).labels)
+    assert torch.equal(resumed.mask, predictor.predict(volume, options).mask)
     other = scan()
     other.array[0, 0, 0, 0] += 1
     with pytest.raises(DataError, match="the beginning of another run"):
@@ -250,4 +250,4 @@ def test_networks_of_images_and_flips_that_are_none_are_refused(tmp_path):
     with pytest.raises(DataError, match="expected a network for volumes"):
         VolumePredictor(build_network(card.network, card.arguments), card)
     with pytest.raises(ShapeError, match="at most once"):
-        VolumeOptions(flips=(3,))
+        VolumeSettings(flips=(3,))

@@ -4,7 +4,6 @@ Source: Menze et al., "The Multimodal Brain Tumor Image Segmentation Benchmark",
 al., 2017, for the regions.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,8 +11,9 @@ from typing import Final
 
 from torch import Tensor
 
-from atrous.data.layouts.volume_cases import Case, VolumeCases, volume_stem, volumes_in
+from atrous.data.layouts.volume_cases import Case, VolumeCases
 from atrous.data.listing import natural_key
+from atrous.data.volumes.names import BY_WORD, modality, volumes_in
 from atrous.errors import DataError, UnknownNameError
 
 BRATS_CHANNELS: Final = ("flair", "t1", "t1ce", "t2")
@@ -27,23 +27,7 @@ BRATS_REGIONS: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
 """Whole tumour, tumour core, enhancing tumour, of our classes."""
 
 _LABELS: Final = "labels"
-_BY_WORD: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "flair": "flair",
-        "t2f": "flair",
-        "t1": "t1",
-        "t1n": "t1",
-        "t1ce": "t1ce",
-        "t1c": "t1ce",
-        "t1gd": "t1ce",
-        "t2": "t2",
-        "t2w": "t2",
-        "seg": _LABELS,
-        "segm": _LABELS,
-        "otmulticlass": _LABELS,
-    }
-)
-"""What a word of a file's name says; BraTS 2020 has one `Segm`."""
+
 
 _FIVE_LABELS: Final = "otmulticlass"
 _NOT_ENHANCING, _ENHANCING = 3, 4
@@ -99,19 +83,6 @@ class BraTS(VolumeCases):
         return classes.masked_fill_(labels == _ENHANCING, 3)
 
 
-def modality(path: Path, *, patient: str) -> str | None:
-    """Which channel a file is by its name, `labels` for those, or None.
-
-    Example:
-        >>> modality(Path("BraTS19_2013_0_1_t1ce.nii.gz"), patient="BraTS19_2013_0_1")
-        't1ce'
-        >>> modality(Path("brainmask.nii.gz"), patient="pat1") is None
-        True
-    """
-    words = re.split(r"[^a-z0-9]+", volume_stem(path).removeprefix(patient).lower())
-    return next((_BY_WORD[word] for word in words if word in _BY_WORD), None)
-
-
 def _patients(folder: Path) -> list[Path]:
     """The folders with volumes: those in `folder`, or itself."""
     if not folder.is_dir():
@@ -146,7 +117,7 @@ def _case(patient: Path, files: Mapping[str, Path], channels: tuple[str, ...]) -
         raise DataError(
             f"{patient}: has no {' and no '.join(missing or BRATS_CHANNELS)}{also}; expected "
             f"{', '.join((*channels, _LABELS))}, as other patients have; add the file under a name "
-            f"that holds one of {', '.join(_BY_WORD)}, or remove the patient."
+            f"that holds one of {', '.join(BY_WORD)}, or remove the patient."
         )
     return Case(
         name=patient.resolve().name,

@@ -12,7 +12,8 @@ from atrous.data.layouts.dataset_json import (
     dataset_facts,
     read_dataset_json,
 )
-from atrous.data.layouts.volume_cases import Case, VolumeCases, volume_stem
+from atrous.data.layouts.volume_cases import Case, VolumeCases
+from atrous.data.volumes.names import volume_stem
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 

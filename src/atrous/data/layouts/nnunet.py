@@ -16,7 +16,8 @@ from atrous.data.layouts.dataset_json import (
     read_dataset_json,
 )
 from atrous.data.layouts.decathlon import unlabel
-from atrous.data.layouts.volume_cases import Case, VolumeCases, by_stem, volumes_in
+from atrous.data.layouts.volume_cases import Case, VolumeCases, by_stem
+from atrous.data.volumes.names import volumes_in
 from atrous.errors import DataError, UnknownNameError
 
 _FOLDERS: Final = {"train": ("imagesTr", "labelsTr"), "test": ("imagesTs", "labelsTs")}

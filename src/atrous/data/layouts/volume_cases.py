@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from atrous.data.dataset import MaskValueError, Sample
-from atrous.data.listing import natural_key
 from atrous.data.volumes.geometry import Volume
-from atrous.data.volumes.nifti_header import NIFTI_SUFFIXES, is_nifti_name
+from atrous.data.volumes.names import volume_stem, volumes_in
 from atrous.data.volumes.read import read_label_volume, read_volume
 from atrous.errors import DataError
 from atrous.types import UNLABELLED
@@ -129,33 +128,6 @@ class VolumeCases(Dataset[Sample]):
     def _to_classes(self, labels: Tensor, _path: Path) -> Tensor:
         """Class indices and 255 from the values in a file; layouts with other values override."""
         return labels
-
-
-def volumes_in(folder: Path) -> list[Path]:
-    """NIfTI files directly in `folder`, in natural order, hidden ones left out; maybe none.
-
-    Raises:
-        DataError: If `folder` cannot be listed.
-    """
-    try:
-        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise DataError(
-            f"{folder}: {error.strerror}; expected a folder of volumes; check the path."
-        ) from error
-    return sorted((path for path in entries if is_nifti_name(path)), key=natural_key)
-
-
-def volume_stem(path: Path) -> str:
-    """A volume's name without `.nii` or `.nii.gz`.
-
-    Example:
-        >>> volume_stem(Path("scans/case.v2.nii.gz"))
-        'case.v2'
-    """
-    lower = path.name.lower()
-    suffix = next((end for end in reversed(NIFTI_SUFFIXES) if lower.endswith(end)), "")
-    return path.name[: len(path.name) - len(suffix)]
 
 
 def by_stem(folder: Path) -> dict[str, Path]:

@@ -65,11 +65,29 @@ def read_rgb8(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
         DataError: As `read_image`.
     """
     image = _upright(open_raster(path, max_pixels=max_pixels))
-    grey = _deep_grey(image, Path(path))
-    if grey is not None:
-        levels = np.rint(grey * 255).astype(np.uint8)
-        return np.repeat(levels[:, :, np.newaxis], 3, axis=2)
-    return _rgb8(image, Path(path))
+    return _to_rgb8(image, Path(path))
+
+
+def as_rgb8(image: Image.Image) -> NDArray[np.uint8]:
+    """An opened picture as `(H, W, 3)` uint8 RGB, by the rules of `read_rgb8`.
+
+    Raises:
+        DataError: If its pixels have no known white, or cannot be decoded.
+    """
+    path = Path(getattr(image, "filename", "") or "the picture")
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: {error}; expected a whole picture; open it again.") from error
+    return _to_rgb8(_upright(image), path)
+
+
+def _to_rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    grey = _deep_grey(image, path)
+    if grey is None:
+        return _rgb8(image, path)
+    levels = np.rint(grey * 255).astype(np.uint8)
+    return np.repeat(levels[:, :, np.newaxis], 3, axis=2)
 
 
 def _upright(image: Image.Image) -> Image.Image:

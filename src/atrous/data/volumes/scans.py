@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from atrous.data.layouts.brats import modality
-from atrous.data.layouts.volume_cases import volume_stem, volumes_in
 from atrous.data.volumes.geometry import Volume
+from atrous.data.volumes.names import modality, volume_stem, volumes_in
 from atrous.data.volumes.nifti_header import read_header
 from atrous.data.volumes.read import is_volume, read_volume
 from atrous.errors import DataError
@@ -41,6 +41,26 @@ def volume_files(paths: Sequence[str | Path]) -> list[Path]:
         elif is_volume(path):
             found.append(path)
     return list(dict.fromkeys(found))
+
+
+_MASK_WORDS: Final = frozenset(
+    {
+        *("dseg", "gt", "label", "labelmap", "labels", "mask"),
+        *("pred", "prediction", "seg", "segmentation", "truth"),
+    }
+)
+"""What names of masks end in."""
+
+
+def is_mask_name(path: Path) -> bool:
+    """Whether a volume's name ends in a word for masks, as `scan_seg.nii.gz` does.
+
+    Example:
+        >>> [is_mask_name(Path(name)) for name in ("a_seg.nii.gz", "mask.nii", "a_0000.nii.gz")]
+        [True, True, False]
+    """
+    words = re.findall(r"[A-Za-z0-9]+", volume_stem(path).lower())
+    return bool(words) and words[-1] in _MASK_WORDS
 
 
 def list_scans(

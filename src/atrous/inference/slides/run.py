@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous._argmax import likeliest
+from atrous._journal import Journal
 from atrous.data.slides.read import Slide
 from atrous.errors import DataError
 from atrous.inference.slides.blend import Blender
-from atrous.inference.slides.journal import Journal
 from atrous.inference.slides.network import Pixels, SlideNetwork
 from atrous.inference.slides.plan import SlidePlan
 from atrous.inference.slides.store import LEVELS, SlideStore

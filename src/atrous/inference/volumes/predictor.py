@@ -1,9 +1,10 @@
-"""A network of volumes with its card: give it a scan, get a label for every voxel of it."""
+"""A model of volumes: give it a scan, get the class of every voxel."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +13,26 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
-from atrous.data.volumes.geometry import Volume
+from atrous.data.volumes.geometry import Volume, VolumeGeometry
+from atrous.data.volumes.write import write_label_volume
 from atrous.errors import DataError, ShapeError
 from atrous.inference.fold import fold
+from atrous.inference.model import Model
 from atrous.inference.onednn import use_onednn
+from atrous.inference.prediction import Prediction
 from atrous.inference.tiles.memory import DEFAULT
 from atrous.inference.volumes.accumulate import KEEP_EVERY, VolumeSums
 from atrous.inference.volumes.plan import Part, VolumeContext, VolumePlan, plan_volume
+from atrous.inference.volumes.scan_input import ScanInput, as_volume
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.volume_spec import VolumeFacts
 from atrous.networks.preprocessing.volumes import PreparedScan, prepare_scan
 from atrous.networks.segmenters.espnet3d import ESPNet3D
 from atrous.networks.segmenters.segmenter import Segmenter
-from atrous.networks.shipped import resolve_weights
-from atrous.networks.weights import load_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeOptions:
+class VolumeSettings:
     """How a scan is run."""
 
     context: VolumeContext = "auto"
@@ -39,21 +42,61 @@ class VolumeOptions:
     flips: tuple[int, ...] = ()
     """Axes of D, H, W: the logits are the mean over mirroring by every set of them."""
 
+    @property
+    def identity(self) -> str:
+        """What results depend on; written into them, so its form stays as it is."""
+        return (
+            f"VolumeOptions(context={self.context!r}, memory={self.memory!r}, flips={self.flips!r})"
+        )
+
     def __post_init__(self) -> None:
         if sorted(set(self.flips)) != sorted(self.flips) or not set(self.flips) <= {0, 1, 2}:
             raise ShapeError(f"Flips {self.flips}; expected each of 0, 1, 2 at most once.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VolumePrediction:
-    """Labels of a scan."""
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class VolumePrediction(Prediction):
+    """A mask of a scan, `(D, H, W)` on the scan's own grid.
 
-    labels: Tensor
-    """`(D, H, W)` uint8 class indices, on the scan's own grid."""
+    Attributes:
+        plan: How the mask was computed.
+        num_resumed: How many parts an earlier run had done.
+        geometry: Where the scan's voxels lie in the world; None of a bare array.
+        label_values: What a file holds for each class; empty where that is the class's index.
+    """
+
     plan: VolumePlan
-    """How they were computed."""
     num_resumed: int
-    """Parts that an earlier run had done."""
+    geometry: VolumeGeometry | None = None
+    label_values: tuple[int, ...] = ()
+
+    def save(self, path: str | Path) -> None:
+        """Write the mask as NIfTI, on the scan's own grid.
+
+        Raises:
+            DataError: If the scan came as a bare array, or the file cannot be written.
+        """
+        if self.geometry is None:
+            raise DataError(
+                "The scan came as a bare array, so where it lies in the world is not known; "
+                "expected a file or a Volume; give one of these."
+            )
+        write_label_volume(path, _values(self.mask, self.label_values), self.geometry)
+
+    def volumes_ml(self) -> dict[str, float]:
+        """Volume of every class in millilitres, by name.
+
+        Raises:
+            DataError: If the spacing of the scan is not known.
+        """
+        if self.spacing is None:
+            raise DataError(
+                "The spacing of the scan is not known; expected millimetres along D, H, W; give "
+                "it to `predict`."
+            )
+        ml = prod(self.spacing) / 1000
+        counts = self.mask.flatten().bincount(minlength=len(self.class_names)).tolist()
+        return {name: n * ml for name, n in zip(self.class_names, counts, strict=True)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,7 +113,7 @@ class VolumeLogits:
     """Parts that an earlier run had done."""
 
 
-class VolumePredictor:
+class VolumePredictor(Model):
     """Give it a scan of any size and spacing, get labels on its grid.
 
     Attributes:
@@ -81,6 +124,8 @@ class VolumePredictor:
     Raises:
         DataError: If the card says nothing of volumes.
     """
+
+    kind = "volumes"
 
     def __init__(
         self, network: nn.Module, card: Card, *, device: torch.device | str = "cpu"
@@ -98,45 +143,57 @@ class VolumePredictor:
 
     def predict(
         self,
-        volume: Volume,
-        options: VolumeOptions | None = None,
+        x: ScanInput,
+        options: VolumeSettings | None = None,
         *,
+        spacing: Sequence[float] | None = None,
         journal: Path | None = None,
         keep_every: float = KEEP_EVERY,
         advance: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> VolumePrediction:
-        """Labels of one scan.
+        """The mask of one scan.
 
         Args:
-            volume: Its channels in the order of `facts.channel_names`.
-            options: How it is run.
+            x: A file or files, a `Volume`, or an array or tensor `(C, D, H, W)`, or `(D, H, W)` of
+                one channel; channels in the order of `facts.channel_names`, axes from feet to
+                head, back to front, left to right.
+            options: How the scan is run.
+            spacing: Of a bare array: millimetres from voxel to voxel along D, H, W.
             journal: A file where what is done is kept, so that a run that was killed goes on by
                 the same call and ends with the same bits; the caller removes it.
-            keep_every: Seconds between two writes of it.
+            keep_every: Seconds between two writes of the journal.
             advance: Called with the number of parts that are done and of all, after each.
 
         Raises:
-            DataError: If it does not fit into the memory, or the journal is of another run.
-            ShapeError: If the scan has other channels.
+            DataError: If the scan cannot be read or does not fit into the memory, or the journal is
+                of another run.
+            ShapeError: If the scan has other channels, or a bare array needs its spacing.
         """
+        volume = as_volume(x, spacing=spacing, facts=self.facts)
         said = self.logits(volume, options, journal=journal, keep_every=keep_every, advance=advance)
+        is_placed = volume.geometry.header != b""
         return VolumePrediction(
-            labels=self._labels(said.scan, said.logits),
+            found_mask=self._labels(said.scan, said.logits),
+            class_names=self.card.class_names,
+            palette=self.card.palette,
+            spacing=volume.spacing if is_placed or spacing is not None else None,
             plan=said.plan,
             num_resumed=said.num_resumed,
+            geometry=volume.geometry if is_placed else None,
+            label_values=tuple(self.facts.label_values),
         )
 
     def logits(
         self,
         volume: Volume,
-        options: VolumeOptions | None = None,
+        options: VolumeSettings | None = None,
         *,
         journal: Path | None = None,
         keep_every: float = KEEP_EVERY,
         advance: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> VolumeLogits:
-        """What the network says of one scan; arguments and errors as of `predict`."""
-        options = options or VolumeOptions()
+        """What the network says of one scan, on the prepared grid; arguments as of `predict`."""
+        options = options or VolumeSettings()
         scan = prepare_scan(volume.array, volume.spacing, self.facts)
         x = torch.from_numpy(scan.image)[None]
         if isinstance(self.network, Segmenter):
@@ -170,15 +227,15 @@ class VolumePredictor:
         logits = sums.logits()[(slice(None), *(slice(0, length) for length in scan.size))]
         return VolumeLogits(logits=logits, scan=scan, plan=plan, num_resumed=num_resumed)
 
-    def identify(self, volume: Volume, options: VolumeOptions) -> str:
+    def identify(self, volume: Volume, options: VolumeSettings) -> str:
         """What a result depends on, as a digest: network, card, scan, options."""
         digest = hashlib.blake2b(self._identity, digest_size=16)
         digest.update(_bytes(volume.array))
         digest.update(volume.geometry.header)
-        digest.update(repr(options).encode())
+        digest.update(options.identity.encode())
         return digest.hexdigest()
 
-    def _run_of(self, volume: Volume, plan: VolumePlan, options: VolumeOptions) -> str:
+    def _run_of(self, volume: Volume, plan: VolumePlan, options: VolumeSettings) -> str:
         """The same for what is half done, where memory counts by the plan that came of it."""
         digest = hashlib.blake2b(self._identity, digest_size=16)
         digest.update(_bytes(volume.array))
@@ -187,7 +244,7 @@ class VolumePredictor:
         return digest.hexdigest()
 
     @torch.inference_mode()
-    def _logits(self, x: Tensor, part: Part, plan: VolumePlan, options: VolumeOptions) -> Tensor:
+    def _logits(self, x: Tensor, part: Part, plan: VolumePlan, options: VolumeSettings) -> Tensor:
         """Of a part's window, the mean over flips and working sizes: `(K, d, h, w)` float32."""
         window = x[(slice(None), slice(None), *part.window)].to(self.device)
         sizes = self.facts.working_sizes if plan.kind == "whole" else ()
@@ -225,11 +282,13 @@ def keep_largest(labels: Tensor, index: int) -> None:
         labels.numpy()[mine & (parts != 1 + int(sizes.argmax()))] = 0
 
 
-def file_values(labels: Tensor, facts: VolumeFacts) -> Tensor:
+def file_values(mask: Tensor, facts: VolumeFacts) -> Tensor:
     """What is written for class indices, by the card."""
-    if not facts.label_values:
-        return labels
-    return torch.tensor(facts.label_values, dtype=torch.uint8)[labels.long()]
+    return _values(mask, facts.label_values)
+
+
+def _values(mask: Tensor, label_values: Sequence[int]) -> Tensor:
+    return torch.tensor(label_values, dtype=torch.uint8)[mask.long()] if label_values else mask
 
 
 def class_indices(values: Tensor, facts: VolumeFacts) -> Tensor:
@@ -239,19 +298,6 @@ def class_indices(values: Tensor, facts: VolumeFacts) -> Tensor:
     table = torch.zeros(256, dtype=torch.uint8)
     table[list(facts.label_values)] = torch.arange(len(facts.label_values), dtype=torch.uint8)
     return table[values.long()]
-
-
-def load_volume_predictor(
-    path: str | Path, *, device: torch.device | str = "cpu"
-) -> VolumePredictor:
-    """A predictor from one weights file, or from the name of a shipped model.
-
-    Raises:
-        DataError: If the file cannot be loaded, or its network takes images.
-        UnknownNameError: If a text is neither a path nor the name of a shipped model.
-    """
-    weights = load_weights(resolve_weights(path) if isinstance(path, str) else path)
-    return VolumePredictor(weights.network, weights.card, device=device)
 
 
 def _bytes(array: NDArray[np.float32]) -> memoryview:

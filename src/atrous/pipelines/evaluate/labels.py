@@ -1,12 +1,17 @@
 """Score labels of whole images: how often the likeliest class is the true one."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
-from atrous.pipelines.evaluate.settings import Terms, interval_text, number, percent, percents
+from atrous.pipelines.evaluate.evaluation import Evaluation
+from atrous.pipelines.evaluate.settings import (
+    EvaluationSettings,
+    interval_text,
+    number,
+    percent,
+    percents,
+)
+from atrous.pipelines.progress import OnProgress, counter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
     from atrous.data.catalog import AnyLayout, LabelLayout
     from atrous.evaluation.labels import ImageRanking, LabelClasses
-    from atrous.inference import LabelPredictor
+    from atrous.inference import Predictor
     from atrous.metrics.topk_scores import LabelScores
     from atrous.networks.card import Card
     from atrous.reports.evaluation.labels_page import Mistake
@@ -30,7 +35,7 @@ _TITLES = {
 }
 
 
-def check_label_terms(protocol: str | None, terms: Terms) -> None:
+def check_label_settings(protocol: str | None, settings: EvaluationSettings) -> None:
     """Refuse what is said for masks only.
 
     Raises:
@@ -42,15 +47,21 @@ def check_label_terms(protocol: str | None, terms: Terms) -> None:
 
     if protocol not in (None, PROTOCOL):
         raise UnknownNameError("protocol for labels", str(protocol), [PROTOCOL])
-    if terms.has_boundary:
+    if settings.has_boundary:
         raise DataError(
             "--boundary was given, but the network gives labels of whole images, which have no "
             "boundary; leave it out."
         )
 
 
-def evaluate_labels(predictor: "LabelPredictor", samples: "LabelLayout", terms: Terms) -> None:
-    """Run, score and print; write the page if one is asked for."""
+def evaluate_labels(
+    predictor: "Predictor",
+    samples: "LabelLayout",
+    settings: EvaluationSettings,
+    *,
+    on_progress: OnProgress,
+) -> Evaluation:
+    """Run and score; write the page if one is asked for."""
     from atrous._files import write_text
     from atrous.data.catalog import require_labels
     from atrous.data.combine.remap import remapped
@@ -59,46 +70,49 @@ def evaluate_labels(predictor: "LabelPredictor", samples: "LabelLayout", terms: 
     from atrous.reports.evaluation.labels_page import label_page
 
     card = predictor.card
-    if terms.class_map is not None:
-        samples = require_labels(remapped(samples, terms.class_map))
-    classes = label_classes(samples.label_names, card.class_names, terms.class_map)
-    images = _run(predictor, samples, terms)
+    if settings.class_map is not None:
+        samples = require_labels(remapped(samples, settings.class_map))
+    classes = label_classes(samples.label_names, card.class_names, settings.class_map)
+    images = _run(predictor, samples, settings, on_progress)
     scores = classes.score(images)
-    record = label_record(scores, classes.names) | terms.record(card)
-    if terms.html is not None:
+    record = label_record(scores, classes.names) | settings.record(card)
+    if settings.html is not None:
         page = label_page(
             card=card,
             class_names=classes.names,
             scores=scores,
             mistakes=_mistakes(images, samples, classes, card),
             facts=facts(),
-            notes=terms.notes(card),
+            notes=settings.notes(card),
         )
-        write_text(terms.html, page)
-    text = "\n".join(label_lines(record, terms, card))
-    typer.echo(json.dumps(record, indent=1) if terms.as_json else text)
-    if terms.html is not None and not terms.as_json:
-        typer.echo(f"page: {terms.html}")
+        write_text(settings.html, page)
+    lines = tuple(label_lines(record, settings, card))
+    return Evaluation(record=record, lines=lines, page=settings.html)
 
 
-def _run(predictor: "LabelPredictor", samples: "LabelLayout", terms: Terms) -> list["ImageRanking"]:
+def _run(
+    predictor: "Predictor",
+    samples: "LabelLayout",
+    settings: EvaluationSettings,
+    on_progress: OnProgress,
+) -> list["ImageRanking"]:
     """The likeliest classes of every image, in the order of the samples."""
-    from atrous.cli.progress import progress
     from atrous.evaluation.labels import evaluate_labels
     from atrous.inference.tta import classify_averaged
 
     def predict(images: "Sequence[NDArray[np.uint8]]") -> "list[Tensor]":
-        if terms.averaging:
-            found = [classify_averaged(predictor, image, terms.averaging) for image in images]
+        if settings.averaging:
+            found = [classify_averaged(predictor, image, settings.averaging) for image in images]
         else:
             found = predictor.predict_batch(images)
-        return [classification.probabilities for classification in found]
+        said = [prediction.label_probabilities for prediction in found]
+        return [probabilities for probabilities in said if probabilities is not None]
 
     rankings = []
-    with progress("evaluate", len(samples)) as advance:
-        for ranking in evaluate_labels(predict, samples):
-            rankings.append(ranking)
-            advance()
+    advance = counter(on_progress, "evaluate", len(samples))
+    for ranking in evaluate_labels(predict, samples):
+        rankings.append(ranking)
+        advance()
     return sorted(rankings, key=lambda ranking: ranking.index)
 
 
@@ -171,18 +185,20 @@ def label_record(scores: "LabelScores", class_names: Sequence[str]) -> dict[str,
     }
 
 
-def label_lines(record: dict[str, object], terms: Terms, card: "Card | None" = None) -> list[str]:
+def label_lines(
+    record: dict[str, object], settings: EvaluationSettings, card: "Card | None" = None
+) -> list[str]:
     """The record as text.
 
     Args:
         record: What `label_record` gave.
-        terms: How the network was scored.
+        settings: How the network was scored.
         card: The network's, to say what it was fed; None where that was said already.
     """
     from atrous.metrics.topk_scores import DESCRIPTION
 
-    rules = terms.rules(str(record["protocol"]), DESCRIPTION)
-    lines = [f"{record['images']} images, {rules}", *([] if card is None else terms.lines(card))]
+    rules = settings.describe(str(record["protocol"]), DESCRIPTION)
+    lines = [f"{record['images']} images, {rules}", *([] if card is None else settings.lines(card))]
     intervals, by_class = record["interval"], record["accuracy"]
     assert isinstance(intervals, dict)  # as label_record makes it
     assert isinstance(by_class, dict)

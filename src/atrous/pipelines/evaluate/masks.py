@@ -1,13 +1,12 @@
-"""Score masks: count every pixel, print IoU by class; and the labels of joint networks beside."""
+"""Score masks: count every pixel, IoU by class; and the labels of joint networks beside."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
+from atrous.pipelines.evaluate.evaluation import Evaluation
 from atrous.pipelines.evaluate.scored_masks import ScoredMasks
-from atrous.pipelines.evaluate.settings import Terms, interval_text, number, percent
+from atrous.pipelines.evaluate.settings import EvaluationSettings, interval_text, number, percent
+from atrous.pipelines.progress import OnProgress, counter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,87 +50,94 @@ def scored_card(card: "Card", protocol: str, class_map: "ClassMap | None") -> "C
 
 
 def evaluate_masks(
-    predictor: "Predictor", samples: "Layout", card: "Card", protocol: str, terms: Terms
-) -> None:
-    """Run, score and print; write the page if one is asked for.
+    predictor: "Predictor",
+    samples: "Layout",
+    card: "Card",
+    protocol: str,
+    settings: EvaluationSettings,
+    *,
+    on_progress: OnProgress,
+) -> Evaluation:
+    """Run and score; write the page if one is asked for.
 
     Args:
         predictor: A network that gives masks.
         samples: In the data's own classes.
         card: What `scored_card` gave.
         protocol: A name in `PROTOCOLS`.
-        terms: How it is scored besides.
+        settings: How it is scored besides.
+        on_progress: Called after every image.
     """
     from atrous._files import write_text
     from atrous.data.catalog import require_labels, require_masks
     from atrous.data.combine.remap import remapped
     from atrous.pipelines.evaluate.labels import joint_classes, joint_scores, label_record
 
-    if terms.class_map is not None:
-        samples = require_masks(remapped(samples, terms.class_map))
+    if settings.class_map is not None:
+        samples = require_masks(remapped(samples, settings.class_map))
     label_classes = joint_classes(samples, predictor.card)
-    counts, probabilities = _count(predictor, samples, card, terms)
+    counts, probabilities = _count(predictor, samples, card, settings, on_progress)
     scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
-    record = scored.record() | terms.record(predictor.card)
-    if terms.has_boundary:
+    record = scored.record() | settings.record(predictor.card)
+    if settings.has_boundary:
         record |= _boundary_record(counts, scored.scores, card)
     labels = None
     if label_classes is not None:
         labels = joint_scores(probabilities, require_labels(samples), label_classes)
         record["labels"] = label_record(labels, label_classes.names)
-    if terms.html is not None:
-        best, worst = _examples(predictor, samples, card, counts, protocol, terms)
-        notes = terms.notes(predictor.card)
-        write_text(terms.html, scored.page(best=best, worst=worst, notes=notes, labels=labels))
-    typer.echo(
-        json.dumps(record, indent=1)
-        if terms.as_json
-        else mask_text(record, terms, terms.lines(predictor.card))
-    )
-    if terms.html is not None and not terms.as_json:
-        typer.echo(f"page: {terms.html}")
+    if settings.html is not None:
+        best, worst = _examples(predictor, samples, card, counts, protocol, settings)
+        notes = settings.notes(predictor.card)
+        write_text(settings.html, scored.page(best=best, worst=worst, notes=notes, labels=labels))
+    lines = mask_lines(record, settings, settings.lines(predictor.card))
+    return Evaluation(record=record, lines=lines, page=settings.html)
 
 
 def _count(
-    predictor: "Predictor", samples: "Layout", card: "Card", terms: Terms
+    predictor: "Predictor",
+    samples: "Layout",
+    card: "Card",
+    settings: EvaluationSettings,
+    on_progress: OnProgress,
 ) -> "tuple[list[ImageCounts], list[Tensor | None]]":
     """The counts of every image and its label's probabilities, in the order of the samples."""
-    from atrous.cli.progress import progress
     from atrous.evaluation.masks import evaluate
 
     probabilities: list[Tensor | None] = []
     counts = []
-    with progress("evaluate", len(samples)) as advance:
-        for count in evaluate(
-            _masks(predictor, terms, probabilities),
-            samples,
-            class_names=card.class_names,
-            void_class=card.void_class,
-            with_boundary=terms.has_boundary,
-        ):
-            counts.append(count)
-            advance()
+    advance = counter(on_progress, "evaluate", len(samples))
+    for count in evaluate(
+        _masks(predictor, settings, probabilities),
+        samples,
+        class_names=card.class_names,
+        void_class=card.void_class,
+        with_boundary=settings.has_boundary,
+    ):
+        counts.append(count)
+        advance()
     # Both are in the order in which the network was given the images.
     order = sorted(range(len(counts)), key=lambda position: counts[position].index)
     return [counts[i] for i in order], [probabilities[i] for i in order]
 
 
-def _masks(predictor: "Predictor", terms: Terms, seen: "list[Tensor | None]") -> "Predict":
+def _masks(
+    predictor: "Predictor", settings: EvaluationSettings, seen: "list[Tensor | None]"
+) -> "Predict":
     """Masks in the scored classes; what is said of the images as a whole is added to `seen`."""
     from atrous.evaluation.shared_classes import in_shared_classes
     from atrous.inference.tta import predict_averaged
 
     def predict(images: "Sequence[NDArray[np.uint8]]") -> "list[Tensor]":
-        if terms.averaging:
-            found = [predict_averaged(predictor, image, terms.averaging) for image in images]
+        if settings.averaging:
+            found = [predict_averaged(predictor, image, settings.averaging) for image in images]
         else:
             found = predictor.predict_batch(images)
         seen.extend(prediction.label_probabilities for prediction in found)
         return [prediction.mask for prediction in found]
 
-    if terms.class_map is None:
+    if settings.class_map is None:
         return predict
-    return in_shared_classes(predict, terms.class_map.network_table(predictor.card.class_names))
+    return in_shared_classes(predict, settings.class_map.network_table(predictor.card.class_names))
 
 
 def _boundary_record(
@@ -157,14 +163,18 @@ def _boundary_record(
     }
 
 
-def mask_text(
-    record: dict[str, object], terms: Terms, notes: Sequence[str], *, unit: str = "images"
-) -> str:
+def mask_lines(
+    record: dict[str, object],
+    settings: EvaluationSettings,
+    notes: Sequence[str],
+    *,
+    unit: str = "images",
+) -> tuple[str, ...]:
     """The record for people.
 
     Args:
         record: What `ScoredMasks.record` gave, and more.
-        terms: How it was scored.
+        settings: How it was scored.
         notes: Lines below the first.
         unit: What was scored.
     """
@@ -172,7 +182,7 @@ def mask_text(
     from atrous.pipelines.evaluate.labels import label_lines
 
     protocol = str(record["protocol"])
-    rules = terms.rules(protocol, PROTOCOLS[protocol].description)
+    rules = settings.describe(protocol, PROTOCOLS[protocol].description)
     lines = [f"{record['images']} {unit}, {rules}", *notes]
     intervals = record["interval"]
     for key, title in _TITLES.items():
@@ -190,8 +200,8 @@ def mask_text(
             lines.append(f"  {name:<24}{number(value)} %{second}{note}")
     labels = record.get("labels")
     if isinstance(labels, dict):
-        lines += label_lines(labels, terms)
-    return "\n".join(lines)
+        lines += label_lines(labels, settings)
+    return tuple(lines)
 
 
 def _examples(
@@ -200,7 +210,7 @@ def _examples(
     card: "Card",
     counts: Sequence["ImageCounts"],
     protocol: str,
-    terms: Terms,
+    settings: EvaluationSettings,
 ) -> "tuple[list[Example], list[Example]]":
     """The best images and the worst, run once more for their pictures."""
     import torch
@@ -209,7 +219,7 @@ def _examples(
 
     matrices = torch.stack([count.matrix for count in counts])
     scores = image_scores(matrices, protocol=protocol, void_class=card.void_class)
-    predict = _masks(predictor, terms, [])
+    predict = _masks(predictor, settings, [])
 
     def example(position: int) -> Example:
         image, truth = samples.rgb8_and_mask(counts[position].index)

@@ -1,7 +1,6 @@
 """What a score was reached by: input, averaging, class map; and how numbers are printed."""
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ MAX_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class EvaluationSettings:
     """How a network is scored, besides the protocol.
 
     Attributes:
@@ -25,11 +24,6 @@ class Terms:
         remap: Name of the class map that the data was read by, if any.
         has_boundary: Also score the boundaries of masks.
         html: Where to write the page; None for nowhere.
-        as_json: Print JSON instead of text.
-        memory: Ceiling for slides and volumes, such as 4G.
-        context: Of their tiles: auto, exact or blended.
-        tile: Side of a tile of slides, pixels.
-        has_displaced: Also look for truths of volumes that lie beside their picture.
     """
 
     averaging: "Averaging"
@@ -37,14 +31,9 @@ class Terms:
     remap: str | None
     has_boundary: bool
     html: Path | None
-    as_json: bool
-    memory: str | None = None
-    context: str = "auto"
-    tile: int | None = None
-    has_displaced: bool = False
 
     def record(self, card: "Card") -> dict[str, object]:
-        """These terms as docs/json.md promises them."""
+        """The settings as docs/json.md promises them."""
         size = card.preprocessing.size
         return {
             "class_map": self.class_map and self.class_map.name,
@@ -54,34 +43,8 @@ class Terms:
             "scales": list(self.averaging.scales),
         }
 
-    def check_kind(self, kind: str, *, unused: Collection[str]) -> None:
-        """See that nothing was asked for that data of this kind make no use of.
-
-        Args:
-            kind: What the data are: images, slides, volumes.
-            unused: Options that are not for it.
-
-        Raises:
-            DataError: If something was.
-        """
-        from atrous.errors import DataError
-
-        given = {
-            "--flip": self.averaging.has_flip,
-            "--scales": self.averaging.scales != (1.0,),
-            "--class-map": self.class_map is not None,
-            "--boundary": self.has_boundary,
-            "--memory": self.memory is not None,
-            "--context": self.context != "auto",
-            "--tile": self.tile is not None,
-            "--displaced": self.has_displaced,
-        }
-        option = next((name for name in unused if given[name]), None)
-        if option is not None:
-            raise DataError(f"{option} was given, which {kind} make no use of; leave it out.")
-
     def lines(self, card: "Card") -> list[str]:
-        """These terms as lines below the one that names the protocol."""
+        """These settings as lines below the one that names the protocol."""
         lines = [f"input: {describe_input(card)}"]
         if self.remap is not None:
             lines.append(f"data in the classes of {self.remap}")
@@ -100,7 +63,7 @@ class Terms:
         """As `lines`, for a page, whose protocol stands alone."""
         return [f"the mean {self.averaging}"] * bool(self.averaging) + self.lines(card)
 
-    def rules(self, protocol: str, description: str) -> str:
+    def describe(self, protocol: str, description: str) -> str:
         """Protocol and averaging in one line, never the one without the other."""
         averaged = f", {self.averaging}" if self.averaging else ""
         return f"protocol {protocol}{averaged}: {description}"

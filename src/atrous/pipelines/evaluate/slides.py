@@ -1,16 +1,17 @@
 """Score masks on whole slides: run in tiles as `predict` does, counted as they come."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import typer
-
 from atrous.errors import DataError
+from atrous.pipelines.evaluate.evaluation import Evaluation
+from atrous.pipelines.evaluate.options import SlideScoring
 from atrous.pipelines.evaluate.scored_masks import ScoredMasks
-from atrous.pipelines.evaluate.settings import Terms
+from atrous.pipelines.evaluate.settings import EvaluationSettings
+from atrous.pipelines.predict.options import SlideOptions
+from atrous.pipelines.progress import OnProgress, counter
 
 if TYPE_CHECKING:
     from atrous.data.dataset import SlideLayout
@@ -19,17 +20,15 @@ if TYPE_CHECKING:
     from atrous.metrics.iou import Scores
     from atrous.networks.card import Card
     from atrous.pipelines.predict.slide_job import SlideModel
-    from atrous.pipelines.predict.slides import SlideOptions
     from atrous.reports.evaluation.masks_page import Example
 
 
-def check_slide_terms(terms: Terms, card: "Card", protocol: str) -> None:
+def check_protocol(card: "Card", protocol: str) -> None:
     """Refuse what slides cannot be scored by.
 
     Raises:
-        DataError: If something of that kind was asked for.
+        DataError: If the protocol counts unlabelled pixels.
     """
-    terms.check_kind("slides", unused=("--flip", "--scales", "--boundary", "--displaced"))
     if protocol == "camvid_published" and card.void_class is not None:
         raise DataError(
             "Protocol camvid_published counts unlabelled pixels, and of slides only labelled tiles "
@@ -42,76 +41,73 @@ def evaluate_slides(
     samples: "SlideLayout",
     card: "Card",
     protocol: str,
-    terms: Terms,
+    options: SlideScoring,
+    settings: EvaluationSettings,
     *,
-    weights: Path,
-) -> None:
-    """Run, score and print; write the page if one is asked for.
+    on_progress: OnProgress,
+) -> Evaluation:
+    """Run and score; write the page if one is asked for.
 
     Args:
         predictor: A network that gives masks.
         samples: Slides with their truth, in the data's own classes.
         card: With the classes that are scored.
         protocol: A name in `PROTOCOLS`.
-        terms: How it is scored besides.
-        weights: The file of the network.
+        options: How the slides are run.
+        settings: How it is scored besides.
+        on_progress: Called after every tile of every slide.
 
     Raises:
         DataError: If a slide or its truth is broken, or the memory is too small.
     """
     from atrous._files import write_text
     from atrous.data.combine.remap import remapped
-    from atrous.data.dataset import SlideLayout
+    from atrous.data.dataset import require_slides
     from atrous.evaluation.masks import check_classes
     from atrous.metrics.protocols import score
-    from atrous.pipelines.evaluate.masks import mask_text
+    from atrous.pipelines.evaluate.masks import mask_lines
     from atrous.pipelines.predict.slide_job import prepare_model
 
-    check_slide_terms(terms, card, protocol)
-    if terms.class_map is not None:
-        shared = remapped(samples, terms.class_map)
-        assert isinstance(shared, SlideLayout)
-        samples = shared
+    check_protocol(card, protocol)
+    if settings.class_map is not None:
+        samples = require_slides(remapped(samples, settings.class_map))
     check_classes(samples, card.class_names)
-    model = prepare_model(predictor, weights=weights, options=_options(terms))
-    counts = _count(model, samples, card, terms)
+    model = prepare_model(
+        predictor,
+        SlideOptions(memory=options.memory, context=options.context, tile=options.tile),
+    )
+    counts = _count(model, samples, card, settings, on_progress)
     scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
     by_slide = [
         score(count.matrix, protocol=protocol, void_class=card.void_class) for count in counts
     ]
-    record = scored.record() | terms.record(predictor.card)
+    record = scored.record() | settings.record(predictor.card)
     record |= _slide_record(model, samples, counts, by_slide)
-    notes = _notes(model, samples, predictor.card, terms)
-    if terms.html is not None:
+    notes = _notes(model, samples, predictor.card, settings)
+    if settings.html is not None:
         best, worst = _examples(counts, [slide.mean_iou for slide in by_slide])
         page = scored.page(best=best, worst=worst, notes=notes, unit="slides")
-        write_text(terms.html, page)
-    if terms.as_json:
-        typer.echo(json.dumps(record, indent=1))
-        return
-    typer.echo(mask_text(record, terms, notes, unit="slides"))
-    typer.echo("mean IoU by slide")
-    for count, slide in zip(counts, by_slide, strict=True):
-        typer.echo(f"  {count.name:<24}{100 * slide.mean_iou:6.2f} %")
-    if terms.html is not None:
-        typer.echo(f"page: {terms.html}")
-
-
-def _options(terms: Terms) -> "SlideOptions":
-    from atrous.pipelines.predict.options import checked_options
-
-    return checked_options(memory=terms.memory, context=terms.context, tile=terms.tile)
+        write_text(settings.html, page)
+    by_name = [
+        f"  {count.name:<24}{100 * slide.mean_iou:6.2f} %"
+        for count, slide in zip(counts, by_slide, strict=True)
+    ]
+    lines = (*mask_lines(record, settings, notes, unit="slides"), "mean IoU by slide", *by_name)
+    return Evaluation(record=record, lines=lines, page=settings.html)
 
 
 def _count(
-    model: "SlideModel", samples: "SlideLayout", card: "Card", terms: Terms
+    model: "SlideModel",
+    samples: "SlideLayout",
+    card: "Card",
+    settings: EvaluationSettings,
+    on_progress: OnProgress,
 ) -> "list[SlideCounts]":
-    from atrous.cli.progress import progress
     from atrous.evaluation.slides import count_slide, scored_plan
     from atrous.inference.slides.plan import plan_slide
 
     class_names = model.network.predictor.card.class_names
-    table = None if terms.class_map is None else terms.class_map.network_table(class_names)
+    table = None if settings.class_map is None else settings.class_map.network_table(class_names)
     counts = []
     for number, name in enumerate(samples.slide_names):
         labelled = samples.open_slide(number)
@@ -123,10 +119,7 @@ def _count(
             all_tiles=True,
         )
         plan = scored_plan(everywhere, labelled)
-        with (
-            TemporaryDirectory(prefix="atrous-") as scratch,
-            progress(name, len(plan.places)) as advance,
-        ):
+        with TemporaryDirectory(prefix="atrous-") as scratch:
             counts.append(
                 count_slide(
                     labelled,
@@ -135,7 +128,7 @@ def _count(
                     scratch=Path(scratch),
                     num_classes=len(card.class_names),
                     table=table,
-                    advance=advance,
+                    advance=counter(on_progress, name, len(plan.places)),
                 )
             )
     return counts
@@ -164,7 +157,9 @@ def _slide_record(
     }
 
 
-def _notes(model: "SlideModel", samples: "SlideLayout", card: "Card", terms: Terms) -> list[str]:
+def _notes(
+    model: "SlideModel", samples: "SlideLayout", card: "Card", settings: EvaluationSettings
+) -> list[str]:
     """What the scores depend on, a line each."""
     mpp = samples.open_slide(0).mpp[0]
     own = "" if card.mpp is not None else ", which is that of the first slide's own level 0"
@@ -172,7 +167,7 @@ def _notes(model: "SlideModel", samples: "SlideLayout", card: "Card", terms: Ter
         f"input: whole slides at {mpp:g} µm per pixel{own}, in {model.context.kind} tiles of "
         f"{model.core} px ({model.context.reason})"
     )
-    return [first, *terms.lines(card)[1:]]
+    return [first, *settings.lines(card)[1:]]
 
 
 def _examples(

@@ -1,6 +1,5 @@
-"""What `evaluate` does with volumes: Dice, HD95 and more of classes or regions, case by case."""
+"""Score volumes: Dice, HD95 and more of classes or regions, case by case."""
 
-import json
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -8,20 +7,20 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-import typer
-
 from atrous.errors import DataError
+from atrous.pipelines.evaluate.evaluation import Evaluation
+from atrous.pipelines.progress import OnProgress, counter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from atrous.data.dataset import VolumeLayout
     from atrous.data.volumes.geometry import Volume
-    from atrous.inference.volumes.predictor import VolumeOptions, VolumePredictor
+    from atrous.inference.volumes.predictor import VolumePredictor, VolumeSettings
     from atrous.metrics.misalignment import Displacement
     from atrous.metrics.volume_summary import Summary
     from atrous.metrics.volumes import RegionScore
-    from atrous.pipelines.evaluate.settings import Terms
+    from atrous.pipelines.evaluate.settings import EvaluationSettings
     from atrous.reports.volumes.viewer import ShownCase
 
 
@@ -33,16 +32,18 @@ def evaluate_volumes(
     predictor: "VolumePredictor",
     samples: "VolumeLayout",
     protocol: str,
-    options: "VolumeOptions",
-    terms: "Terms",
-) -> None:
-    """Run and score every case on its own grid, print the table, write the page if one is wished.
+    options: "VolumeSettings",
+    settings: "EvaluationSettings",
+    *,
+    finds_displaced: bool,
+    on_progress: OnProgress,
+) -> Evaluation:
+    """Run and score every case on its own grid; write the page if one is asked for.
 
     Raises:
         UnknownNameError: If there is no such protocol for volumes.
         DataError: If a case cannot be read, or lacks a channel of the network.
     """
-    from atrous.cli.progress import progress
     from atrous.metrics.misalignment import find_displacement
     from atrous.metrics.volume_summary import summarise
     from atrous.metrics.volumes import class_regions, score_case, volume_protocol
@@ -55,36 +56,32 @@ def evaluate_volumes(
     cases: dict[str, dict[str, RegionScore]] = {}
     kept: dict[str, bytes] = {}
     displaced: dict[str, Displacement] = {}
-    with progress("scored", len(samples)) as advance:
-        for index, name in enumerate(samples.names):
-            volume, truth = samples.volume_and_mask(index)
-            chosen = _channels(volume, samples, predictor.facts.channel_names)
-            labels = predictor.predict(chosen, options).labels
-            cases[name] = score_case(
-                truth, labels, regions=regions, spacing=volume.spacing, protocol=protocol
-            )
-            if terms.has_displaced:
-                displaced[name] = find_displacement(truth, labels, regions=regions)
-            if terms.html is not None:
-                kept[name] = zlib.compress(labels.contiguous().numpy().data)
-            advance()
+    advance = counter(on_progress, "evaluate", len(samples))
+    for index, name in enumerate(samples.names):
+        volume, truth = samples.volume_and_mask(index)
+        chosen = _channels(volume, samples, predictor.facts.channel_names)
+        labels = predictor.predict(chosen, options).mask
+        cases[name] = score_case(
+            truth, labels, regions=regions, spacing=volume.spacing, protocol=protocol
+        )
+        if finds_displaced:
+            displaced[name] = find_displacement(truth, labels, regions=regions)
+        if settings.html is not None:
+            kept[name] = zlib.compress(labels.contiguous().numpy().data)
+        advance()
     summary = summarise(list(cases.values()))
-    if terms.html is not None:
+    if settings.html is not None:
 
         def case_of(name: str) -> "ShownCase":
             return _shown(samples, name, kept[name], predictor.facts.channel_names)
 
-        write_pages(terms.html, predictor, Scored(protocol, summary, cases), case_of)
-    if terms.as_json:
-        typer.echo(json.dumps(_record(protocol, summary, cases, displaced), indent=1))
-        return
-    for line in _lines(summary, cases):
-        typer.echo(line)
-    for line in _displaced_lines(displaced) if terms.has_displaced else ():
-        typer.echo(line)
-    typer.echo(f"protocol {protocol}: {rule.description}")
-    if terms.html is not None:
-        typer.echo(f"page: {terms.html}")
+        write_pages(settings.html, predictor, Scored(protocol, summary, cases), case_of)
+    lines = _lines(summary, cases) + (_displaced_lines(displaced) if finds_displaced else [])
+    return Evaluation(
+        record=_record(protocol, summary, cases, displaced),
+        lines=(*lines, f"protocol {protocol}: {rule.description}"),
+        page=settings.html,
+    )
 
 
 def _channels(volume: "Volume", samples: "VolumeLayout", wanted: Sequence[str]) -> "Volume":

@@ -1,145 +1,103 @@
-"""Which of `predict`'s files are slides, and whether its options make sense for them."""
+"""What can be asked of `predict`, for each kind of file."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from atrous.errors import DataError, MissingExtraError, UnknownNameError
-from atrous.pipelines.predict.slides import MIN_REGION, SlideOptions
+from atrous.pipelines.option import check, option
 
-if TYPE_CHECKING:
-    from atrous.inference import LabelPredictor, Predictor
+MIN_REGION: Final = 20.0
+"""µm²: less than the nucleus of a cell."""
 
-
-Kind: TypeAlias = Literal["photos", "slides", "volumes"]
-
-KINDS: Final[Mapping[str, tuple[Kind, ...]]] = MappingProxyType(
-    {
-        "--background": ("photos",),
-        "--foreground": ("photos",),
-        "--max-pixels": ("photos",),
-        "--weights": ("photos", "slides"),
-        "--mpp": ("slides",),
-        "--at-mpp": ("slides",),
-        "--tile": ("slides",),
-        "--all-tiles": ("slides",),
-        "--probabilities": ("slides",),
-        "--min-region": ("slides",),
-        "--plan": ("slides",),
-        "--memory": ("slides", "volumes"),
-        "--context": ("slides", "volumes"),
-        "--flip": ("volumes",),
-        "--allow-missing": ("volumes",),
-        "--html": ("volumes",),
-        "--bids": ("volumes",),
-    }
+Context = Literal["auto", "exact", "blended"]
+CONTEXTS: Final = ("auto", "exact", "blended")
+MEMORY_HELP: Final = "Ceiling of memory, such as 2G; 4G if not given."
+CONTEXT_HELP: Final = (
+    "exact (halo by the receptive field), blended (Gaussian weights), or auto: exact where that "
+    "can be paid for."
 )
 
 
-def check_options(kind: Kind, values: Mapping[str, object]) -> None:
-    """See that no option was given that the files make no use of.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoOptions:
+    """What can be asked of photos.
 
-    Args:
-        kind: What the files are.
-        values: By option; None, False, `auto` and nothing at all mean that it was not given.
-
-    Raises:
-        DataError: If one was.
+    Attributes:
+        background: What to make of the background, each `remove`, `blur` or a picture's file.
+        foreground: Name of the class to keep with `background`; None for the card's own.
+        max_pixels: Larger images are refused before they are decoded; None for the usual limit.
     """
-    for option, value in values.items():
-        if value not in (None, False, [], "auto") and kind not in KINDS[option]:
-            raise DataError(
-                f"{option} is for {' and '.join(KINDS[option])}, and these are {kind}; leave it "
-                "out."
-            )
 
-
-def checked_options(
-    *,
-    memory: str | None,
-    context: str,
-    tile: int | None,
-    mpp: float | None = None,
-    at_mpp: float | None = None,
-    all_tiles: bool = False,
-    probabilities: bool = False,
-    min_region: float | None = None,
-    plan: bool = False,
-) -> SlideOptions:
-    """What the command line says about slides; the last six are of `predict` alone.
-
-    Raises:
-        DataError: If a number makes no sense.
-        UnknownNameError: If there is no such context.
-    """
-    from atrous.inference.tiles.mode import ContextWish
-
-    for name, value in (("--mpp", mpp), ("--at-mpp", at_mpp), ("--tile", tile)):
-        if value is not None and not 0 < value < float("inf"):
-            raise DataError(f"{name} is {value}; expected more than 0.")
-    wish = next((known for known in get_args(ContextWish) if known == context), None)
-    if wish is None:
-        raise UnknownNameError("context", context, get_args(ContextWish))
-    if min_region is not None and not 0 <= min_region < float("inf"):
-        raise DataError(f"--min-region is {min_region}; expected 0 or more, in µm².")
-    if memory is not None:
-        from atrous.inference.tiles.memory import parse_memory
-
-        parse_memory(memory)
-    return SlideOptions(
-        mpp=mpp,
-        at_mpp=at_mpp,
-        memory=memory,
-        context=wish,
-        tile=tile,
-        all_tiles=all_tiles,
-        probabilities=probabilities,
-        min_region=MIN_REGION if min_region is None else min_region,
-        plan=plan,
+    background: tuple[str, ...] = option(
+        (),
+        "Also remove or blur the background, or put a picture there: remove, blur, or FILE. May be "
+        "given more than once.",
     )
+    foreground: str | None = option(
+        None, "The class to keep with --background; person if not given."
+    )
+    max_pixels: int | None = option(None, "Refuse larger images, before decoding them.", minimum=1)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
-def are_slides(paths: Sequence[Path]) -> bool:
-    """Whether the files are whole slides, all of them, rather than images.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideOptions:
+    """What can be asked of whole slides.
 
-    Raises:
-        DataError: If some are and some are not.
+    Attributes:
+        mpp: Micrometres per pixel of level 0, for slides that do not state it.
+        at_mpp: Micrometres per pixel at which the network sees slides; None for the card's.
+        memory: Ceiling of memory, such as `2G`; None for 4 GB.
+        context: Exact tiles, blended ones, or exact where that can be paid for.
+        tile: Side of a tile without its halo, pixels; None for as much as fits.
+        all_tiles: Run the tiles without tissue too.
+        probabilities: Write the probabilities of every class too.
+        min_region: Smaller regions get no polygon of their own, µm².
+        plan: Only say what would be done.
     """
-    slides = [path for path in paths if _is_slide(path)]
-    if slides and len(slides) < len(paths):
-        image = next(path for path in paths if path not in slides)
-        raise DataError(
-            f"There are {len(slides)} slides (such as {slides[0].name}) and "
-            f"{len(paths) - len(slides)} images (such as {image.name}); expected one kind; name "
-            "them in two commands."
-        )
-    return bool(slides)
+
+    mpp: float | None = option(
+        None, "µm per pixel of level 0, where the file does not say it.", above=0
+    )
+    at_mpp: float | None = option(
+        None, "µm per pixel the network sees; the card's, or level 0's.", above=0
+    )
+    memory: str | None = option(None, MEMORY_HELP)
+    context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
+    tile: int | None = option(None, "Side of a tile without its halo, pixels.", above=0)
+    all_tiles: bool = option(False, "Run the glass too.")
+    probabilities: bool = option(False, "Write the probabilities of every class as a TIFF too.")
+    min_region: float = option(MIN_REGION, "Smaller regions get no polygon, µm².", minimum=0)
+    plan: bool = option(False, "Only say tiles, minutes and memory.")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.memory is not None:
+            from atrous.inference.tiles.memory import parse_memory
+
+            parse_memory(self.memory)
 
 
-def require_masks(predictor: "Predictor | LabelPredictor") -> "Predictor":
-    """The same predictor, which is seen to be one that slides can be run by.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOptions:
+    """What can be asked of volumes.
 
-    Raises:
-        DataError: If it gives labels only.
+    Attributes:
+        memory: Ceiling of memory, such as `2G`; None for 4 GB.
+        context: Exact parts, blended ones, or exact where that can be paid for.
+        flip: Take the mean over mirroring, along the axes that the card names.
+        allow_missing: Channels that have no file are zero.
+        html: Also write a page for each scan.
+        bids: Write a BIDS derivative data set.
     """
-    from atrous.inference import Predictor
 
-    if not isinstance(predictor, Predictor):
-        raise DataError(
-            f"{predictor.card.name} labels whole images; expected a network that gives masks; "
-            "take another one for slides."
-        )
-    return predictor
+    memory: str | None = option(None, MEMORY_HELP)
+    context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
+    flip: bool = option(False, "The mean over mirroring, along the axes that the card names.")
+    allow_missing: bool = option(False, "Missing channels are zero.")
+    html: bool = option(False, "Also a page to scroll through each.")
+    bids: bool = option(False, "Write a BIDS derivative data set.")
 
-
-def _is_slide(path: Path) -> bool:
-    from atrous.data.listing import SLIDE_SUFFIXES
-    from atrous.data.slides.read import is_slide
-
-    if path.suffix.lower() in SLIDE_SUFFIXES:
-        return True
-    try:
-        return is_slide(path)
-    except MissingExtraError:  # it has nothing of a slide but what openslide alone would know
-        return False
+    def __post_init__(self) -> None:
+        check(self)

@@ -1,52 +1,67 @@
-"""What `predict` does with a network that gives masks: a folder of results, resumable."""
+"""Photos through a network that gives masks: a folder of results, resumable."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
-import typer
-
+from atrous.data.photos.raster import DEFAULT_MAX_PIXELS
 from atrous.errors import DataError
+from atrous.pipelines.predict.options import PhotoOptions
+from atrous.pipelines.predict.report import PredictReport
+from atrous.pipelines.progress import OnProgress, Progress, counter
 
 if TYPE_CHECKING:
-    from atrous.inference import FileResult, Prediction, Predictor
+    from atrous.inference import FileResult, Predictor
+    from atrous.reports.manifest import DoneInputs
     from atrous.reports.photos.results import ResultsFolder
 
 
 def segment(
     predictor: "Predictor",
-    folder: "ResultsFolder",
     names: dict[Path, str],
+    out: Path,
+    options: PhotoOptions,
     *,
-    weights: Path,
-    may_overwrite: bool,
-    max_pixels: int,
-    as_json: bool,
-) -> dict[Path, str]:
-    """Write masks, overlays and shares of every image that is not done yet, and report.
+    overwrite: bool,
+    on_progress: OnProgress,
+) -> PredictReport:
+    """Write masks, overlays and shares of every image that is not done yet.
 
     Args:
-        predictor: What is run.
-        folder: Where results go; not made if there are none.
+        predictor: A network that gives masks.
         names: What the results of every image are called.
-        weights: The file of the network, noted in the folder.
-        may_overwrite: Do again what is there already.
-        max_pixels: Larger images are errors.
-        as_json: Print shares and errors as JSON.
-
-    Returns:
-        Why, for every image that could not be read.
+        out: Where results go; the folder is not made if there are none.
+        options: What is asked for besides.
+        overwrite: Do again what is there already.
+        on_progress: Called after every image, and for every image that cannot be read.
 
     Raises:
         DataError: If no image could be read, or the folder cannot be written in.
     """
-    with _removed_if_unused(folder.root):
-        folder.prepare(weights, may_overwrite=may_overwrite)
-        todo = [p for p, name in names.items() if may_overwrite or not folder.holds(name)]
-        shares, errors = _run(predictor, folder, todo, names, max_pixels, quiet=as_json)
+    from atrous.pipelines.predict.edits import checked_edits
+    from atrous.reports.manifest import DoneInputs, input_state
+    from atrous.reports.photos.results import ResultsFolder
+
+    limit = options.max_pixels or DEFAULT_MAX_PIXELS
+    edits = checked_edits(
+        predictor.card, options.background, foreground=options.foreground, max_pixels=limit
+    )
+    folder = ResultsFolder(out, predictor.card, edits)
+    weights = predictor.fingerprint
+    with _removed_if_unused(out):
+        folder.prepare(weights, may_overwrite=overwrite)
+        with DoneInputs(out, weights=weights, may_overwrite=overwrite) as done:
+            todo = [
+                path
+                for path, name in names.items()
+                if not (folder.holds(name) and done.holds(name, input_state(path)))
+            ]
+            writer = _Writer(folder, done, names)
+            shares, errors = _run(predictor, writer, todo, limit, on_progress)
         if len(errors) == len(names):
             if len(names) == 1:
                 raise DataError(next(iter(errors.values())))
@@ -57,44 +72,62 @@ def segment(
             if path not in errors
         }
         folder.write_summary(ordered)
-    _report(folder, ordered, errors, num_skipped=len(names) - len(todo), as_json=as_json)
-    return errors
+    return PredictReport(
+        kind="photos",
+        out=out,
+        record=_record(folder, ordered, errors),
+        lines=_lines(folder, ordered, errors, num_skipped=len(names) - len(todo)),
+        errors=errors,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the results of an image, and then that they are there; called by threads."""
+
+    folder: "ResultsFolder"
+    done: "DoneInputs"
+    names: Mapping[Path, str]
+    _lock: Lock = field(default_factory=Lock)
+
+    def write(self, result: "FileResult", state: str | None) -> None:
+        name = self.names[result.path]
+        self.folder.write(name, result)
+        if state is not None:
+            with self._lock:
+                self.done.add(name, state)
 
 
 def _run(
     predictor: "Predictor",
-    folder: "ResultsFolder",
+    writer: _Writer,
     todo: list[Path],
-    names: dict[Path, str],
     max_pixels: int,
-    *,
-    quiet: bool,
+    on_progress: OnProgress,
 ) -> tuple[dict[str, dict[str, float]], dict[Path, str]]:
     """Shares by name, and errors by path; results are written by threads beside the network."""
-    from atrous.cli.progress import progress
     from atrous.inference import predict_files
+    from atrous.reports.manifest import input_state
 
     shares: dict[str, dict[str, float]] = {}
     errors: dict[Path, str] = {}
     pending: list[Future[None]] = []
+    folder, names = writer.folder, writer.names
+    # Taken before the files are read: one that changes meanwhile is done again the next time.
+    states = {path: input_state(path) for path in todo}
 
-    def write(result: "FileResult[Prediction]") -> None:
-        folder.write(names[result.path], result)
-
-    with (
-        ThreadPoolExecutor(2, thread_name_prefix="write") as pool,
-        progress("predict", len(todo)) as advance,
-    ):
+    advance = counter(on_progress, "predict", len(todo))
+    with ThreadPoolExecutor(2, thread_name_prefix="write") as pool:
         foreground = None if folder.edits is None else folder.edits.foreground
         results = predict_files(predictor, todo, foreground=foreground, max_pixels=max_pixels)
         for result in results:
             if result.prediction is None:
                 errors[result.path] = result.error or "no prediction"
-                if not quiet and len(names) > 1:  # a single one is the command's own error
-                    typer.echo(f"atrous: {result.error}", err=True)
+                if len(names) > 1:  # a single one is raised
+                    on_progress(Progress(task="predict", problem=errors[result.path]))
             else:
                 shares[names[result.path]] = result.prediction.shares()
-                pending.append(pool.submit(write, result))
+                pending.append(pool.submit(writer.write, result, states[result.path]))
             while len(pending) > 4:  # a disk slower than the network must not fill the memory
                 pending.pop(0).result()
             advance()
@@ -103,41 +136,42 @@ def _run(
     return shares, errors
 
 
-def _report(
+def _record(
+    folder: "ResultsFolder", shares: dict[str, dict[str, float]], errors: dict[Path, str]
+) -> dict[str, object]:
+    from atrous.reports.photos.label_tables import labels_record
+
+    record: dict[str, object] = {
+        "out": str(folder.root),
+        "images": shares,
+        "errors": {str(path): error for path, error in errors.items()},
+    }
+    if folder.has_labels:
+        record["labels"] = labels_record({name: folder.labels(name) for name in shares})
+    if folder.edits is not None:
+        record["edits"] = {"foreground": folder.foreground, "folders": list(folder.edit_kinds)}
+    return record
+
+
+def _lines(
     folder: "ResultsFolder",
     shares: dict[str, dict[str, float]],
     errors: dict[Path, str],
     *,
     num_skipped: int,
-    as_json: bool,
-) -> None:
-    if as_json:
-        from atrous.reports.photos.label_tables import labels_record
-
-        record: dict[str, object] = {
-            "out": str(folder.root),
-            "images": shares,
-            "errors": {str(path): error for path, error in errors.items()},
-        }
-        if folder.has_labels:
-            record["labels"] = labels_record({name: folder.labels(name) for name in shares})
-        if folder.edits is not None:
-            record["edits"] = {"foreground": folder.foreground, "folders": list(folder.edit_kinds)}
-        typer.echo(json.dumps(record, indent=1))
-        return
+) -> tuple[str, ...]:
     done = f"{len(shares)} images in {folder.root}"
     skipped = f", {num_skipped} of them done before" if num_skipped else ""
     failed = f"; {len(errors)} could not be read" if errors else ""
     labels = ", labels/, labels.csv, labels.json" if folder.has_labels else ""
     edits = "".join(f", {kind}/" for kind in folder.edit_kinds)
-    typer.echo(
-        f"{done}{skipped}{failed}: masks/, overlays/{edits}, shares.csv, shares.json{labels}"
-    )
+    lines = [f"{done}{skipped}{failed}: masks/, overlays/{edits}, shares.csv, shares.json{labels}"]
     if folder.foreground is not None:
         empty = [name for name, by_class in shares.items() if not by_class[folder.foreground]]
         if empty:
             more = f" and {len(empty) - 5} more" if len(empty) > 5 else ""
-            typer.echo(f"no {folder.foreground} was found in {', '.join(empty[:5])}{more}")
+            lines.append(f"no {folder.foreground} was found in {', '.join(empty[:5])}{more}")
+    return tuple(lines)
 
 
 @contextmanager

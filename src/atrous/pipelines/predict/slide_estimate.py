@@ -11,7 +11,7 @@ from atrous.data.slides.read import open_slide
 from atrous.pipelines.predict.slide_job import SlideModel, plan_of
 
 if TYPE_CHECKING:
-    from atrous.pipelines.predict.slides import SlideOptions
+    from atrous.pipelines.predict.options import SlideOptions
 
 _RUNS: Final = 3
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from atrous._files import make_folder, write_text
-from atrous.cli.progress import progress, working
+from atrous._journal import Journal
 from atrous.data.check.fingerprint import file_state
 from atrous.data.slides.read import Slide, open_slide
 from atrous.errors import DataError
 from atrous.inference import Predictor
-from atrous.inference.slides.journal import Journal
 from atrous.inference.slides.lock import hold
 from atrous.inference.slides.network import SlideNetwork
 from atrous.inference.slides.plan import SlidePlan, plan_slide
@@ -23,12 +22,13 @@ from atrous.inference.slides.seam import seam_error
 from atrous.inference.slides.store import SlideStore
 from atrous.inference.tiles.memory import DEFAULT, MemoryModel, memory_model, parse_memory
 from atrous.inference.tiles.mode import Context, choose_context
-from atrous.reports.run_note import NOTE, sha256_of
+from atrous.pipelines.progress import OnProgress, Progress, counter, ignore
+from atrous.reports.manifest import NOTE, differing
 from atrous.reports.slides.probability_tiff import write_probability_tiff
 from atrous.reports.slides.results import SlideFacts, write_slide_results
 
 if TYPE_CHECKING:
-    from atrous.pipelines.predict.slides import SlideOptions
+    from atrous.pipelines.predict.options import SlideOptions
 
 _WORK: Final = ".work"
 _LOCK: Final = ".lock"
@@ -71,7 +71,7 @@ class SlideSummary:
         return f"{note['tiles']} tiles, {note['context']['kind']}, {seam}: {tissues}{before}"
 
 
-def prepare_model(predictor: Predictor, *, weights: Path, options: "SlideOptions") -> SlideModel:
+def prepare_model(predictor: Predictor, options: "SlideOptions") -> SlideModel:
     """Decide what holds for all slides: context and size of tiles.
 
     Raises:
@@ -109,7 +109,7 @@ def prepare_model(predictor: Predictor, *, weights: Path, options: "SlideOptions
         context=context,
         core=core,
         memory=model,
-        weights={"name": predictor.card.name, "sha256": sha256_of(weights)},
+        weights={"name": predictor.card.name, "sha256": predictor.fingerprint},
     )
 
 
@@ -147,6 +147,7 @@ def run_job(
     *,
     name: str,
     may_overwrite: bool,
+    on_progress: OnProgress = ignore,
 ) -> SlideSummary:
     """Run one slide, or go on with it, or find it done.
 
@@ -168,7 +169,8 @@ def run_job(
                     shutil.rmtree(folder / _WORK, ignore_errors=True)
                 if (note := _done(folder, identity)) is not None:
                     return SlideSummary({**note, "was_done": True})
-                return SlideSummary(_run(model, slide, plan, folder, identity, options, name))
+                note = _run(model, slide, plan, folder, identity, options, on_progress)
+                return SlideSummary(note)
         except BaseException:
             if not existed and not any(folder.glob(f"{_WORK}/journal")):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -182,8 +184,9 @@ def _run(
     folder: Path,
     identity: dict[str, Any],
     options: "SlideOptions",
-    name: str,
+    on_progress: OnProgress,
 ) -> dict[str, Any]:
+    name = str(identity["slide"]["name"])
     work = folder / _WORK
     make_folder(work)
     card = model.network.predictor.card
@@ -194,16 +197,15 @@ def _run(
             chunk=plan.grid.core,
             num_classes=model.network.num_classes if options.probabilities else 0,
         )
-        with progress(name, len(plan.places)) as advance:
-            labels = run_slide(
-                slide,
-                model.network,
-                plan,
-                store=store,
-                journal=journal,
-                scratch=work / "windows",
-                advance=advance,
-            )
+        labels = run_slide(
+            slide,
+            model.network,
+            plan,
+            store=store,
+            journal=journal,
+            scratch=work / "windows",
+            advance=counter(on_progress, name, len(plan.places)),
+        )
         seam = seam_error(slide, model.network, plan, store)
     facts = SlideFacts(
         name=name,
@@ -216,16 +218,19 @@ def _run(
         label_names=card.label_names
         or tuple(f"label {i}" for i in range(len(next(iter(labels.values()), ())))),
     )
-    with working(name) as say:
-        features = write_slide_results(folder, facts, say=say)
-        if options.probabilities:
-            say("probabilities")
-            write_probability_tiff(
-                store,
-                folder / "probabilities.ome.tif",
-                class_names=card.class_names,
-                mpp=facts.map_mpp,
-            )
+
+    def say(what: str) -> None:
+        on_progress(Progress(task=name, status=what))
+
+    features = write_slide_results(folder, facts, say=say)
+    if options.probabilities:
+        say("probabilities")
+        write_probability_tiff(
+            store,
+            folder / "probabilities.ome.tif",
+            class_names=card.class_names,
+            mpp=facts.map_mpp,
+        )
     note = {
         **identity,
         "tiles": len(plan.places),
@@ -291,10 +296,9 @@ def _done(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
             f"{folder / NOTE} cannot be read ({error!r}); expected the note of a run; remove it, "
             "or give --overwrite."
         ) from error
-    differing = [key for key in identity if known[key] != identity[key]]
-    if differing:
+    if apart := differing(known, identity):
         raise DataError(
-            f"{folder} holds results of another run (it differs in {', '.join(differing)}); give "
+            f"{folder} holds results of another run (it differs in {', '.join(apart)}); give "
             "another folder, or --overwrite."
         )
     return note

@@ -1,13 +1,12 @@
-"""What `predict` does with volumes: labels on each scan's own grid, pictures, maybe a page."""
+"""Volumes through a network: a mask on each scan's own grid, pictures, maybe a page."""
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from atrous.errors import AtrousError, DataError
+from atrous.pipelines.predict.options import Context, VolumeOptions
+from atrous.pipelines.predict.report import PredictReport, one_line
+from atrous.pipelines.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,175 +17,144 @@ if TYPE_CHECKING:
     from atrous.data.volumes.geometry import Volume
     from atrous.data.volumes.scans import Scan
     from atrous.inference.volumes.predictor import (
-        VolumeOptions,
         VolumePrediction,
         VolumePredictor,
+        VolumeSettings,
     )
     from atrous.networks.preprocessing.volume_spec import VolumeFacts
     from atrous.pipelines.predict.volume_files import ResultFiles
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeWishes:
-    """What the command line says about volumes.
-
-    Attributes:
-        memory: Ceiling, such as 2G.
-        context: auto, exact or blended.
-        flip: Mirror along all axes and take the mean.
-        allow_missing: Missing channels are zero.
-        html: Also a page for each scan.
-        bids: Names and descriptions of a BIDS derivative data set.
-        overwrite: Do again what is there already.
-        as_json: Print a record instead of lines.
-    """
-
-    memory: str | None = None
-    context: str = "auto"
-    flip: bool = False
-    allow_missing: bool = False
-    html: bool = False
-    bids: bool = False
-    overwrite: bool = False
-    as_json: bool = False
-
-
-def are_volumes(images: "Sequence[str]") -> bool:
-    """Whether volumes are named, or folders that hold such.
-
-    Raises:
-        DataError: If there are volumes and other files.
-    """
-    from atrous.data.volumes.scans import volume_files
-
-    found = [name for name in images if volume_files([name])]
-    if found and len(found) < len(images):
-        other = next(name for name in images if name not in found)
-        raise DataError(
-            f"{found[0]} is a volume and {other} is none; expected one kind; name them in two "
-            "commands."
-        )
-    return bool(found)
-
-
 def run_volumes(
-    model: str, images: "Sequence[str]", out: Path, wishes: VolumeWishes, *, device: str
-) -> None:
-    """Run every scan that is not done, and report; exit code 1 if one could not be run.
+    predictor: "VolumePredictor",
+    files: "Sequence[Path]",
+    out: Path,
+    options: VolumeOptions,
+    *,
+    overwrite: bool,
+    on_progress: OnProgress,
+) -> PredictReport:
+    """Run every scan that is not done.
+
+    Args:
+        predictor: What is run.
+        files: Volumes, from which scans are put together by their names.
+        out: Folder of the results.
+        options: How the scans are run, and what is written.
+        overwrite: Do again what is there already.
+        on_progress: Called after every part of a scan, and for every scan that cannot be run.
 
     Raises:
         DataError: If what concerns all is wrong, or the only scan cannot be run.
     """
-    from atrous.data.volumes.scans import list_scans, volume_files
-    from atrous.inference.volumes.predictor import load_volume_predictor
-    from atrous.networks.shipped import resolve_weights
-    from atrous.pipelines.device import checked_device
+    from atrous.data.volumes.scans import list_scans
     from atrous.pipelines.predict.volume_files import bids_files, plain_files
 
-    predictor = load_volume_predictor(resolve_weights(model), device=checked_device(device))
     channels = predictor.facts.channel_names
-    scans = list_scans(volume_files(images), channels, allow_missing=wishes.allow_missing)
-    places = bids_files(predictor, scans, out) if wishes.bids else plain_files(scans, out)
+    scans = list_scans(files, channels, allow_missing=options.allow_missing)
+    places = bids_files(predictor, scans, out) if options.bids else plain_files(scans, out)
     records: dict[str, object] = {}
-    errors: dict[str, str] = {}
-    for scan, files in zip(scans, places, strict=True):
+    errors: dict[Path, str] = {}
+    for scan, place in zip(scans, places, strict=True):
         try:
-            records[files.name] = _run(predictor, scan, files, wishes)
+            records[place.name] = _run(
+                predictor, scan, place, options, overwrite=overwrite, on_progress=on_progress
+            )
         except AtrousError as error:
             if len(scans) == 1:
                 raise
-            errors[str(scan.path)] = " ".join(str(error).split())
-            typer.echo(f"atrous: {errors[str(scan.path)]}", err=True)
-            continue
-        if not wishes.as_json:
-            typer.echo(_line(files.name, records[files.name]))
-    if wishes.as_json:
-        record = {"out": str(out), "volumes": records, "errors": errors}
-        typer.echo(json.dumps(record, indent=1))
-    if errors:
-        raise typer.Exit(1)
+            errors[scan.path] = one_line(error)
+            on_progress(Progress(task=place.name, problem=errors[scan.path]))
+    failed = {str(path): reason for path, reason in errors.items()}
+    return PredictReport(
+        kind="volumes",
+        out=out,
+        record={"out": str(out), "volumes": records, "errors": failed},
+        lines=tuple(_line(name, record) for name, record in records.items()),
+        errors=errors,
+    )
 
 
-def volume_options(
-    facts: "VolumeFacts", *, memory: str | None, context: str, flip: bool
-) -> "VolumeOptions":
-    """Options of the predictor from those of the command.
+def volume_settings(
+    facts: "VolumeFacts", *, memory: str | None, context: Context, flip: bool
+) -> "VolumeSettings":
+    """Settings of the predictor from options.
 
     Raises:
         DataError: If the memory is no number with a unit, or the network was not trained on
             mirrored scans.
-        UnknownNameError: If there is no such context.
     """
-    from typing import get_args
-
-    from atrous.errors import UnknownNameError
     from atrous.inference.tiles.memory import DEFAULT, parse_memory
-    from atrous.inference.volumes.plan import VolumeContext
-    from atrous.inference.volumes.predictor import VolumeOptions
+    from atrous.inference.volumes.predictor import VolumeSettings
 
-    wish = next((known for known in get_args(VolumeContext) if known == context), None)
-    if wish is None:
-        raise UnknownNameError("context", context, get_args(VolumeContext))
     if flip and not facts.flip_axes:
         raise DataError(
             "--flip was given, but the card names no axis along which scans may be mirrored; "
             "expected a network that was trained with flip; leave it out."
         )
-    return VolumeOptions(
-        context=wish,
+    return VolumeSettings(
+        context=context,
         memory=DEFAULT if memory is None else parse_memory(memory),
         flips=facts.flip_axes if flip else (),
     )
 
 
 def _run(
-    predictor: "VolumePredictor", scan: "Scan", files: "ResultFiles", wishes: VolumeWishes
+    predictor: "VolumePredictor",
+    scan: "Scan",
+    files: "ResultFiles",
+    options: VolumeOptions,
+    *,
+    overwrite: bool,
+    on_progress: OnProgress,
 ) -> dict[str, object]:
     from atrous.data.volumes.scans import read_scan
     from atrous.data.volumes.write import write_label_volume
     from atrous.inference.volumes.predictor import file_values
 
-    options = volume_options(
-        predictor.facts, memory=wishes.memory, context=wishes.context, flip=wishes.flip
+    settings = volume_settings(
+        predictor.facts, memory=options.memory, context=options.context, flip=options.flip
     )
     volume = read_scan(scan)
     if any(file and file.resolve() == files.labels.resolve() for file in scan.files):
         raise DataError(
             f"{files.labels} is the scan itself; expected another folder for results; give --out."
         )
-    run = predictor.identify(volume, options)
-    if wishes.overwrite:
+    run = predictor.identify(volume, settings)
+    if overwrite:
         files.journal.unlink(missing_ok=True)
     elif files.labels.is_file():
         record = files.read_note(run)
-        _complete(predictor, volume, files, wishes)
+        _complete(predictor, volume, files, options)
         files.journal.unlink(missing_ok=True)  # of a run that was killed with its last file written
         return {**record, "was_there": True}
-    prediction = predictor.predict(volume, options, journal=files.journal)
-    _draw(predictor, volume, prediction.labels.numpy(), files, has_page=wishes.html)
+
+    def advance(done: int, total: int) -> None:
+        on_progress(Progress(task=files.name, done=done, total=total))
+
+    prediction = predictor.predict(volume, settings, journal=files.journal, advance=advance)
+    _draw(predictor, volume, prediction.mask.numpy(), files, has_page=options.html)
     record = _record(predictor, scan, volume, prediction)
     # Labels are last, so that those of a killed run are never there without the note of their run.
     files.labels.unlink(missing_ok=True)
     files.write_note(run, record)
-    write_label_volume(
-        files.labels, file_values(prediction.labels, predictor.facts), volume.geometry
-    )
+    write_label_volume(files.labels, file_values(prediction.mask, predictor.facts), volume.geometry)
     files.journal.unlink(missing_ok=True)
     return {**record, "was_there": False}
 
 
 def _complete(
-    predictor: "VolumePredictor", volume: "Volume", files: "ResultFiles", wishes: VolumeWishes
+    predictor: "VolumePredictor", volume: "Volume", files: "ResultFiles", options: VolumeOptions
 ) -> None:
     """Draw what is wished and not there, of labels that are."""
     from atrous.data.volumes.read import read_label_volume
     from atrous.inference.volumes.predictor import class_indices
 
-    wished = [files.picture, files.montage, *[files.page] * wishes.html]
+    wished = [files.picture, files.montage, *[files.page] * options.html]
     if not all(path.is_file() for path in wished):
         values = read_label_volume(files.labels, like=volume.geometry)
         labels = class_indices(values, predictor.facts).numpy()
-        _draw(predictor, volume, labels, files, has_page=wishes.html)
+        _draw(predictor, volume, labels, files, has_page=options.html)
 
 
 def _draw(
@@ -230,7 +198,7 @@ def _record(
     from math import prod
 
     names = predictor.card.class_names
-    counts = prediction.labels.flatten().bincount(minlength=len(names)).tolist()
+    counts = prediction.mask.flatten().bincount(minlength=len(names)).tolist()
     ml = prod(volume.spacing) / 1000
     missing = [
         name

@@ -17,8 +17,8 @@ from atrous.data.dataset import AnyLayout, LabelLayout, Layout, VolumeLayout
 from atrous.data.photos.read import read_rgb8
 from atrous.data.volumes.slice import slice_and_mask
 from atrous.errors import DataError
+from atrous.inference.overlay import outline
 from atrous.networks.label_sets import LABEL_SETS, numbered_labels
-from atrous.reports.overlay import outline
 from atrous.reports.volumes.picture import three_planes
 from atrous.types import UNLABELLED, Colour
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from atrous.inference.overlay import tint
 from atrous.metrics.iou import Scores
 from atrous.metrics.protocols import PROTOCOLS, score
 from atrous.metrics.topk_scores import LabelScores
 from atrous.networks.card import Card
 from atrous.reports.evaluation.labels_page import label_table
-from atrous.reports.overlay import tint
 from atrous.reports.page import render
 from atrous.reports.page_values import bounds, embedded, percent
 from atrous.types import UNLABELLED, Colour

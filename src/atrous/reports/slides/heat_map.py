@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atrous.errors import ShapeError
-from atrous.reports.overlay import Pixels, with_legend
+from atrous.inference.overlay import Pixels, with_legend
 from atrous.reports.scale_bar import draw_scale_bar, length_text, round_length
 from atrous.types import UNLABELLED, Colour
 

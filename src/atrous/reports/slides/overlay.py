@@ -9,7 +9,7 @@ from PIL import Image
 
 from atrous._files import write_atomically
 from atrous.data.slides.mask_map import LabelMap, Labels, check_classes
-from atrous.reports.overlay import Pixels, tint, with_legend
+from atrous.inference.overlay import Pixels, tint, with_legend
 from atrous.reports.scale_bar import draw_scale_bar
 from atrous.types import Colour, Size
 

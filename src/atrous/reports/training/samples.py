@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from atrous.inference.overlay import tint, with_legend
 from atrous.networks.card import Card
-from atrous.reports.overlay import tint, with_legend
 
 Row: TypeAlias = tuple[str, NDArray[np.uint8], NDArray[np.integer], NDArray[np.integer]]
 """Name, RGB image `(H, W, 3)`, true mask and predicted mask `(H, W)`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from atrous._files import make_folder, write_text
-from atrous.data.layouts.volume_cases import volume_stem
+from atrous.data.volumes.names import volume_stem
 from atrous.data.volumes.scans import Scan
 from atrous.errors import DataError
 from atrous.types import Colour

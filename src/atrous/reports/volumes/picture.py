@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from atrous.data.volumes.slice import grey8
-from atrous.reports.overlay import Pixels, outline, with_legend
-from atrous.reports.text_font import text_font
+from atrous.inference.overlay import Pixels, outline, with_legend
+from atrous.inference.text_font import text_font
 from atrous.types import UNLABELLED, Colour
 
 _SIDE: Final = 420

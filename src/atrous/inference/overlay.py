@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from atrous.inference.prediction import Prediction
-from atrous.reports.text_font import text_font
+from atrous.inference.text_font import text_font
 from atrous.types import UNLABELLED, Colour
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -17,20 +16,25 @@ MIN_WIDTH = 360
 """Narrower pictures get a legend of this width, so that class names fit."""
 
 
-def overlay(image: Pixels, prediction: Prediction) -> Image.Image:
+def overlay(
+    image: Pixels, mask: NDArray[np.integer], *, names: Sequence[str], palette: Sequence[Colour]
+) -> Image.Image:
     """The image tinted by class, outlines in full colour, and a legend with shares below.
 
     Args:
         image: `(H, W, 3)` RGB.
-        prediction: Its mask must be `(H, W)`.
+        mask: `(H, W)` class indices.
+        names: Name of every class.
+        palette: Colour of every class.
     """
-    tinted = tint(image, prediction.mask.numpy(), prediction.palette)
-    shares = prediction.shares()
+    tinted = tint(image, mask, palette)
+    counts = np.bincount(mask.ravel(), minlength=len(names)).tolist()
+    shares = {name: count / mask.size for name, count in zip(names, counts, strict=True)}
     present = sorted((name for name in shares if shares[name]), key=lambda name: -shares[name])
     entries = [
         (f"{name} {_percent(shares[name])}", colour)
         for name in present
-        for colour in [prediction.palette[prediction.class_names.index(name)]]
+        for colour in [palette[list(names).index(name)]]
     ]
     return with_legend(Image.fromarray(tinted), entries)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from atrous._journal import Journal
 from atrous.errors import DataError
-from atrous.inference.slides.journal import Journal
 
 RUN = {"weights": "abc", "grid": [1, 2]}
 

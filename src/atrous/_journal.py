@@ -1,4 +1,4 @@
-"""What of a slide is done already, line by line, so that a killed run goes on where it stood."""
+"""Append-only journal of what is done, so that a killed run goes on where it stood."""
 
 import json
 import os

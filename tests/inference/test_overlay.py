@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from atrous.inference import Prediction
-from atrous.reports.overlay import outline, overlay, tint, with_legend
+from atrous.inference.overlay import outline, overlay, tint, with_legend
 
 PALETTE = ((200, 0, 0), (0, 200, 0))
 
@@ -30,8 +29,8 @@ def test_unlabelled_pixels_show_the_image():
 @pytest.mark.parametrize("size", [(1, 1), (40, 30), (30, 900)])
 def test_the_overlay_holds_the_picture_and_a_legend_of_what_is_there(size):
     mask = torch.zeros(size, dtype=torch.uint8)
-    prediction = Prediction(mask=mask, class_names=("a", "b"), palette=PALETTE)
-    sheet = overlay(np.zeros((*size, 3), np.uint8), prediction)
+    image = np.zeros((*size, 3), np.uint8)
+    sheet = overlay(image, mask.numpy(), names=("a", "b"), palette=PALETTE)
     assert sheet.width >= size[1]
     assert sheet.height > size[0]
     colours = {colour for _, colour in sheet.getcolors(sheet.width * sheet.height)}

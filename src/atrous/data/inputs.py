@@ -1,0 +1,130 @@
+"""From what a user names to files of one kind: photos, slides or volumes, and what is left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from atrous.data.listing import SLIDE_SUFFIXES, list_images, natural_key
+from atrous.data.photos.raster import IMAGE_SUFFIXES
+from atrous.data.slides.read import is_slide
+from atrous.data.volumes.nifti_header import is_nifti_name
+from atrous.data.volumes.scans import is_mask_name, volume_files
+from atrous.errors import DataError, MissingExtraError
+from atrous.types import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Files of one kind.
+
+    Attributes:
+        kind: What all of them are.
+        paths: The files, in natural order.
+        left_out: Why a file of a folder that was named is not among them, by its path.
+    """
+
+    kind: Kind
+    paths: tuple[Path, ...]
+    left_out: dict[Path, str]
+
+
+def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str) -> Inputs:
+    """Decide what the named files are, once.
+
+    Args:
+        names: Files, folders and, of images, patterns.
+        takes_volumes: Whether the model takes volumes; it takes photos and slides otherwise.
+        model: Name of the model, for messages.
+
+    Raises:
+        DataError: If nothing is named or found, files of several kinds are, or the model takes
+            another kind.
+    """
+    if not names:
+        raise DataError("No paths were given; expected files, folders or patterns; name one.")
+    named = [Path(name) for name in names]
+    missing = next((path for path in named if takes_volumes and not path.exists()), None)
+    if missing is not None:
+        raise DataError(
+            f"{missing}: no such file or folder; expected a file or folder; check the path."
+        )
+    volumes = [path for path in named if is_nifti_name(path) or _holds_volumes_only(path)]
+    others = [path for path in named if path not in volumes]
+    if takes_volumes:
+        other = next((path for path in others if not path.is_dir()), None)
+        if other is not None:
+            raise DataError(
+                f"{other} is no volume, and {model} takes volumes; expected .nii or .nii.gz; give "
+                "scans, or take a network for photos."
+            )
+        return _volumes(named)
+    if volumes:
+        raise DataError(
+            f"{volumes[0]} is a volume or holds such, and {model} takes photos and slides; give "
+            "images, or take a network for volumes, such as the shipped hippocampus."
+        )
+    return _images(named)
+
+
+def _images(named: Sequence[Path]) -> Inputs:
+    paths = list_images(named, suffixes=IMAGE_SUFFIXES | SLIDE_SUFFIXES)
+    slides = [path for path in paths if _is_slide(path)]
+    if slides and len(slides) < len(paths):
+        image = next(path for path in paths if path not in slides)
+        raise DataError(
+            f"There are {len(slides)} slides (such as {slides[0].name}) and "
+            f"{len(paths) - len(slides)} images (such as {image.name}); expected one kind; name "
+            "them in two commands."
+        )
+    kind: Kind = "slides" if slides else "photos"
+    return Inputs(kind=kind, paths=tuple(paths), left_out=_left_out(named, kind))
+
+
+def _volumes(named: Sequence[Path]) -> Inputs:
+    masks = {
+        path: "its name says that it is a mask; name the file itself to run it"
+        for folder in named
+        if folder.is_dir()
+        for path in volume_files([folder])
+        if is_mask_name(path)
+    }
+    paths = [path for path in volume_files(named) if path in named or path not in masks]
+    if not paths:
+        found = f"; {len(masks)} are left out as masks" if masks else ""
+        raise DataError(
+            f"No volume in {', '.join(map(str, named))}{found}; expected .nii or .nii.gz; check "
+            "the path."
+        )
+    return Inputs(kind="volumes", paths=tuple(paths), left_out=masks | _left_out(named, "volumes"))
+
+
+def _left_out(named: Sequence[Path], kind: Kind) -> dict[Path, str]:
+    """Files of another kind that lie in folders which were named."""
+    reasons: dict[Path, str] = {}
+    for folder in named:
+        if not folder.is_dir():
+            continue
+        for path in sorted(folder.iterdir(), key=natural_key):
+            is_picture = path.suffix.lower() in IMAGE_SUFFIXES | SLIDE_SUFFIXES
+            if kind == "volumes" and is_picture and path.is_file():
+                reasons[path] = "it is a picture, and the network takes volumes"
+            if kind != "volumes" and is_nifti_name(path):
+                reasons[path] = "it is a volume, and the network takes photos and slides"
+    return reasons
+
+
+def _holds_volumes_only(path: Path) -> bool:
+    """Whether a folder has volumes in it, and no picture."""
+    if not path.is_dir() or not volume_files([path]):
+        return False
+    suffixes = IMAGE_SUFFIXES | SLIDE_SUFFIXES
+    return not any(entry.suffix.lower() in suffixes for entry in path.iterdir())
+
+
+def _is_slide(path: Path) -> bool:
+    if path.suffix.lower() in SLIDE_SUFFIXES:
+        return True
+    try:
+        return is_slide(path)
+    except MissingExtraError:  # it has nothing of a slide but what openslide alone would know
+        return False

@@ -1,0 +1,71 @@
+"""What can be asked of `evaluate`, for each kind of data."""
+
+from dataclasses import dataclass
+
+from atrous.pipelines.option import check, option
+from atrous.pipelines.predict.options import CONTEXT_HELP, CONTEXTS, MEMORY_HELP, Context
+
+_CLASS_MAP_HELP = (
+    "A class map between the data's classes and the network's: a TOML file, or "
+    "cityscapes_on_camvid, imagenet_on_imagenette, voc_on_person."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageScoring:
+    """What can be asked of photos that are scored.
+
+    Attributes:
+        class_map: File or name of a class map between the data's classes and the network's.
+        flip: Take the mean with the mirrored image.
+        scales: Take the mean over these factors of the input's size, with commas between.
+        boundary: Also score the boundaries of masks.
+    """
+
+    class_map: str | None = option(None, _CLASS_MAP_HELP)
+    flip: bool = option(False, "The mean with the mirrored input; twice the time or more.")
+    scales: str = option("1", "The mean over these factors of the input's size: 0.75,1,1.25.")
+    boundary: bool = option(False, "Also score the boundaries, 2 % of the diagonal wide.")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideScoring:
+    """What can be asked of whole slides that are scored.
+
+    Attributes:
+        class_map: File or name of a class map between the data's classes and the network's.
+        memory: Ceiling of memory, such as `4G`; None for 4 GB.
+        context: Exact tiles, blended ones, or exact where that can be paid for.
+        tile: Side of a tile without its halo, pixels; None for as much as fits.
+    """
+
+    class_map: str | None = option(None, _CLASS_MAP_HELP)
+    memory: str | None = option(None, MEMORY_HELP)
+    context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
+    tile: int | None = option(None, "Side of a tile without its halo, pixels.", above=0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeScoring:
+    """What can be asked of volumes that are scored.
+
+    Attributes:
+        flip: Take the mean over mirroring, along the axes that the card names.
+        memory: Ceiling of memory, such as `4G`; None for 4 GB.
+        context: Exact parts, blended ones, or exact where that can be paid for.
+        displaced: Also tell whose truth would fit better moved by a voxel.
+    """
+
+    flip: bool = option(False, "The mean with the mirrored input; twice the time or more.")
+    memory: str | None = option(None, MEMORY_HELP)
+    context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
+    displaced: bool = option(False, "Also tell whose truth would fit better moved by a voxel.")
+
+    def __post_init__(self) -> None:
+        check(self)
