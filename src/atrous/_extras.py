@@ -1,9 +1,37 @@
 """The one door for optional packages."""
 
+from collections.abc import Mapping
 from importlib import import_module
-from types import ModuleType
+from importlib.util import find_spec
+from types import MappingProxyType, ModuleType
+from typing import Final
 
 from atrous.errors import MissingExtraError
+
+MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "slides": (
+            *("openslide", "openslide_bin", "tifffile", "imagecodecs", "zarr"),
+            *("skimage", "shapely", "rasterio"),
+        ),
+        "volumes": ("nibabel",),
+    }
+)
+"""All modules that the results of a kind of data need, by extra."""
+
+
+def check_extra(extra: str) -> None:
+    """See that all modules of an extra are there, before the work that needs the last of them.
+
+    Raises:
+        MissingExtraError: If one is not installed; nothing is imported for it.
+    """
+    missing = [module for module in MODULES[extra] if find_spec(module) is None]
+    if missing:
+        raise MissingExtraError(
+            f"This needs {', '.join(map(repr, missing))}, which is not installed. Run: "
+            f"pip install 'atrous[{extra}]'"
+        )
 
 
 def require(module: str, *, extra: str) -> ModuleType:

@@ -8,6 +8,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.blocks.conv import ConvNormAct, Norm, batch_norm
 from atrous.blocks.nd import CONV
+from atrous.blocks.resize import is_free
 from atrous.errors import ShapeError
 from atrous.types import Size, SpatialDims
 
@@ -25,7 +26,7 @@ def repeat_to_size(x: Tensor, size: Size) -> Tensor:
         >>> repeat_to_size(torch.tensor([[[[1.0, 2.0]]]]), (1, 4)).flatten().tolist()
         [1.0, 1.0, 2.0, 2.0]
     """
-    if tuple(x.shape[2:]) == tuple(size):
+    if not is_free(x) and tuple(x.shape[2:]) == tuple(size):
         return x
     return F.interpolate(x, size=tuple(size), mode="nearest")
 

@@ -18,6 +18,29 @@ _POOL: Final[Mapping[int, Callable[..., Tensor]]] = MappingProxyType(
 )
 
 
+def is_free(x: Tensor) -> bool:
+    """Whether the graph of what is done to `x` must hold for other sizes too.
+
+    So it is while a network is traced or exported with free lengths: a shortcut that holds for one
+    size only would be burned into the graph, which then answers wrongly at all others.
+    """
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return True
+    return torch.compiler.is_compiling() and any(isinstance(n, torch.SymInt) for n in x.shape)
+
+
+def at_least(length: int, least: int) -> int:
+    """The greater of two lengths, of which the first may be free in a graph.
+
+    Example:
+        >>> at_least(5, 8), at_least(9, 8)
+        (8, 9)
+    """
+    if isinstance(length, Tensor):  # as lengths are while a network is traced
+        return (length + least + abs(length - least)) // 2
+    return torch.sym_max(length, least) if isinstance(length, torch.SymInt) else max(length, least)
+
+
 def resize_linear(x: Tensor, size: Size, *, align_corners: bool) -> Tensor:
     """The map sampled bi- or trilinearly at `size` positions; itself if it has that size.
 
@@ -36,7 +59,7 @@ def resize_linear(x: Tensor, size: Size, *, align_corners: bool) -> Tensor:
         >>> resize_linear(x, (1, 4), align_corners=True).flatten().tolist()
         [0.0, 1.0, 2.0, 3.0]
     """
-    if tuple(x.shape[2:]) == tuple(size):
+    if not is_free(x) and tuple(x.shape[2:]) == tuple(size):
         return x
     mode = LINEAR_MODE[2 if x.ndim == 4 else 3]
     return F.interpolate(x, size=tuple(size), mode=mode, align_corners=align_corners)
@@ -66,7 +89,7 @@ def pool_to_size(x: Tensor, size: Size) -> Tensor:
         >>> pool_to_size(torch.tensor([[[[0.0, 2.0, 4.0, 6.0]]]]), (1, 2)).flatten().tolist()
         [1.0, 5.0]
     """
-    if tuple(x.shape[2:]) == tuple(size):
+    if not is_free(x) and tuple(x.shape[2:]) == tuple(size):
         return x
     return _POOL[x.ndim - 2](x, tuple(size))
 
@@ -84,10 +107,10 @@ def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
         >>> pad_to_multiple(torch.ones(1, 1, 5, 8), 8).shape
         torch.Size([1, 1, 8, 8])
     """
-    if 0 in x.shape:
+    if not is_free(x) and 0 in x.shape:
         raise ShapeError(f"An input of shape {tuple(x.shape)} is empty; every length must be >= 1.")
     missing = [-length % divisor for length in x.shape[2:]]
-    if not any(missing):
+    if not is_free(x) and not any(missing):
         return x
     pads = [pad for length in reversed(missing) for pad in (0, length)]
     return F.pad(x, pads)
@@ -99,7 +122,11 @@ def crop_to_size(x: Tensor, size: Size | torch.Size) -> Tensor:
     Shape:
         `(B, C, *S)` to `(B, C, *size)`.
     """
-    if x.shape[2:] == torch.Size(size):
+    if is_free(x):
+        for axis, length in enumerate(size, start=2):  # a view's strides would tie the graph to x's
+            x = torch.slice_copy(x, axis, 0, length)
+        return x
+    if tuple(x.shape[2:]) == tuple(size):
         return x
     window = tuple(slice(length) for length in size)
     return x[(slice(None), slice(None), *window)]

@@ -3,22 +3,13 @@
 import json
 import os
 import platform
+import re
 import sys
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
-EXTRAS = {
-    "zoo": ("timm",),
-    "slides": ("openslide-python", "openslide-bin", "tifffile", "imagecodecs", "zarr"),
-    "volumes": ("nibabel",),
-    "video": ("av",),
-    "app": ("fastapi", "uvicorn", "python-multipart"),
-    "export": ("onnx", "onnxscript", "onnxruntime", "openvino"),
-    "quantize": ("nncf",),
-    "cluster": ("ray",),
-}
 CORE = (
     "torch", "torchvision", "numpy", "pillow", "safetensors", "accelerate", "typer", "rich",
     "jinja2", "matplotlib",
@@ -61,8 +52,19 @@ def _facts() -> dict[str, dict[str, str]]:
             ),
             "torch": str(torch.get_num_threads()),
         },
-        "extras": {name: _extra(name, packages) for name, packages in EXTRAS.items()},
+        "extras": {name: _extra(name, packages) for name, packages in extras().items()},
     }
+
+
+def extras() -> dict[str, tuple[str, ...]]:
+    """The packages of every extra for users, as the installed distribution declares them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for requirement in metadata.requires("atrous") or []:
+        package = re.match(r"[A-Za-z0-9._-]+", requirement)
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
+        if package and extra and extra[1] != "dev":
+            found[extra[1]] = (*found.get(extra[1], ()), package[0])
+    return found
 
 
 def _extra(name: str, packages: tuple[str, ...]) -> str:

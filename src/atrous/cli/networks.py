@@ -186,7 +186,7 @@ def _fingerprint() -> str:
 
     digest = hashlib.sha256(torch.__version__.encode())
     for room in ("analysis", "blocks", "networks"):
-        for file in sorted((Path(atrous.__file__).parent / room).glob("*.py")):
+        for file in sorted((Path(atrous.__file__).parent / room).rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

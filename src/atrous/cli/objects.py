@@ -75,11 +75,12 @@ def _masks(samples: "Layout", resized: "Size | None") -> "Iterator[NDArray[np.in
 
 def _card_size(model: str) -> "Size | None":
     """Size that the network's images are resized to, which is the size its objects have for it."""
-    if not model.endswith(".safetensors"):
-        return None
+    from atrous.networks.shipped import SHIPPED, resolve_weights
     from atrous.networks.weights import load_weights
 
-    return load_weights(Path(model)).card.preprocessing.size
+    if not model.endswith(".safetensors") and model not in SHIPPED:
+        return None
+    return load_weights(resolve_weights(model)).card.preprocessing.size
 
 
 def _fields(model: str, size: str | None) -> "tuple[ReceptiveField, EffectiveField]":

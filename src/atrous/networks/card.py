@@ -11,7 +11,7 @@ from atrous.networks.label_sets import LabelSet
 from atrous.networks.mask_resize import MaskResize
 from atrous.networks.preprocessing.images import Preprocessing
 from atrous.networks.preprocessing.volume_spec import VolumeFacts
-from atrous.types import Colour
+from atrous.types import UNLABELLED, Colour
 
 FORMAT = 1
 """Raised when a card of this version cannot be read by older ones."""
@@ -85,6 +85,12 @@ class Card:
             raise DataError(
                 f"The card names {len(self.class_names)} classes and {len(self.palette)} colours; "
                 f"expected one colour for every class, and at least one class."
+            )
+        if self.task != "classification" and len(self.class_names) > UNLABELLED:
+            raise DataError(
+                f"The card names {len(self.class_names)} classes of masks; expected at most "
+                f"{UNLABELLED}, because masks have 8 bits and {UNLABELLED} means unlabelled; merge "
+                "some."
             )
         if self.void_class is not None and not 0 <= self.void_class < len(self.class_names):
             raise DataError(

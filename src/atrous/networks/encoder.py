@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from atrous.blocks.resize import is_free
 from atrous.errors import ShapeError
 from atrous.types import SpatialDims
 
@@ -79,7 +80,7 @@ class CheckedEncoder(nn.Module):
                 f"Got an input of {x.shape[1]} channels, expected {self.in_channels} in {axes}; "
                 f"build the network with in_channels={x.shape[1]}, or convert the input."
             )
-        if min(x.shape[2:]) < self.minimum_size:
+        if not is_free(x) and min(x.shape[2:]) < self.minimum_size:
             raise ShapeError(
                 f"Got an input of size {tuple(x.shape[2:])}, expected at least {self.minimum_size} "
                 f"along every axis, or the coarsest map would be empty; enlarge or pad the input."

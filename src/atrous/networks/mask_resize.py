@@ -8,6 +8,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous._argmax import likeliest
 from atrous.blocks.nd import LINEAR_MODE
+from atrous.blocks.resize import is_free
 from atrous.types import Size
 
 MaskResize: TypeAlias = Literal["nearest", "linear"]
@@ -21,7 +22,7 @@ def resize_logits(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
     Shape:
         `(B, C, *S)` to `(B, C, *size)`.
     """
-    if tuple(logits.shape[2:]) == tuple(size):
+    if not is_free(logits) and tuple(logits.shape[2:]) == tuple(size):
         return logits
     if resize == "nearest":
         return F.interpolate(logits, size=size, mode="nearest-exact")

@@ -1,5 +1,6 @@
 """Measure a network while it is trained: by protocol, over all processes, no sample twice."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,10 @@ from atrous.types import UNLABELLED
 
 
 def dice_of_case(truth: Tensor, said: Tensor, members: Sequence[int]) -> float:
-    """2 |A ∩ B| / (|A| + |B|) of the voxels of some classes; 1 where neither has any.
+    """2 |A ∩ B| / (|A| + |B|) of the voxels of some classes; NaN where neither has any.
+
+    NaN leaves a case out of the mean, as the protocol `absent_left_out` does, by which `evaluate`
+    scores volumes unless it is told otherwise.
 
     Args:
         truth: `(D, H, W)` class indices; 255 where unlabelled, which is left out.
@@ -49,7 +53,7 @@ def dice_of_case(truth: Tensor, said: Tensor, members: Sequence[int]) -> float:
     ours = torch.isin(said, classes.to(said)) & is_labelled
     theirs = torch.isin(truth, classes.to(truth)) & is_labelled
     total = int(ours.sum()) + int(theirs.sum())
-    return 2 * int((ours & theirs).sum()) / total if total else 1.0
+    return 2 * int((ours & theirs).sum()) / total if total else math.nan
 
 
 def scored_parts(
@@ -71,7 +75,10 @@ def validate_volumes(
     *,
     accelerator: Accelerator,
 ) -> dict[str, float]:
-    """Mean Dice over all cases in percent: `dice`, the mean of all parts, and `dice_NAME` of each.
+    """Mean Dice in percent: `dice`, the mean of all parts, and `dice_NAME` of each.
+
+    Protocol `absent_left_out`: the mean of a part is over the cases where truth or prediction holds
+    it; a part that no case holds is NaN, and left out of `dice`.
 
     Args:
         network: In evaluation mode, without gradients.
@@ -80,17 +87,20 @@ def validate_volumes(
         accelerator: Whose processes share the cases, and whose device runs them.
     """
     parts = scored_parts(card.class_names, card.volume.regions if card.volume else {})
-    sums = torch.zeros(len(parts), dtype=torch.float64)
+    sums, counts = torch.zeros(2, len(parts), dtype=torch.float64)
     for index in range(accelerator.process_index, len(volumes), accelerator.num_processes):
         image, mask = volumes[index].tensors()
         said = predict_volume(network, image, device=accelerator.device)
-        sums += torch.tensor(
+        dice = torch.tensor(
             [dice_of_case(mask, said, members) for members in parts.values()], dtype=torch.float64
         )
-    total: Tensor = accelerator.reduce(sums.to(accelerator.device), reduction="sum")
-    means = (100 * total.cpu() / len(volumes)).tolist()
-    by_part = {f"dice_{name}": mean for name, mean in zip(parts, means, strict=True)}
-    return {"dice": sum(means) / len(means), **by_part}
+        sums += dice.nan_to_num(0.0)
+        counts += ~dice.isnan()
+    both = torch.stack([sums, counts]).to(accelerator.device)
+    total, number = accelerator.reduce(both, reduction="sum").cpu()
+    means = 100 * total / number  # NaN where no case holds the part
+    by_part = {f"dice_{name}": mean for name, mean in zip(parts, means.tolist(), strict=True)}
+    return {"dice": float(means.nanmean()), **by_part}
 
 
 def predict_volume(network: nn.Module, image: Tensor, *, device: torch.device) -> Tensor:

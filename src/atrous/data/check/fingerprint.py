@@ -9,9 +9,9 @@ from typing import Final
 from atrous._files import make_folder, write_text
 from atrous.data.check.check import check_layout
 from atrous.data.check.report import DataReport, from_record, to_record
-from atrous.data.dataset import AnyLayout, LabelLayout, Layout
+from atrous.data.dataset import AnyLayout, LabelLayout, Layout, VolumeLayout
 
-_FORM: Final = 2
+_FORM: Final = 3
 """Of the kept reports; raised when the check finds more than it used to."""
 
 _TAIL: Final = 4096
@@ -22,9 +22,9 @@ def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
     """A hash that changes when a file of the data set does; of each file only the end is read.
 
     It is over the samples' names and order, the names, sizes and last 4,096 bytes of their files,
-    and the names of classes and labels; not over times or folders, so that data that were copied
-    or unpacked anew, as onto a cluster node's own disk, are known again. A change in the middle of
-    a file that keeps its length, without a checksum at its end, goes unseen;
+    and the names of classes, labels, channels and regions; not over times or folders, so that data
+    that were copied or unpacked anew, as onto a cluster node's own disk, are known again. A change
+    in the middle of a file that keeps its length, without a checksum at its end, goes unseen;
     `DataReport.content` sees it.
 
     Args:
@@ -35,7 +35,8 @@ def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
     digest = hashlib.blake2b(digest_size=16)
     masks = (layout.num_classes, layout.class_names) if isinstance(layout, Layout) else None
     labels = (layout.label_names, layout.labels) if isinstance(layout, LabelLayout) else None
-    digest.update(repr((_FORM, masks, labels, tuple(facts))).encode())
+    volumes = _of_volumes(layout) if isinstance(layout, VolumeLayout) else None
+    digest.update(repr((_FORM, masks, labels, volumes, tuple(facts))).encode())
     states: dict[Path, str] = {}
     for index, name in enumerate(layout.names):
         files = layout.files(index)
@@ -44,6 +45,12 @@ def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
                 states[path] = file_state(path)
         digest.update(repr((name, [(path.name, states[path]) for path in files])).encode())
     return digest.hexdigest()
+
+
+def _of_volumes(layout: VolumeLayout) -> tuple[object, ...]:
+    """What a layout of volumes says besides its files."""
+    regions = sorted((name, tuple(members)) for name, members in layout.regions.items())
+    return layout.num_classes, layout.class_names, layout.channel_names, regions
 
 
 def file_state(path: Path) -> str:

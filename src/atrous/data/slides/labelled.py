@@ -15,7 +15,7 @@ from atrous.data.slides.geojson import read_geojson
 from atrous.data.slides.mask_map import LabelMap, check_classes
 from atrous.data.slides.mask_tiff import open_label_tiff
 from atrous.data.slides.read import Slide, open_slide
-from atrous.data.slides.tissue import find_tissue
+from atrous.data.slides.tissue import tissue_of
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 
@@ -127,7 +127,7 @@ class LabelledSlide:
             cell: `(H, W)` of the grid's cells, pixels.
 
         Returns:
-            `(num_classes, rows, columns)`; 0 in cells without tissue, see `find_tissue`.
+            `(num_classes, rows, columns)`; 0 in cells without tissue, see `tissue_of`.
         """
         shape = tuple(ceil(n / side) for n, side in zip(self.size, cell, strict=True))
         counts = np.zeros((self.num_classes, *shape), np.int64)
@@ -138,9 +138,7 @@ class LabelledSlide:
         return counts
 
     def _shows_tissue(self, cell: Size, shape: Size) -> NDArray[np.bool_]:
-        extent = max(n * scale for n, scale in zip(self.size, self.mpp, strict=True))
-        longest = min(ceil(extent / _THUMBNAIL_MPP), _LONGEST_THUMBNAIL)
-        tissue = find_tissue(self.slide.read_thumbnail(longest))
+        tissue = tissue_of(self.slide)
         down, right = np.nonzero(tissue)
         rows = down * self.size[0] // tissue.shape[0] // cell[0]
         columns = right * self.size[1] // tissue.shape[1] // cell[1]

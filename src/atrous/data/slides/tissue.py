@@ -1,11 +1,13 @@
 """Where tissue lies on a slide, found on its thumbnail by colour (extra `slides`)."""
 
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atrous._extras import require
+from atrous.data.slides.read import Slide
 from atrous.errors import ShapeError
 
 _Floats = NDArray[np.float32]
@@ -13,6 +15,14 @@ _Floats = NDArray[np.float32]
 SPECK: Final = 16
 HOLE: Final = 64
 """Pixels of a thumbnail up to which tissue is a speck, and glass within tissue a hole."""
+
+THUMBNAIL: Final = 2048
+"""Longer side of the picture that tissue is looked for on, pixels; on small slides, of all."""
+_THUMBNAIL_MPP: Final = 8.0
+"""Finer than this nothing is gained."""
+_SPECK_UM2: Final = 2_000.0
+_HOLE_UM2: Final = 50_000.0
+"""Areas in µm² up to which tissue is a speck, and glass in it a hole."""
 
 _COLOUR: Final = (0.03, 0.12)
 """Saturation below which is glass, and above which is tissue, whatever Otsu's threshold is."""
@@ -54,6 +64,19 @@ def find_tissue(
     mask = morphology.remove_small_objects(mask, max_size=speck, connectivity=2)
     tissue: NDArray[np.bool_] = morphology.remove_small_holes(mask, max_size=hole)
     return tissue
+
+
+def tissue_of(slide: Slide) -> NDArray[np.bool_]:
+    """Where tissue is on a picture of the whole slide, `(h, w)`: the one rule of the library."""
+    size = slide.levels[0].size
+    lengths = [ceil(n * own / _THUMBNAIL_MPP) for n, own in zip(size, slide.mpp, strict=True)]
+    longest = min(THUMBNAIL, max(lengths))
+    picture = slide.read_thumbnail(max(longest, 64))
+    mpp = tuple(
+        n * own / shown for n, own, shown in zip(size, slide.mpp, picture.shape[:2], strict=True)
+    )
+    speck, hole = (area_in_pixels(area, mpp=(mpp[0], mpp[1])) for area in (_SPECK_UM2, _HOLE_UM2))
+    return find_tissue(picture, speck=speck, hole=hole)
 
 
 def area_in_pixels(area: float, *, mpp: tuple[float, float]) -> int:

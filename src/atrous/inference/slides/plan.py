@@ -4,24 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil, floor
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.slides.read import Slide
-from atrous.data.slides.tissue import area_in_pixels, find_tissue
+from atrous.data.slides.tissue import tissue_of
 from atrous.errors import DataError
 from atrous.inference.tiles.grid import Tile, TileGrid, plan_grid
 from atrous.inference.tiles.mode import Context
-
-THUMBNAIL: Final = 2048
-"""Longer side of the picture that tissue is looked for on, pixels; on small slides, of all."""
-_THUMBNAIL_MPP: Final = 8.0
-"""Finer than this nothing is gained."""
-_SPECK: Final = 2_000.0
-_HOLE: Final = 50_000.0
-"""Areas in µm² up to which tissue is a speck, and glass in it a hole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,19 +106,6 @@ def plan_slide(
         places=places,
         batch_size=batch_size,
     )
-
-
-def tissue_of(slide: Slide) -> NDArray[np.bool_]:
-    """Where tissue is on a picture of the whole slide, `(h, w)`."""
-    size = slide.levels[0].size
-    lengths = [ceil(n * own / _THUMBNAIL_MPP) for n, own in zip(size, slide.mpp, strict=True)]
-    longest = min(THUMBNAIL, max(lengths))
-    picture = slide.read_thumbnail(max(longest, 64))
-    mpp = tuple(
-        n * own / shown for n, own, shown in zip(size, slide.mpp, picture.shape[:2], strict=True)
-    )
-    speck, hole = (area_in_pixels(area, mpp=(mpp[0], mpp[1])) for area in (_SPECK, _HOLE))
-    return find_tissue(picture, speck=speck, hole=hole)
 
 
 def _touching(grid: TileGrid, tissue: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:

@@ -29,6 +29,7 @@ from atrous.networks.preprocessing.volume_spec import VolumeFacts
 from atrous.networks.preprocessing.volumes import PreparedScan, prepare_scan
 from atrous.networks.segmenters.espnet3d import ESPNet3D
 from atrous.networks.segmenters.segmenter import Segmenter
+from atrous.types import Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +62,15 @@ class VolumePrediction(Prediction):
     Attributes:
         plan: How the mask was computed.
         num_resumed: How many parts an earlier run had done.
+        working_sizes: The sizes that the mean is over besides the scan's own; the card's where the
+            scan is run whole, none where it is run in parts.
         geometry: Where the scan's voxels lie in the world; None of a bare array.
         label_values: What a file holds for each class; empty where that is the class's index.
     """
 
     plan: VolumePlan
     num_resumed: int
+    working_sizes: tuple[Size, ...] = ()
     geometry: VolumeGeometry | None = None
     label_values: tuple[int, ...] = ()
 
@@ -179,6 +183,7 @@ class VolumePredictor(Model):
             spacing=volume.spacing if is_placed or spacing is not None else None,
             plan=said.plan,
             num_resumed=said.num_resumed,
+            working_sizes=self._working_sizes(said.plan),
             geometry=volume.geometry if is_placed else None,
             label_values=tuple(self.facts.label_values),
         )
@@ -243,11 +248,16 @@ class VolumePredictor(Model):
         digest.update(repr((plan.kind, plan.parts, options.flips)).encode())
         return digest.hexdigest()
 
+    def _working_sizes(self, plan: VolumePlan) -> tuple[Size, ...]:
+        """A part has no size that stands for the whole scan's, so its mean is over none."""
+        is_whole = plan.kind == "whole" and isinstance(self.network, ESPNet3D)
+        return tuple(self.facts.working_sizes) if is_whole else ()
+
     @torch.inference_mode()
     def _logits(self, x: Tensor, part: Part, plan: VolumePlan, options: VolumeSettings) -> Tensor:
         """Of a part's window, the mean over flips and working sizes: `(K, d, h, w)` float32."""
         window = x[(slice(None), slice(None), *part.window)].to(self.device)
-        sizes = self.facts.working_sizes if plan.kind == "whole" else ()
+        sizes = self._working_sizes(plan)
         flips = [
             tuple(2 + axis for axis in chosen)
             for count in range(len(options.flips) + 1)
@@ -257,7 +267,7 @@ class VolumePredictor(Model):
         for dims in flips:
             mirrored = window.flip(dims) if dims else window
             outputs = [self.network(mirrored)]
-            if isinstance(self.network, ESPNet3D):
+            if sizes:
                 outputs += [self.network(mirrored, working_size=size) for size in sizes]
             for output in outputs:
                 logits = output[0].flip([dim - 1 for dim in dims]) if dims else output[0]

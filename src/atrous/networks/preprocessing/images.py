@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
+from atrous.blocks.resize import is_free
 from atrous.errors import DataError, ShapeError
 from atrous.types import Size
 
@@ -107,7 +108,7 @@ def _scale(x: Tensor, facts: Preprocessing) -> Tensor:
 def _resize(x: Tensor, facts: Preprocessing) -> Tensor:
     if facts.size is None:
         return x
-    if facts.shorter_side is None and x.shape[2:] == torch.Size(facts.size):
+    if not is_free(x) and facts.shorter_side is None and tuple(x.shape[2:]) == facts.size:
         return x
     mode = "trilinear" if x.ndim == 5 else "bilinear"
     antialias = facts.interpolation == "bilinear_antialias"

@@ -8,7 +8,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.blocks.conv import ConvNormAct
 from atrous.blocks.nd import CONV
-from atrous.blocks.resize import crop_to_size, resize_linear
+from atrous.blocks.resize import at_least, crop_to_size, is_free, resize_linear
 from atrous.errors import ShapeError
 from atrous.networks.encoder import CheckedEncoder, Encoder, initialise
 from atrous.types import Size, SpatialDims
@@ -95,7 +95,7 @@ class Segmenter(nn.Module):
         """The size at which the encoder sees `x`."""
         least = -(-self.minimum_size // self.divisor) * self.divisor
         return tuple(
-            max(least, -(-length // self.divisor) * self.divisor) for length in x.shape[2:]
+            at_least(-(-length // self.divisor) * self.divisor, least) for length in x.shape[2:]
         )
 
     def pad(self, x: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class Segmenter(nn.Module):
             ShapeError: If the axes are not those of the network, or one is empty.
         """
         axes = "(B, C, H, W)" if self.spatial_dims == 2 else "(B, C, D, H, W)"
-        if x.dim() != self.spatial_dims + 2 or 0 in x.shape:
+        if x.dim() != self.spatial_dims + 2 or (not is_free(x) and 0 in x.shape):
             raise ShapeError(
                 f"Got an input of shape {tuple(x.shape)}, expected {axes} with every length at "
                 f"least 1; give it these axes, or build the network with another spatial_dims than "
@@ -114,7 +114,7 @@ class Segmenter(nn.Module):
         missing = [
             more - length for more, length in zip(self.padded_size(x), x.shape[2:], strict=True)
         ]
-        if not any(missing):
+        if not is_free(x) and not any(missing):
             return x
         return F.pad(x, [pad for length in reversed(missing) for pad in (0, length)])
 

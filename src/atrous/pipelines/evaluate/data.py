@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atrous._extras import MODULES, check_extra
 from atrous.errors import DataError
 from atrous.pipelines.evaluate.evaluation import Evaluation
 from atrous.pipelines.evaluate.options import ImageScoring, SlideScoring, VolumeScoring
@@ -171,6 +172,8 @@ def score(
     from atrous.inference.tta import Averaging
     from atrous.pipelines.evaluate.volume_pages import check_pages
 
+    if (kind := kind_of(model, source)) in MODULES:
+        check_extra(kind)
     if html is not None:
         (check_pages if model.kind == "volumes" else check_place)(html)
     class_map = None if isinstance(options, VolumeScoring) else options.class_map

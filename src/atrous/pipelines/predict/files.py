@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from atrous._extras import MODULES, check_extra
 from atrous.errors import DataError
 from atrous.pipelines.predict.options import PhotoOptions, SlideOptions, VolumeOptions
 from atrous.pipelines.progress import OnProgress, Progress, ignore
@@ -90,6 +91,8 @@ def predict_found(
     """
     from dataclasses import replace
 
+    if inputs.kind in MODULES:
+        check_extra(inputs.kind)
     usual = _OPTIONS[inputs.kind]
     chosen = usual() if options is None else options
     if type(chosen) is not usual:

@@ -62,7 +62,8 @@ def run_slides(
                     del waiting[path]
                     if len(names) == 1:
                         raise
-                    on_progress(Progress(task=name, problem=one_line(error)))
+                    errors[path] = one_line(error)
+                    on_progress(Progress(task=name, problem=errors[path]))
             except AtrousError as error:
                 del waiting[path]
                 if len(names) == 1:
@@ -111,10 +112,6 @@ def _report(
     width = max(len(name) for name in names.values())
     lines = []
     for path, name in names.items():
-        if path in errors:
-            lines.append(f"{name:{width}}  not run: {errors[path]}")
-        elif name in summaries:
-            lines.append(f"{name:{width}}  {summaries[name].line}")
-        else:
-            lines.append(f"{name:{width}}  left to another process")
+        said = f"not run: {errors[path]}" if path in errors else summaries[name].line
+        lines.append(f"{name:{width}}  {said}")
     return PredictReport(kind="slides", out=out, record=record, lines=tuple(lines), errors=errors)

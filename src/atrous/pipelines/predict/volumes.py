@@ -212,10 +212,20 @@ def _record(
         "size": list(volume.geometry.size),
         "context": prediction.plan.kind,
         "parts": len(prediction.plan.parts),
+        **_sizes_record(predictor, prediction),
         "volume_ml": {
             name: round(count * ml, 4) for name, count in zip(names[1:], counts[1:], strict=True)
         },
     }
+
+
+def _sizes_record(
+    predictor: "VolumePredictor", prediction: "VolumePrediction"
+) -> dict[str, object]:
+    """Which sizes the mean is over, of networks whose card asks for a mean over some."""
+    if not predictor.facts.working_sizes:
+        return {}
+    return {"working_sizes": [list(size) for size in prediction.working_sizes]}
 
 
 def _line(name: str, record: object) -> str:
@@ -223,4 +233,6 @@ def _line(name: str, record: object) -> str:
     volumes = ", ".join(f"{what} {ml:.2f} ml" for what, ml in record["volume_ml"].items())
     how = "done already" if record["was_there"] else f"{record['context']}, {record['parts']} parts"
     missing = f"; without {', '.join(record['missing'])}" if record["missing"] else ""
-    return f"{name}  {volumes}  ({how}{missing})"
+    is_alone = record.get("working_sizes") == []
+    alone = "; without the mean over the card's sizes, which needs the whole scan" * is_alone
+    return f"{name}  {volumes}  ({how}{missing}{alone})"
