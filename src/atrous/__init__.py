@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from atrous.analysis.profile import profile
     from atrous.analysis.receptive_field import receptive_field
     from atrous.data.catalog import open_layout as open_dataset
-    from atrous.data.dataset import AnyLayout as Dataset
-    from atrous.data.dataset import Sample
+    from atrous.data.dataset import Dataset, Sample
     from atrous.data.slides.read import Slide
     from atrous.data.volumes.geometry import Volume
     from atrous.errors import AtrousError
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AtrousError": "atrous.errors",
     "Card": "atrous.networks.card",
-    "Dataset": "atrous.data.dataset:AnyLayout",
+    "Dataset": "atrous.data.dataset",
     "Model": "atrous.inference.model",
     "PhotoOptions": "atrous.pipelines.predict.options",
     "Prediction": "atrous.inference.prediction",

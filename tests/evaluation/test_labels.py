@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from atrous.data.catalog import open_layout, require_labels
+from atrous.data.catalog import open_layout
 from atrous.data.class_map import OTHER, read_class_map
 from atrous.errors import DataError, ShapeError, UnknownNameError
 from atrous.evaluation.labels import evaluate_labels, label_classes
@@ -23,7 +23,7 @@ def samples(tmp_path):
             pixels = np.zeros((8 + index % 2, 9, 3), np.uint8)
             pixels[..., channel] = 100 + index
             Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
-    return require_labels(open_layout("image_folder", tmp_path))
+    return open_layout("image_folder", tmp_path).require("labels")
 
 
 def by_colour(images):
@@ -75,7 +75,7 @@ def test_shared_classes_merge_on_both_sides_and_leave_the_rest_wrong(tmp_path):
         '[network]\nRed = "warm"\nBlue = "cold"\n'
     )
     class_map = read_class_map(path)
-    mapped = require_labels(open_layout("image_folder", tmp_path, remap=path))
+    mapped = open_layout("image_folder", tmp_path, remap=path).require("labels")
     classes = label_classes(mapped.label_names, NETWORK, class_map)
     assert classes.names == ("warm", "cold", OTHER)
     scores = classes.score(list(evaluate_labels(by_colour, mapped)))

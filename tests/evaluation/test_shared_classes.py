@@ -7,7 +7,7 @@ from PIL import Image
 
 from atrous.data.catalog import open_layout
 from atrous.data.class_map import OTHER, read_class_map
-from atrous.data.combine.remap import remapped
+from atrous.data.combine import Remapped
 from atrous.data.synthetic.shapes import SHAPE_CLASSES, write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 from atrous.evaluation.masks import evaluate
@@ -72,7 +72,7 @@ def test_the_confusion_of_merged_classes_is_the_sum_of_rows_and_columns(class_ma
     judged = shared_card(card(), class_map)
     table = class_map.network_table(NETWORK)
     matrix = total(
-        in_shared_classes(by_colour, table), remapped(samples, class_map), judged.class_names
+        in_shared_classes(by_colour, table), Remapped(samples, class_map), judged.class_names
     )
     rows = {0: [1, 2], 1: [0], 2: [], 3: [3, 4, 5]}  # figure, ground, other, unlabelled
     columns = {0: [1, 2], 1: [0, 3], 2: [4]}
@@ -90,7 +90,7 @@ def test_a_class_beside_the_shared_ones_is_wrong_on_every_labelled_pixel(class_m
 
     judged = shared_card(card(), class_map)
     predict = in_shared_classes(nothing_but_sky, class_map.network_table(NETWORK))
-    matrix = total(predict, remapped(samples, class_map), judged.class_names)
+    matrix = total(predict, Remapped(samples, class_map), judged.class_names)
     scores = score(matrix, protocol="void_ignored", void_class=judged.void_class)
     assert scores.mean_iou == scores.pixel_accuracy == 0
     assert scores.averaged_classes == (0, 1)
@@ -125,4 +125,4 @@ def test_a_map_for_another_network_is_refused(class_map):
 
 def test_data_in_shared_classes_is_not_taken_for_the_networks_own(class_map, samples):
     with pytest.raises(DataError, match="or by a class map"):
-        total(by_colour, remapped(samples, class_map), SHAPE_CLASSES)
+        total(by_colour, Remapped(samples, class_map), SHAPE_CLASSES)

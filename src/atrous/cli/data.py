@@ -12,7 +12,7 @@ from atrous.errors import DataError
 if TYPE_CHECKING:
     from atrous.data.augment.photos import Augmentation
     from atrous.data.check.report import DataReport
-    from atrous.data.dataset import AnyLayout
+    from atrous.data.dataset import Dataset
 
 _TRAIN, _VAL = "train.txt", "val.txt"
 
@@ -59,7 +59,6 @@ def data(
     from atrous.cli.data_text import report_text
     from atrous.data.catalog import open_layout
     from atrous.data.check.report import to_record
-    from atrous.data.dataset import VolumeLayout
 
     if html is not None:
         check_place(html)
@@ -67,7 +66,7 @@ def data(
     samples = open_layout(
         layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap, mpp=mpp
     )
-    if recipe is not None and isinstance(samples, VolumeLayout):
+    if recipe is not None and samples.kind == "volumes":
         raise DataError(
             f"--recipe shows how images are varied, and {layout} holds volumes; expected images; "
             "leave it out."
@@ -113,7 +112,7 @@ def _title(data: Path, layout: str, split: str | None, subset: Path | None) -> s
     return f"{data.resolve().name} ({', '.join(part for part in parts if part)})"
 
 
-def _check(samples: "AnyLayout", others: "Mapping[str, AnyLayout]") -> "DataReport":
+def _check(samples: "Dataset", others: "Mapping[str, Dataset]") -> "DataReport":
     from atrous.cli.progress import progress
     from atrous.data.check.check import check_layout
 
@@ -123,7 +122,7 @@ def _check(samples: "AnyLayout", others: "Mapping[str, AnyLayout]") -> "DataRepo
 
 
 def _write_split(
-    samples: "AnyLayout",
+    samples: "Dataset",
     report: "DataReport",
     folder: Path,
     layout: str,
@@ -177,8 +176,8 @@ def _write_page(
     path: Path,
     title: str,
     report: "DataReport",
-    samples: "AnyLayout",
-    others: "Mapping[str, AnyLayout]",
+    samples: "Dataset",
+    others: "Mapping[str, Dataset]",
     augmentation: "Augmentation | None",
 ) -> None:
     from atrous._files import write_text

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from atrous.analysis import EffectiveField, ReceptiveField
     from atrous.analysis.objects import ObjectSizes
-    from atrous.data.catalog import Layout
+    from atrous.data.dataset import Dataset
     from atrous.types import Size
 
 
@@ -34,9 +34,9 @@ def objects(
 ) -> None:
     """How large the labelled objects are, and which of them a network's field does not span."""
     from atrous.analysis.objects import object_sizes
-    from atrous.data.catalog import open_layout, require_masks
+    from atrous.data.catalog import open_layout
 
-    samples = require_masks(open_layout(layout, data, split=split, num_classes=num_classes))
+    samples = open_layout(layout, data, split=split, num_classes=num_classes).require("masks")
     fields = None if model is None else _fields(model, size)
     resized = None if model is None else _card_size(model)
     found = object_sizes(
@@ -54,7 +54,7 @@ def objects(
     typer.echo(_text(rows, samples, fields, model, min_pixels))
 
 
-def _masks(samples: "Layout", resized: "Size | None") -> "Iterator[NDArray[np.integer]]":
+def _masks(samples: "Dataset", resized: "Size | None") -> "Iterator[NDArray[np.integer]]":
     """Masks in the size that the network sees them in, with a progress bar."""
     import numpy as np
     from PIL import Image
@@ -128,7 +128,7 @@ def _row(
 
 def _text(
     rows: list[dict[str, object]],
-    samples: "Layout",
+    samples: "Dataset",
     fields: "tuple[ReceptiveField, EffectiveField] | None",
     model: str | None,
     min_pixels: int,

@@ -1,16 +1,7 @@
 """Samples, readers, and the folder layouts users have on disk."""
 
 from atrous.data.catalog import LAYOUTS, open_layout
-from atrous.data.dataset import (
-    AnyLayout,
-    LabelLayout,
-    Layout,
-    Sample,
-    VolumeLayout,
-    require_labels,
-    require_masks,
-    require_volumes,
-)
+from atrous.data.dataset import Dataset, Sample
 from atrous.data.layouts.ade20k import ADE20K
 from atrous.data.layouts.brats import BraTS
 from atrous.data.layouts.camvid import CamVid
@@ -38,7 +29,6 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "LAYOUTS",
     "VOC",
-    "AnyLayout",
     "BinaryFolder",
     "BraTS",
     "COCOPanoptic",
@@ -46,18 +36,16 @@ __all__ = [
     "COCOStuffOnly",
     "CamVid",
     "Cityscapes",
+    "Dataset",
     "Decathlon",
     "ImageFolder",
     "JointFolder",
-    "LabelLayout",
-    "Layout",
     "MaskFolder",
     "NnUNet",
     "Sample",
     "Volume",
     "VolumeFolder",
     "VolumeGeometry",
-    "VolumeLayout",
     "is_volume",
     "list_images",
     "open_layout",
@@ -66,8 +54,5 @@ __all__ = [
     "read_mask",
     "read_rgb8",
     "read_volume",
-    "require_labels",
-    "require_masks",
-    "require_volumes",
     "write_label_volume",
 ]

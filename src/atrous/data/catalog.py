@@ -6,18 +6,8 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from atrous.data.class_map import read_class_map
-from atrous.data.combine.remap import remapped
-from atrous.data.combine.subset import subset_indices, take
-from atrous.data.dataset import (
-    AnyLayout,
-    LabelLayout,
-    Layout,
-    VolumeLayout,
-    require_labels,
-    require_masks,
-    require_slides,
-    require_volumes,
-)
+from atrous.data.combine import Remapped, Subset, subset_indices
+from atrous.data.dataset import Dataset
 from atrous.data.layouts.ade20k import ADE20K
 from atrous.data.layouts.brats import BraTS
 from atrous.data.layouts.breast_biopsy import BreastBiopsy
@@ -37,38 +27,23 @@ from atrous.data.layouts.volume_folder import VolumeFolder
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED, Kind, Size
 
-__all__ = [
-    "LAYOUTS",
-    "AnyLayout",
-    "LabelLayout",
-    "Layout",
-    "LayoutFactory",
-    "VolumeLayout",
-    "kind_of_layout",
-    "open_layout",
-    "require_labels",
-    "require_masks",
-    "require_slides",
-    "require_volumes",
-]
-
 
 class LayoutFactory(Protocol):
     """The signature every layout has here, so that names are interchangeable."""
 
-    def __call__(self, root: Path, *, split: str | None, num_classes: int | None) -> AnyLayout: ...
+    def __call__(self, root: Path, *, split: str | None, num_classes: int | None) -> Dataset: ...
 
 
 class _OpenVolumes(Protocol):
     """A layout of volumes that knows its classes, and may be kept in splits."""
 
-    def __call__(self, root: Path, *, split: str | None) -> VolumeLayout: ...
+    def __call__(self, root: Path, *, split: str | None) -> Dataset: ...
 
 
 class _OpenSplit(Protocol):
     """A layout that is kept in splits and knows its classes."""
 
-    def __call__(self, root: Path, *, split: str) -> Layout: ...
+    def __call__(self, root: Path, *, split: str) -> Dataset: ...
 
 
 def _in_splits(name: str, open_split: _OpenSplit) -> LayoutFactory:
@@ -79,7 +54,7 @@ def _in_splits(name: str, open_split: _OpenSplit) -> LayoutFactory:
         *,
         split: str | None,
         num_classes: int | None,  # noqa: ARG001 - one signature for all
-    ) -> Layout:
+    ) -> Dataset:
         if split is None:
             raise DataError(
                 f"{root}: layout {name!r} is kept in splits, but none was named; "
@@ -96,17 +71,17 @@ def _volumes(open_volumes: _OpenVolumes) -> LayoutFactory:
         *,
         split: str | None,
         num_classes: int | None,  # noqa: ARG001 - one signature for all
-    ) -> VolumeLayout:
+    ) -> Dataset:
         return open_volumes(root, split=split)
 
     return open_named
 
 
-def _mask_folder(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
+def _mask_folder(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
     return MaskFolder(root, num_classes=num_classes, split=split)
 
 
-def _joint_folder(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
+def _joint_folder(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
     return JointFolder(root, num_classes=num_classes, split=split)
 
 
@@ -115,7 +90,7 @@ def _image_folder(
     *,
     split: str | None,
     num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> LabelLayout:
+) -> Dataset:
     return ImageFolder(root, split=split)
 
 
@@ -124,7 +99,7 @@ def _binary_folder(
     *,
     split: str | None,
     num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Layout:
+) -> Dataset:
     return BinaryFolder(root, split=split)
 
 
@@ -133,15 +108,15 @@ def _breast_biopsy(
     *,
     split: str | None,
     num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Layout:
+) -> Dataset:
     return BreastBiopsy(root, split=split)
 
 
-def _slides(root: Path, *, split: str | None, num_classes: int | None) -> Layout:
+def _slides(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
     return Slides(root, num_classes=num_classes, split=split)
 
 
-def _volume_folder(root: Path, *, split: str | None, num_classes: int | None) -> VolumeLayout:
+def _volume_folder(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
     return VolumeFolder(root, num_classes=num_classes, split=split)
 
 
@@ -185,11 +160,11 @@ def open_layout(
     remap: str | Path | None = None,
     mpp: float | None = None,
     patch_size: Size | None = None,
-) -> AnyLayout:
+) -> Dataset:
     """Open a dataset on disk by the name of its layout; files are listed at once, read later.
 
-    Whether it has masks, labels of whole images or both depends on the layout: `require_masks` and
-    `require_labels` say so, and refuse the rest.
+    Whether it has masks, labels of whole images or both depends on the layout: `Dataset.require`
+    says so, and refuses the rest.
 
     Args:
         name: One of `LAYOUTS`.
@@ -217,9 +192,9 @@ def open_layout(
     class_map = None if remap is None else read_class_map(remap)
     allowed = num_classes if class_map is None else UNLABELLED
     layout = LAYOUTS[name](Path(root), split=split, num_classes=allowed)
-    if isinstance(layout, Slides):
+    if layout.kind == "slides":
         listed = None if subset is None else read_names(subset)
         layout = layout.read_at(mpp=mpp, patch_size=patch_size, names=listed)
     elif subset is not None:
-        layout = take(layout, subset_indices(layout.names, subset))
-    return layout if class_map is None else remapped(layout, class_map)
+        layout = Subset(layout, subset_indices(layout.names, subset))
+    return layout if class_map is None else Remapped(layout, class_map)

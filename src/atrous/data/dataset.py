@@ -1,124 +1,45 @@
-"""What every layout gives and every pipeline takes: one image and what is known of it."""
+"""A data set as a value: its samples, and what all of them are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from types import MappingProxyType
+from typing import Literal, Protocol, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils import data as torch_data
 
 from atrous.data.slides.read import Slide
 from atrous.data.volumes.geometry import Volume
 from atrous.errors import DataError
-from atrous.types import Size
+from atrous.types import Kind, Size
+
+Need = Literal["masks", "labels", "volumes", "slides"]
+"""What a pipeline may need of a data set: masks of images, labels of whole images, and so on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One image (or volume) and what is known of it."""
+    """One image or volume and what is known of it.
+
+    Attributes:
+        name: Unique in its data set, and stable between runs; used for output file names.
+        image: `(C, *S)` float32: images in [0, 1], RGB where C is 3; volumes with the scan's own
+            values.
+        mask: `(*S)` int64 class indices, 255 where unlabelled; None where there is none.
+        label: Class index of the whole image; None where there is none.
+        spacing: Physical size of a pixel or voxel along each axis of S: mm for volumes, µm for
+            slides; None where it is not known.
+    """
 
     name: str
-    """Unique in its dataset; stable between runs; used for output file names."""
     image: Tensor
-    """`(C, *S)` float32: images in [0, 1], RGB where C is 3; volumes with the scan's own values."""
     mask: Tensor | None = None
-    """`(*S)` int64 class indices; 255 where unlabelled."""
     label: int | None = None
-    """Class index of the whole image."""
     spacing: tuple[float, ...] | None = None
-    """Physical size of a pixel or voxel along each axis of S: mm for volumes, µm for slides."""
-
-
-@runtime_checkable
-class VolumeLayout(Protocol):
-    """A dataset of scans on disk with a class for every voxel, whatever its folders look like."""
-
-    num_classes: int
-    class_names: tuple[str, ...] | None
-    channel_names: tuple[str, ...] | None
-    """What the scans' channels are, such as `t1` and `flair`; None where nothing says it."""
-    regions: Mapping[str, tuple[int, ...]]
-    """Unions of classes that are scored and learned beside or instead of classes; maybe none."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of every sample, in order."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
-
-    def volume(self, index: int) -> Volume:
-        """The scan of sample `index` alone: `(C, D, H, W)`."""
-        ...
-
-    def volume_and_mask(self, index: int) -> tuple[Volume, Tensor]:
-        """The scan `(C, D, H, W)` and its mask `(D, H, W)` int64, 255 where unlabelled."""
-        ...
-
-    def files(self, index: int) -> tuple[Path, ...]:
-        """The files that sample `index` is read from: one or more of the scan, then the labels."""
-        ...
-
-
-__all__ = [
-    "AnyLayout",
-    "DrawnLayout",
-    "LabelLayout",
-    "Layout",
-    "MaskSizeError",
-    "MaskValueError",
-    "SlideLayout",
-    "SlideTruth",
-    "VolumeLayout",
-    "require_labels",
-    "require_masks",
-    "require_slides",
-    "require_volumes",
-]
-
-
-@runtime_checkable
-class Layout(Protocol):
-    """A dataset of images and masks on disk, whatever its folders look like.
-
-    It has a length and integer indices, as `torch.utils.data.DataLoader` wants them.
-    """
-
-    num_classes: int
-    class_names: tuple[str, ...] | None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of every sample, in order."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Sample: ...
-
-    def rgb8_and_mask(self, index: int) -> tuple[NDArray[np.uint8], Tensor]:
-        """Sample `index` without floats: RGB `(H, W, 3)` uint8 and mask `(H, W)` int64."""
-        ...
-
-    def files(self, index: int) -> tuple[Path, ...]:
-        """The files that sample `index` is read from, its image first; nothing is read for it."""
-        ...
-
-
-@runtime_checkable
-class DrawnLayout(Layout, Protocol):
-    """A layout of images too large to be samples, such as slides.
-
-    Its samples are a fixed choice of patches, to measure by; a training draws others.
-    """
-
-    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Tensor, str]:
-        """A patch by chance: RGB `(H, W, 3)` uint8, mask `(H, W)` int64, and its name."""
-        ...
 
 
 class SlideTruth(Protocol):
@@ -126,12 +47,12 @@ class SlideTruth(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the slide."""
+        """Name of the slide."""
         ...
 
     @property
     def slide(self) -> Slide:
-        """Open."""
+        """The slide, open."""
         ...
 
     @property
@@ -140,55 +61,172 @@ class SlideTruth(Protocol):
         ...
 
     def truth(self, top: int, left: int, size: Size) -> NDArray[np.uint8]:
-        """Labels of a window, `(H, W)`; 255 where unlabelled and beyond the slide."""
+        """Classes of a window, `(H, W)`; 255 where unlabelled and beyond the slide."""
         ...
 
 
-@runtime_checkable
-class SlideLayout(DrawnLayout, Protocol):
-    """A layout of slides, which can be scored whole."""
+class Dataset(torch_data.Dataset[Sample]):
+    """Samples on disk, whatever their folders look like; files are listed at once, read later.
 
-    @property
-    def slide_names(self) -> tuple[str, ...]:
-        """Of all slides, in order."""
-        ...
+    What the samples have is told by attributes. A method that the kind of data does not have
+    raises `DataError`; `require` says so before any work.
 
-    def open_slide(self, number: int) -> SlideTruth:
-        """A slide and its truth; they stay open for those who hold them."""
-        ...
-
-
-@runtime_checkable
-class LabelLayout(Protocol):
-    """A dataset of images on disk, each with one label of the whole of it.
-
-    A layout that has masks too keeps both protocols; of one that has none, `Sample.mask` is None.
+    Attributes:
+        kind: What the samples are: photos, patches of slides, or volumes.
+        has_masks: Whether samples have a class for every pixel or voxel.
+        is_drawn: Whether `draw` gives patches by chance, of images too large to be samples.
+        num_classes: Class indices of masks are below this; 0 without masks.
+        class_names: Name of every class of masks; None where nothing says it.
+        label_names: Name of every label of whole images; empty without labels.
+        labels: Index into `label_names` of every sample, in order; empty without labels.
+        channel_names: What the channels of volumes are, such as `t1`; None where nothing says it.
+        regions: Unions of classes that are learned and scored beside or instead of classes.
     """
 
-    label_names: tuple[str, ...]
-    labels: tuple[int, ...]
-    """Index into `label_names` of every sample, in order."""
+    kind: Kind = "photos"
+    has_masks: bool = False
+    is_drawn: bool = False
+    num_classes: int = 0
+    class_names: tuple[str, ...] | None = None
+    label_names: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+    channel_names: tuple[str, ...] | None = None
+    regions: Mapping[str, tuple[int, ...]] = MappingProxyType({})
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of every sample, in order."""
-        ...
+        """Name of every sample, in order; nothing is read for it."""
+        raise NotImplementedError
 
-    def __len__(self) -> int: ...
+    @property
+    def has_labels(self) -> bool:
+        """Whether every sample has a label of the whole image."""
+        return bool(self.label_names)
 
-    def __getitem__(self, index: int) -> Sample: ...
+    def __len__(self) -> int:
+        return len(self.names)
 
-    def rgb8(self, index: int) -> NDArray[np.uint8]:
-        """The image of sample `index`: RGB `(H, W, 3)` uint8."""
-        ...
+    def __getitem__(self, index: int) -> Sample:
+        label = self.labels[index] if self.has_labels else None
+        if self.kind == "volumes":
+            volume, mask = self.volume_and_mask(index)
+            return Sample(
+                name=self.names[index],
+                image=torch.from_numpy(volume.array),
+                mask=mask,
+                spacing=volume.spacing,
+            )
+        rgb, found = self.rgb8_and_mask(index) if self.has_masks else (self.rgb8(index), None)
+        image = torch.from_numpy(rgb).permute(2, 0, 1).contiguous().float().div_(255)
+        return Sample(name=self.names[index], image=image, mask=found, label=label)
 
     def files(self, index: int) -> tuple[Path, ...]:
         """The files that sample `index` is read from, its image first; nothing is read for it."""
-        ...
+        raise NotImplementedError
 
+    def rgb8(self, index: int) -> NDArray[np.uint8]:
+        """The image of sample `index` alone: RGB `(H, W, 3)` uint8.
 
-AnyLayout: TypeAlias = Layout | LabelLayout | VolumeLayout
-"""What `open_layout` gives; `require_masks`, `require_labels` and `require_volumes` tell which."""
+        Raises:
+            DataError: If its file is broken, or the samples are volumes.
+        """
+        return self.rgb8_and_mask(index)[0]
+
+    def rgb8_and_mask(self, index: int) -> tuple[NDArray[np.uint8], Tensor]:
+        """Sample `index` without floats: RGB `(H, W, 3)` uint8 and mask `(H, W)` int64.
+
+        Raises:
+            DataError: If a file is broken, or there are no masks of images.
+        """
+        raise self._lacks("masks")
+
+    def volume(self, index: int) -> Volume:
+        """The scan of sample `index` alone: `(C, D, H, W)`.
+
+        Raises:
+            DataError: If its file is broken, or the samples are no volumes.
+        """
+        raise self._lacks("volumes")
+
+    def volume_and_mask(self, index: int) -> tuple[Volume, Tensor]:
+        """The scan `(C, D, H, W)` and its mask `(D, H, W)` int64, 255 where unlabelled.
+
+        Raises:
+            DataError: If a file is broken, or the samples are no volumes.
+        """
+        raise self._lacks("volumes")
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Tensor, str]:
+        """A patch by chance: RGB `(H, W, 3)` uint8, mask `(H, W)` int64, and its name.
+
+        Raises:
+            DataError: If a file is broken, or the data are no slides.
+        """
+        raise self._lacks("slides")
+
+    @property
+    def slide_names(self) -> tuple[str, ...]:
+        """Name of every slide, in order; empty where the data are no slides."""
+        return ()
+
+    def open_slide(self, number: int) -> SlideTruth:
+        """A slide and its truth; they stay open for those who hold them.
+
+        Raises:
+            DataError: If a file is broken, or the data are no slides.
+        """
+        raise self._lacks("slides")
+
+    def read_at(
+        self,
+        *,
+        mpp: float | None = None,
+        patch_size: Size | None = None,
+        names: Sequence[str] | None = None,
+    ) -> "Dataset":
+        """The same slides, or some of them, at another scale or in other patches.
+
+        Raises:
+            DataError: If the data are no slides, or a length is not positive.
+        """
+        raise self._lacks("slides")
+
+    def require(self, need: Need) -> Self:
+        """The same data set, which is seen to have what is needed.
+
+        Args:
+            need: `masks` of images, `labels` of whole images, `volumes` with masks, or `slides`.
+
+        Raises:
+            DataError: If it has something else.
+        """
+        has_it = {
+            "masks": self.has_masks and self.kind != "volumes",
+            "labels": self.has_labels,
+            "volumes": self.kind == "volumes",
+            "slides": self.kind == "slides",
+        }
+        if not has_it[need]:
+            raise self._lacks(need)
+        return self
+
+    def _lacks(self, need: Need) -> DataError:
+        """The error for those who need what is not there."""
+        name = type(self).__name__
+        expected = {
+            "masks": "images with masks; name a layout that has them, or a network for this data",
+            "labels": "labels of whole images; name a layout that has them: image_folder or "
+            "joint_folder",
+            "volumes": "volumes; name a layout that has them, such as volume_folder",
+            "slides": "slides with their truth; name the layout slides",
+        }
+        if self.kind == "volumes":
+            found = "are volumes"
+        elif self.has_masks:
+            found = "has masks but no label for a whole image" if need == "labels" else "are images"
+        else:
+            found = "has a label for every image but no masks"
+        return DataError(f"{name} data {found}; expected {expected[need]}.")
 
 
 class MaskSizeError(DataError):
@@ -205,64 +243,3 @@ class MaskValueError(DataError):
     def __init__(self, message: str, *, values: tuple[int, ...]) -> None:
         super().__init__(message)
         self.values = values
-
-
-def require_masks(layout: AnyLayout) -> Layout:
-    """The same layout, which is seen to have masks.
-
-    Raises:
-        DataError: If it has labels only, or volumes.
-    """
-    if isinstance(layout, Layout):
-        return layout
-    if isinstance(layout, VolumeLayout):
-        raise DataError(
-            f"{type(layout).__name__} data are volumes; expected images with masks; name a layout "
-            "of images, or a network for volumes."
-        )
-    raise DataError(
-        f"{type(layout).__name__} data has a label for every image but no masks; expected masks; "
-        "name a layout that has them, or train and score a classifier."
-    )
-
-
-def require_labels(layout: AnyLayout) -> LabelLayout:
-    """The same layout, which is seen to have a label for every image.
-
-    Raises:
-        DataError: If it has masks only.
-    """
-    if isinstance(layout, LabelLayout):
-        return layout
-    raise DataError(
-        f"{type(layout).__name__} data has masks but no label for a whole image; expected labels; "
-        "name a layout that has them: image_folder or joint_folder."
-    )
-
-
-def require_volumes(layout: AnyLayout) -> VolumeLayout:
-    """The same layout, which is seen to hold labelled volumes.
-
-    Raises:
-        DataError: If it holds images.
-    """
-    if isinstance(layout, VolumeLayout):
-        return layout
-    raise DataError(
-        f"{type(layout).__name__} data are images; expected volumes; name a layout that has them, "
-        "such as volume_folder."
-    )
-
-
-def require_slides(layout: AnyLayout) -> SlideLayout:
-    """The same layout, which is seen to hold slides with masks.
-
-    Raises:
-        DataError: If it holds images or volumes.
-    """
-    if isinstance(layout, SlideLayout):
-        return layout
-    raise DataError(
-        f"{type(layout).__name__} data are no slides; expected slides with their truth; name the "
-        "layout slides."
-    )

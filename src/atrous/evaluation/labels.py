@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.data.class_map import OTHER, ClassMap
-from atrous.data.dataset import LabelLayout
+from atrous.data.dataset import Dataset
 from atrous.data.prefetch import batches, prefetch
 from atrous.errors import DataError
 from atrous.metrics.topk import rank_classes
@@ -61,7 +61,7 @@ class LabelClasses:
 
 def evaluate_labels(
     predict: PredictLabels,
-    samples: LabelLayout,
+    samples: Dataset,
     *,
     indices: Sequence[int] | None = None,
     batch_pixels: int = 500_000,

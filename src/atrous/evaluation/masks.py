@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from atrous.data.catalog import Layout
+from atrous.data.dataset import Dataset
 from atrous.data.prefetch import batches, prefetch
 from atrous.errors import DataError
 from atrous.metrics.boundary import boundary_counts
@@ -35,7 +35,7 @@ class ImageCounts:
 
 def evaluate(
     predict: Predict,
-    samples: Layout,
+    samples: Dataset,
     *,
     class_names: Sequence[str],
     void_class: int | None = None,
@@ -91,7 +91,7 @@ def evaluate(
             yield ImageCounts(index=index, name=names[index], matrix=matrix, boundary=boundary)
 
 
-def check_classes(samples: Layout, class_names: Sequence[str]) -> None:
+def check_classes(samples: Dataset, class_names: Sequence[str]) -> None:
     """See that the data's classes are the first of the network's.
 
     Raises:

@@ -20,10 +20,9 @@ def write_pictures(run: "Run", record: "EpochRecord") -> None:
     is_due = record.epoch == run.recipe.epochs or (every and record.epoch % every == 0)
     if not is_due or run.card.task == "classification" or run.volumes is not None:
         return
-    from atrous.data.dataset import require_masks
     from atrous.training.validate import predict_masks
 
-    samples = require_masks(run.data.val)
+    samples = run.data.val.require("masks")
     count = min(NUM_SAMPLES, len(samples))
     chosen = [index * len(samples) // count for index in range(count)]
     pairs = [samples.rgb8_and_mask(index) for index in chosen]

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from atrous.data.augment.mixing import classmix, cutmix, cutmix_labels
 from atrous.data.augment.photos import Augmentation, augment, sample_rng
-from atrous.data.dataset import AnyLayout, DrawnLayout, LabelLayout, Layout
+from atrous.data.dataset import Dataset
 from atrous.errors import DataError
 from atrous.networks.catalog import Task
 from atrous.training.recipe.recipe import Recipe
@@ -54,7 +55,7 @@ class Batch:
     names: tuple[str, ...]
 
 
-class Views(Dataset[tuple[Tensor, Tensor | None, int, str]]):
+class Views(TorchDataset[tuple[Tensor, Tensor | None, int, str]]):
     """Augmented views of a layout's samples by `Key`.
 
     Args:
@@ -68,7 +69,7 @@ class Views(Dataset[tuple[Tensor, Tensor | None, int, str]]):
 
     def __init__(
         self,
-        layout: AnyLayout,
+        layout: Dataset,
         augmentation: Augmentation,
         *,
         seed: int,
@@ -93,12 +94,12 @@ class Views(Dataset[tuple[Tensor, Tensor | None, int, str]]):
         augmentation = _sized(self.augmentation, key.size)
         image, seen = augment(torch.from_numpy(pixels).permute(2, 0, 1), mask, augmentation, rng)
         label = NO_LABEL
-        if self.with_labels and isinstance(self.layout, LabelLayout):
+        if self.with_labels and self.layout.has_labels:
             label = self.layout.labels[key.index]
         return image, seen, label, self.layout.names[key.index]
 
 
-class DrawnViews(Dataset[tuple[Tensor, Tensor | None, int, str]]):
+class DrawnViews(TorchDataset[tuple[Tensor, Tensor | None, int, str]]):
     """Augmented views of patches that a layout draws, another for every `Key`.
 
     Args:
@@ -109,7 +110,7 @@ class DrawnViews(Dataset[tuple[Tensor, Tensor | None, int, str]]):
     """
 
     def __init__(
-        self, layout: DrawnLayout, augmentation: Augmentation, *, seed: int, num_patches: int
+        self, layout: Dataset, augmentation: Augmentation, *, seed: int, num_patches: int
     ) -> None:
         self.layout, self.augmentation = layout, augmentation
         self.seed, self.num_patches = seed, num_patches
@@ -267,11 +268,11 @@ def check_mix(recipe: Recipe, task: Task) -> None:
         )
 
 
-def _read(layout: AnyLayout, index: int) -> tuple[NDArray[np.uint8], Tensor | None]:
-    if isinstance(layout, Layout):
+def _read(layout: Dataset, index: int) -> tuple[NDArray[np.uint8], Tensor | None]:
+    if layout.has_masks:
         pixels, mask = layout.rgb8_and_mask(index)
         return pixels, mask.to(torch.uint8)  # 255 and the classes fit, at an eighth of the memory
-    assert isinstance(layout, LabelLayout)  # volumes have views of their own
+    assert layout.has_labels  # volumes have views of their own
     return layout.rgb8(index), None
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset as TorchDataset
 
 from atrous.data.augment.photos import sample_rng
 from atrous.data.augment.volumes import VolumeAugmentation, augment_volume
@@ -11,7 +11,7 @@ from atrous.training.batches import NO_LABEL, Key
 from atrous.training.volume_cache import VolumeCache
 
 
-class VolumeViews(Dataset[tuple[Tensor, Tensor | None, int, str]]):
+class VolumeViews(TorchDataset[tuple[Tensor, Tensor | None, int, str]]):
     """Augmented views of prepared volumes by `Key`; an index stands for a volume's view.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atrous._files import write_text
-from atrous.data.dataset import Layout, VolumeLayout
+from atrous.data.dataset import Dataset
 from atrous.data.prefetch import prefetch
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
@@ -39,7 +39,7 @@ class ClassCounts:
         return tuple(c for c, pixels in enumerate(self.pixels) if pixels == 0)
 
 
-def count_pixels(samples: Layout | VolumeLayout, *, num_workers: int = 2) -> ClassCounts:
+def count_pixels(samples: Dataset, *, num_workers: int = 2) -> ClassCounts:
     """Count the pixels of each class over all masks of a data set.
 
     Raises:
@@ -51,7 +51,7 @@ def count_pixels(samples: Layout | VolumeLayout, *, num_workers: int = 2) -> Cla
     unlabelled = 0
 
     def count(index: int) -> Tensor:
-        if isinstance(samples, VolumeLayout):
+        if samples.kind == "volumes":
             _, mask = samples.volume_and_mask(index)
         else:
             _, mask = samples.rgb8_and_mask(index)
@@ -70,9 +70,7 @@ def count_pixels(samples: Layout | VolumeLayout, *, num_workers: int = 2) -> Cla
     )
 
 
-def cached_counts(
-    samples: Layout | VolumeLayout, cache_file: Path, fingerprint: str
-) -> ClassCounts:
+def cached_counts(samples: Dataset, cache_file: Path, fingerprint: str) -> ClassCounts:
     """The counts that a file keeps for this fingerprint; else count, and keep them there.
 
     A file that cannot be read, or was made of other data, is replaced.
@@ -175,7 +173,7 @@ def _total(pixel_counts: Sequence[int]) -> int:
     return total
 
 
-def _read(cache_file: Path, fingerprint: str, samples: Layout | VolumeLayout) -> ClassCounts | None:
+def _read(cache_file: Path, fingerprint: str, samples: Dataset) -> ClassCounts | None:
     try:
         kept = json.loads(cache_file.read_text(encoding="utf-8"))
         if kept["fingerprint"] != fingerprint:

@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from atrous._argmax import likeliest
-from atrous.data.dataset import (
-    AnyLayout,
-    LabelLayout,
-    VolumeLayout,
-    require_labels,
-    require_masks,
-)
+from atrous.data.dataset import Dataset
 from atrous.evaluation.labels import evaluate_labels
 from atrous.evaluation.masks import evaluate
 from atrous.metrics.protocols import score
@@ -118,9 +112,9 @@ CHIEF_SCORE: Final[Mapping[str, str]] = {
 """The score by which the best weights of each task are kept."""
 
 
-def chief_score(task: Task, samples: AnyLayout) -> str:
+def chief_score(task: Task, samples: Dataset) -> str:
     """The score by which the best weights of a task on such samples are kept."""
-    return "dice" if isinstance(samples, VolumeLayout) else CHIEF_SCORE[task]
+    return "dice" if samples.kind == "volumes" else CHIEF_SCORE[task]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +144,7 @@ def validate_on_volumes(
 
 
 def validate(
-    network: nn.Module, samples: AnyLayout, card: Card, *, protocol: str, accelerator: Accelerator
+    network: nn.Module, samples: Dataset, card: Card, *, protocol: str, accelerator: Accelerator
 ) -> Validation:
     """Scores of the network over all samples, each process taking its share of them.
 
@@ -169,11 +163,11 @@ def validate(
     with evaluating(network):
         runner = _Runner(network, card, accelerator.device)
         if card.task == "classification":
-            return _validate_labels(runner, require_labels(samples), indices, accelerator)
+            return _validate_labels(runner, samples.require("labels"), indices, accelerator)
         counts = torch.zeros(len(card.class_names) + 1, len(card.class_names), dtype=torch.int64)
         order = []
         for count in evaluate(
-            runner.masks, require_masks(samples), class_names=card.class_names, indices=indices
+            runner.masks, samples.require("masks"), class_names=card.class_names, indices=indices
         ):
             counts += count.matrix
             order.append(count.index)
@@ -185,7 +179,7 @@ def validate(
         "pixel_accuracy": 100 * reached.pixel_accuracy,
     }
     if card.task == "joint":
-        labels = require_labels(samples).labels
+        labels = samples.require("labels").labels
         hits = sum(said == labels[index] for said, index in zip(runner.said, order, strict=True))
         total = int(_sum(torch.tensor(hits), accelerator))
         scores["label_accuracy"] = 100 * total / len(samples)
@@ -229,7 +223,7 @@ class _Runner:
 
 
 def _validate_labels(
-    runner: _Runner, samples: LabelLayout, indices: range, accelerator: Accelerator
+    runner: _Runner, samples: Dataset, indices: range, accelerator: Accelerator
 ) -> Validation:
     rankings = list(evaluate_labels(runner.probabilities, samples, indices=indices))
     truth = torch.tensor([ranking.truth for ranking in rankings], dtype=torch.int64)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous._files import make_folder, write_atomically, write_text
-from atrous.data.dataset import VolumeLayout
+from atrous.data.dataset import Dataset
 from atrous.data.prefetch import prefetch
 from atrous.types import UNLABELLED
 
@@ -66,7 +66,7 @@ class VolumeCache:
     """
 
     def __init__(
-        self, folder: Path, layout: VolumeLayout, prepare: Prepare, *, fingerprint: str
+        self, folder: Path, layout: Dataset, prepare: Prepare, *, fingerprint: str
     ) -> None:
         self.folder = folder
         spacings = _kept_spacings(folder, fingerprint, layout.names)
@@ -113,7 +113,7 @@ def _kept_spacings(
 
 
 def _filled(
-    folder: Path, layout: VolumeLayout, prepare: Prepare, fingerprint: str
+    folder: Path, layout: Dataset, prepare: Prepare, fingerprint: str
 ) -> list[tuple[float, ...]]:
     make_folder(folder)
     (folder / "index.json").unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atrous.data.catalog import open_layout, require_volumes
+from atrous.data.catalog import open_layout
 from atrous.errors import DataError
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
@@ -31,7 +31,7 @@ def write(folder, pattern, words, labels=(0, 1, 2, 3)):
 @pytest.mark.parametrize(("patient", "pattern", "words"), GENERATIONS)
 def test_channels_of_every_generation_come_in_one_order(patient, pattern, words, tmp_path):
     write(tmp_path / patient, pattern, words)
-    layout = require_volumes(open_layout("brats", tmp_path))
+    layout = open_layout("brats", tmp_path).require("volumes")
     assert layout.names == (patient,)
     assert layout.channel_names == ("flair", "t1", "t1ce", "t2")
     assert layout[0].image[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
@@ -49,7 +49,7 @@ def test_channels_of_every_generation_come_in_one_order(patient, pattern, words,
 def test_labels_of_every_convention_become_the_same_classes(generation, labels, classes, tmp_path):
     patient, pattern, words = GENERATIONS[generation]
     write(tmp_path / patient, pattern, words, labels)
-    mask = require_volumes(open_layout("brats", tmp_path))[0].mask
+    mask = open_layout("brats", tmp_path).require("volumes")[0].mask
     in_file_order = mask.permute(2, 1, 0).flatten()
     assert in_file_order[: len(classes)].tolist() == classes
 
@@ -64,10 +64,8 @@ def test_a_patient_that_lacks_a_file_is_named_with_what_it_lacks(tmp_path):
 
 @pytest.mark.real
 def test_both_real_cases_are_read(shared):
-    four = require_volumes(open_layout("brats", shared / "data" / "brain_tumour_4mod"))
+    four = open_layout("brats", shared / "data" / "brain_tumour_4mod").require("volumes")
     assert four.channel_names == ("flair", "t1", "t1ce", "t2")
-    two = require_volumes(
-        open_layout("brats", shared / "data" / "brain_tumour_2015", split="train")
-    )
+    two = open_layout("brats", shared / "data" / "brain_tumour_2015", split="train")
     assert two.channel_names == ("flair", "t1ce")
     assert two[0].mask.unique().tolist() == [0, 1, 2, 3]

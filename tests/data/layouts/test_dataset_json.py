@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from atrous.data.catalog import open_layout, require_volumes
+from atrous.data.catalog import open_layout
 from atrous.errors import DataError, UnknownNameError
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
@@ -55,7 +55,7 @@ def decathlon(root, labels, *, values=(0, 1, 2), **changes):
 
 
 def opened(layout, root, **options):
-    return require_volumes(open_layout(layout, root, **options))
+    return open_layout(layout, root, **options).require("volumes")
 
 
 def classes(layout):

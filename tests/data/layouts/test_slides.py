@@ -9,9 +9,7 @@ import pytest
 import torch
 
 from atrous.data import open_layout
-from atrous.data.combine.join import join
-from atrous.data.combine.subset import take
-from atrous.data.dataset import DrawnLayout
+from atrous.data.combine import Subset, join
 from atrous.data.layouts.slides import Slides
 from atrous.data.synthetic.slides import write_slide_folder
 from atrous.errors import DataError
@@ -181,19 +179,19 @@ def test_joined_and_renamed_slides_are_drawn_from_too(root, tmp_path):
         "\n".join(['classes = ["glass", "tissue"]', "[data]", 'background = "glass"', *lines])
     )
     mapped = open_layout("slides", root, remap=class_map, patch_size=PATCH)
-    assert isinstance(mapped, DrawnLayout)
+    assert mapped.is_drawn
     _, mask, _ = mapped.draw(np.random.default_rng(1))
     assert set(mask.unique().tolist()) <= {0, 1, 255}
     both = join([mapped, mapped], ["a", "b"])
-    assert isinstance(both, DrawnLayout)
+    assert both.is_drawn
     names = [both.draw(np.random.default_rng(seed))[2] for seed in range(20)]
     assert {name[0] for name in names} == {"a", "b"}
 
 
 def test_the_first_few_patches_of_the_grid_are_a_layout_of_their_own(slides):
-    few = take(slides, range(2))
+    few = Subset(slides, range(2))
     assert few.names == slides.names[:2]
-    assert not isinstance(few, DrawnLayout)
+    assert not few.is_drawn
 
 
 @pytest.mark.parametrize(

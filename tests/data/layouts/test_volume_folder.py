@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from atrous.data.catalog import open_layout, require_volumes
+from atrous.data.catalog import open_layout
 from atrous.errors import DataError, UnknownNameError
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
@@ -29,7 +29,7 @@ def case(root, name, channels=None):
 
 
 def opened(root, **options):
-    return require_volumes(open_layout("volume_folder", root, **{"num_classes": 2, **options}))
+    return open_layout("volume_folder", root, **{"num_classes": 2, **options}).require("volumes")
 
 
 def test_scans_and_labels_pair_by_stem_in_natural_order(tmp_path):

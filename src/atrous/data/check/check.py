@@ -13,7 +13,7 @@ from atrous.data.check.duplicates import equal_groups, near_groups, near_pairs
 from atrous.data.check.inspect import ImageLook, Look, look_at, look_at_image
 from atrous.data.check.report import ERROR_KINDS, DataReport, Problem
 from atrous.data.check.volumes import VolumeSurvey, spacing_text, survey
-from atrous.data.dataset import AnyLayout, LabelLayout, Layout, VolumeLayout
+from atrous.data.dataset import Dataset
 from atrous.data.prefetch import prefetch
 from atrous.errors import DataError
 
@@ -27,9 +27,9 @@ def _nothing() -> None: ...
 
 
 def check_layout(
-    layout: AnyLayout,
+    layout: Dataset,
     *,
-    against: Mapping[str, AnyLayout] | None = None,
+    against: Mapping[str, Dataset] | None = None,
     num_workers: int = 2,
     advance: Callable[[], None] = _nothing,
 ) -> DataReport:
@@ -69,7 +69,7 @@ def check_layout(
     return _report(layout, looks, problems)
 
 
-def _image_at(layout: AnyLayout, item: tuple[int, str]) -> ImageLook | None:
+def _image_at(layout: Dataset, item: tuple[int, str]) -> ImageLook | None:
     index, name = item
     return look_at_image(layout, index, name)
 
@@ -82,19 +82,19 @@ def _advancing(
         advance()
 
 
-def _report(layout: AnyLayout, looks: Sequence[Look], problems: Sequence[Problem]) -> DataReport:
+def _report(layout: Dataset, looks: Sequence[Look], problems: Sequence[Problem]) -> DataReport:
     sound = [look for look in looks if look.problem is None]
     images = [look.image for look in sound if look.image]
     pixels = _class_pixels(layout, sound)
     sizes = Counter(image.size for image in images)
     volumes = _survey(layout, sound)
-    labelled = layout if isinstance(layout, LabelLayout) else None
+    labelled = layout if layout.has_labels else None
     label_counts = Counter(labelled.labels) if labelled else Counter()
     label_names = labelled.label_names if labelled else ()
     return DataReport(
         num_images=len(looks),
         content=_content(layout, looks),
-        class_names=layout.class_names if isinstance(layout, Layout | VolumeLayout) else None,
+        class_names=layout.class_names if layout.has_masks else None,
         class_pixels=tuple(pixels.sum(axis=0)[:-1].tolist()),
         class_images=tuple((pixels > 0).sum(axis=0)[:-1].tolist()),
         unlabelled_pixels=int(pixels[:, -1].sum()),
@@ -108,9 +108,9 @@ def _report(layout: AnyLayout, looks: Sequence[Look], problems: Sequence[Problem
     )
 
 
-def _survey(layout: AnyLayout, looks: Sequence[Look]) -> VolumeSurvey | None:
+def _survey(layout: Dataset, looks: Sequence[Look]) -> VolumeSurvey | None:
     scans = [(look.volume, look.image.size) for look in looks if look.volume and look.image]
-    if not scans or not isinstance(layout, VolumeLayout):
+    if not scans or layout.kind != "volumes":
         return None
     return survey(
         [scan for scan, _ in scans],
@@ -120,20 +120,20 @@ def _survey(layout: AnyLayout, looks: Sequence[Look]) -> VolumeSurvey | None:
     )
 
 
-def _class_pixels(layout: AnyLayout, looks: Sequence[Look]) -> NDArray[np.int64]:
+def _class_pixels(layout: Dataset, looks: Sequence[Look]) -> NDArray[np.int64]:
     """Pixels by sample and class, the unlabelled last: `(N, num_classes + 1)`."""
-    num_classes = layout.num_classes if isinstance(layout, Layout | VolumeLayout) else 0
+    num_classes = layout.num_classes if layout.has_masks else 0
     rows = [look.class_pixels for look in looks if look.class_pixels is not None]
     return np.stack(rows) if rows else np.zeros((0, num_classes + 1), np.int64)
 
 
-def _of_classes(layout: AnyLayout, looks: Sequence[Look]) -> list[Problem]:
+def _of_classes(layout: Dataset, looks: Sequence[Look]) -> list[Problem]:
     problems: list[Problem] = []
-    if isinstance(layout, LabelLayout):
+    if layout.has_labels:
         used = set(layout.labels)
         missing = [name for index, name in enumerate(layout.label_names) if index not in used]
         problems += _never("label_never", "labels", missing, len(layout.label_names))
-    if not isinstance(layout, Layout | VolumeLayout):
+    if not layout.has_masks:
         return problems
     with_masks = [look for look in looks if look.class_pixels is not None]
     pixels = _class_pixels(layout, looks)
@@ -175,10 +175,10 @@ def _never(kind: str, what: str, missing: Sequence[str], total: int) -> list[Pro
     return [Problem(kind=kind, names=(), text=text)]
 
 
-def _duplicates_within(layout: AnyLayout, looks: Sequence[Look]) -> list[Problem]:
+def _duplicates_within(layout: Dataset, looks: Sequence[Look]) -> list[Problem]:
     pairs = [(index, look.image) for index, look in enumerate(looks) if look.image is not None]
     images = [image for _, image in pairs]
-    labels = layout.labels if isinstance(layout, LabelLayout) else None
+    labels = layout.labels if layout.has_labels else None
     problems = []
     for group in equal_groups(images):
         indices = [pairs[member][0] for member in group]
@@ -235,8 +235,8 @@ def _duplicates_across(
     ]
 
 
-def _content(layout: AnyLayout, looks: Sequence[Look]) -> str:
-    labels = layout.labels if isinstance(layout, LabelLayout) else (None,) * len(looks)
+def _content(layout: Dataset, looks: Sequence[Look]) -> str:
+    labels = layout.labels if layout.has_labels else (None,) * len(looks)
     digest = hashlib.blake2b(digest_size=16)
     for look, label in zip(looks, labels, strict=True):
         pixels = look.image.digest.hex() if look.image else ""

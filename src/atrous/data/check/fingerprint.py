@@ -9,7 +9,7 @@ from typing import Final
 from atrous._files import make_folder, write_text
 from atrous.data.check.check import check_layout
 from atrous.data.check.report import DataReport, from_record, to_record
-from atrous.data.dataset import AnyLayout, LabelLayout, Layout, VolumeLayout
+from atrous.data.dataset import Dataset
 
 _FORM: Final = 3
 """Of the kept reports; raised when the check finds more than it used to."""
@@ -18,7 +18,7 @@ _TAIL: Final = 4096
 """Bytes read from the end of every file: checksums of PNG and the last rows of JPEG lie there."""
 
 
-def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
+def fingerprint(layout: Dataset, *, facts: Sequence[str] = ()) -> str:
     """A hash that changes when a file of the data set does; of each file only the end is read.
 
     It is over the samples' names and order, the names, sizes and last 4,096 bytes of their files,
@@ -33,9 +33,9 @@ def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
             the file of a class map are known already.
     """
     digest = hashlib.blake2b(digest_size=16)
-    masks = (layout.num_classes, layout.class_names) if isinstance(layout, Layout) else None
-    labels = (layout.label_names, layout.labels) if isinstance(layout, LabelLayout) else None
-    volumes = _of_volumes(layout) if isinstance(layout, VolumeLayout) else None
+    masks = (layout.num_classes, layout.class_names) if layout.has_masks else None
+    labels = (layout.label_names, layout.labels) if layout.has_labels else None
+    volumes = _of_volumes(layout) if layout.kind == "volumes" else None
     digest.update(repr((_FORM, masks, labels, volumes, tuple(facts))).encode())
     states: dict[Path, str] = {}
     for index, name in enumerate(layout.names):
@@ -47,7 +47,7 @@ def fingerprint(layout: AnyLayout, *, facts: Sequence[str] = ()) -> str:
     return digest.hexdigest()
 
 
-def _of_volumes(layout: VolumeLayout) -> tuple[object, ...]:
+def _of_volumes(layout: Dataset) -> tuple[object, ...]:
     """What a layout of volumes says besides its files."""
     regions = sorted((name, tuple(members)) for name, members in layout.regions.items())
     return layout.num_classes, layout.class_names, layout.channel_names, regions
@@ -65,7 +65,7 @@ def file_state(path: Path) -> str:
     return f"{size} {end}"
 
 
-def _last_changes(layout: AnyLayout) -> str:
+def _last_changes(layout: Dataset) -> str:
     """A hash over when the files of a data set were changed last."""
     digest = hashlib.blake2b(digest_size=16)
     paths = dict.fromkeys(path for index in range(len(layout)) for path in layout.files(index))
@@ -78,10 +78,10 @@ def _last_changes(layout: AnyLayout) -> str:
 
 
 def cached_check(
-    layout: AnyLayout,
+    layout: Dataset,
     folder: Path,
     *,
-    against: Mapping[str, AnyLayout] | None = None,
+    against: Mapping[str, Dataset] | None = None,
     facts: Sequence[str] = (),
     num_workers: int = 2,
     advance: Callable[[], None] = lambda: None,

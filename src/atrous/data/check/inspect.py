@@ -11,7 +11,7 @@ from torch import Tensor
 
 from atrous.data.check.report import Problem
 from atrous.data.check.volumes import VolumeLook, look_at_volume
-from atrous.data.dataset import AnyLayout, Layout, MaskSizeError, MaskValueError, VolumeLayout
+from atrous.data.dataset import Dataset, MaskSizeError, MaskValueError
 from atrous.data.photos.read import read_rgb8
 from atrous.data.volumes.geometry import Volume
 from atrous.data.volumes.slice import slice_and_mask
@@ -53,10 +53,12 @@ class Look:
     """Of scans: how they lie and what they hold."""
 
 
-def look_at(layout: AnyLayout, index: int, name: str) -> Look:
+def look_at(layout: Dataset, index: int, name: str) -> Look:
     """Read sample `index`, which has that name; what is wrong with it is told, not raised."""
     try:
-        if isinstance(layout, Layout):
+        if layout.kind == "volumes":
+            return _look_at_volume(layout, index, name)
+        if layout.has_masks:
             rgb, mask = layout.rgb8_and_mask(index)
             pixels = _count(mask, layout.num_classes)
             return Look(
@@ -66,8 +68,6 @@ def look_at(layout: AnyLayout, index: int, name: str) -> Look:
                 mask_digest=_digest(mask.numpy().astype(np.uint8)),
                 problem=None,
             )
-        if isinstance(layout, VolumeLayout):
-            return _look_at_volume(layout, index, name)
         rgb = layout.rgb8(index)
     except DataError as error:
         problem = Problem(kind=_kind_of(error), names=(name,), text=str(error))
@@ -82,10 +82,10 @@ def look_at(layout: AnyLayout, index: int, name: str) -> Look:
     )
 
 
-def look_at_image(layout: AnyLayout, index: int, name: str) -> ImageLook | None:
+def look_at_image(layout: Dataset, index: int, name: str) -> ImageLook | None:
     """What the image of sample `index` is recognised by; None if it cannot be read."""
     try:
-        if isinstance(layout, VolumeLayout):
+        if layout.kind == "volumes":
             return _volume_look(name, layout.volume(index))
         rgb = read_rgb8(layout.files(index)[0])
     except DataError:
@@ -93,7 +93,7 @@ def look_at_image(layout: AnyLayout, index: int, name: str) -> ImageLook | None:
     return _image_look(name, rgb)
 
 
-def _look_at_volume(layout: VolumeLayout, index: int, name: str) -> Look:
+def _look_at_volume(layout: Dataset, index: int, name: str) -> Look:
     volume, mask = layout.volume_and_mask(index)
     return Look(
         name=name,

@@ -8,9 +8,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
-from atrous.data.dataset import Sample
+from atrous.data.dataset import Dataset, Sample
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.listing import natural_key
 from atrous.data.photos.raster import IMAGE_SUFFIXES
@@ -22,7 +21,7 @@ _TRAIN: Final = "train"
 _USUAL_SPLITS: Final = ("train", "val", "valid", "validation", "test")
 
 
-class ImageFolder(Dataset[Sample]):
+class ImageFolder(Dataset):
     """Images whose label is the folder they lie in: `root/SPLIT/CLASS/…` or `root/CLASS/…`.
 
     Sub-folders of a class folder belong to it. Hidden files, and files of other suffixes than
@@ -66,9 +65,6 @@ class ImageFolder(Dataset[Sample]):
         self.labels = tuple(labels)
         self._paths = tuple(paths)
         self._names = _names(folder, paths)
-
-    def __len__(self) -> int:
-        return len(self._paths)
 
     def __getitem__(self, index: int) -> Sample:
         image = read_image(self._paths[index])

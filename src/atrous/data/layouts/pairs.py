@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from atrous.data.dataset import MaskSizeError, MaskValueError, Sample
+from atrous.data.dataset import Dataset, MaskSizeError, MaskValueError, Sample
 from atrous.data.listing import images_in
 from atrous.data.photos.mask import read_mask
 from atrous.data.photos.read import read_image, read_rgb8
@@ -27,7 +26,7 @@ class Pair:
     mask: Path
 
 
-class PairedMasks(Dataset[Sample]):
+class PairedMasks(Dataset):
     """Images with index masks; paths are known at construction, pixels are read on access.
 
     Attributes:
@@ -35,6 +34,8 @@ class PairedMasks(Dataset[Sample]):
         num_classes: Class indices are below this.
         class_names: One per class, where the layout knows them.
     """
+
+    has_masks = True
 
     def __init__(
         self,
@@ -51,9 +52,6 @@ class PairedMasks(Dataset[Sample]):
         self.pairs = tuple(pairs)
         self.num_classes = num_classes
         self.class_names = class_names
-
-    def __len__(self) -> int:
-        return len(self.pairs)
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from atrous.data.dataset import Sample
+from atrous.data.dataset import Dataset, Sample
 from atrous.data.layouts.mask_folder import CLASSES_FILE
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.layouts.slide_pairs import pair_slides
@@ -23,7 +22,7 @@ from atrous.types import UNLABELLED, Size
 PATCH_SIZE: Final = (512, 512)
 
 
-class Slides(Dataset[Sample]):
+class Slides(Dataset):
     """Slides in `root/images`, label TIFFs or GeoJSON of the same stem in `root/masks`.
 
     Or both in one folder, the truth as NAME.geojson or NAME.labels.tif. `classes.txt` names the
@@ -45,6 +44,10 @@ class Slides(Dataset[Sample]):
         UnknownNameError: If `root` has no such split.
         DataError: If there are no slides, some have no truth, or the classes are not known.
     """
+
+    kind = "slides"
+    has_masks = True
+    is_drawn = True
 
     def __init__(
         self, root: str | Path, *, num_classes: int | None = None, split: str | None = None

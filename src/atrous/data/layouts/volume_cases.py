@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from atrous.data.dataset import MaskValueError, Sample
+from atrous.data.dataset import Dataset, MaskValueError
 from atrous.data.volumes.geometry import Volume
 from atrous.data.volumes.names import volume_stem, volumes_in
 from atrous.data.volumes.read import read_label_volume, read_volume
@@ -28,7 +26,7 @@ class Case:
     labels: Path
 
 
-class VolumeCases(Dataset[Sample]):
+class VolumeCases(Dataset):
     """Labelled scans; paths are known at construction, voxels are read on access.
 
     Attributes:
@@ -38,6 +36,9 @@ class VolumeCases(Dataset[Sample]):
         channel_names: One per channel, where the layout knows them.
         regions: Unions of classes by name.
     """
+
+    kind = "volumes"
+    has_masks = True
 
     def __init__(
         self,
@@ -64,19 +65,7 @@ class VolumeCases(Dataset[Sample]):
         self.num_classes = num_classes
         self.class_names = class_names
         self.channel_names = channel_names
-        self.regions: Mapping[str, tuple[int, ...]] = regions or {}
-
-    def __len__(self) -> int:
-        return len(self.cases)
-
-    def __getitem__(self, index: int) -> Sample:
-        volume, mask = self.volume_and_mask(index)
-        return Sample(
-            name=self.cases[index].name,
-            image=torch.from_numpy(volume.array),
-            mask=mask,
-            spacing=volume.spacing,
-        )
+        self.regions = regions or {}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from atrous.pipelines.progress import OnProgress, ignore
 from atrous.types import UNLABELLED
 
 if TYPE_CHECKING:
-    from atrous.data.catalog import AnyLayout
+    from atrous.data.dataset import Dataset
     from atrous.inference.model import Model
 
 Scoring = ImageScoring | SlideScoring | VolumeScoring
@@ -37,7 +37,7 @@ class DataSource:
     subset: Path | None = None
     remap: str | None = None
 
-    def open(self, model: "Model") -> "AnyLayout":
+    def open(self, model: "Model") -> "Dataset":
         """The samples, whose masks hold no more classes than the model has.
 
         Raises:
@@ -46,7 +46,7 @@ class DataSource:
         """
         return self._open(len(model.card.class_names), model.card.mpp)
 
-    def open_any_classes(self, model: "Model") -> "AnyLayout":
+    def open_any_classes(self, model: "Model") -> "Dataset":
         """The samples, whose masks hold any classes, or which have labels of whole images.
 
         Raises:
@@ -55,7 +55,7 @@ class DataSource:
         """
         return self._open(UNLABELLED, model.card.mpp)
 
-    def _open(self, num_classes: int, mpp: float | None) -> "AnyLayout":
+    def _open(self, num_classes: int, mpp: float | None) -> "Dataset":
         from atrous.data.catalog import open_layout
 
         return open_layout(
@@ -199,7 +199,6 @@ def _score_volumes(
     protocol: str | None,
     on_progress: OnProgress,
 ) -> Evaluation:
-    from atrous.data.catalog import require_volumes
     from atrous.inference.load import require_volume_model
     from atrous.pipelines.evaluate.volumes import evaluate_volumes
     from atrous.pipelines.predict.volumes import volume_settings
@@ -210,7 +209,7 @@ def _score_volumes(
     )
     return evaluate_volumes(
         predictor,
-        require_volumes(source.open(model)),
+        source.open(model).require("volumes"),
         protocol or "absent_left_out",
         chosen,
         settings,
@@ -228,7 +227,6 @@ def _score_images(
     on_progress: OnProgress,
 ) -> Evaluation:
     """Score masks or labels, whichever the network gives."""
-    from atrous.data.catalog import require_labels, require_masks, require_slides
     from atrous.inference.load import require_photo_model
     from atrous.pipelines.evaluate.labels import check_label_settings, evaluate_labels
     from atrous.pipelines.evaluate.masks import evaluate_masks, scored_card
@@ -237,7 +235,7 @@ def _score_images(
     predictor = require_photo_model(model)
     if model.card.task == "classification":
         check_label_settings(protocol, settings)
-        samples = require_labels(source.open_any_classes(model))
+        samples = source.open_any_classes(model).require("labels")
         return evaluate_labels(predictor, samples, settings, on_progress=on_progress)
     protocol = "void_ignored" if protocol is None else protocol
     card = scored_card(predictor.card, protocol, settings.class_map)
@@ -246,7 +244,7 @@ def _score_images(
     if isinstance(options, SlideScoring):
         return evaluate_slides(
             predictor,
-            require_slides(layout),
+            layout.require("slides"),
             card,
             protocol,
             options,
@@ -254,5 +252,5 @@ def _score_images(
             on_progress=on_progress,
         )
     return evaluate_masks(
-        predictor, require_masks(layout), card, protocol, settings, on_progress=on_progress
+        predictor, layout.require("masks"), card, protocol, settings, on_progress=on_progress
     )

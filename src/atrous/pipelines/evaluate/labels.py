@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from atrous.data.catalog import AnyLayout, LabelLayout
+    from atrous.data.dataset import Dataset
     from atrous.evaluation.labels import ImageRanking, LabelClasses
     from atrous.inference import Predictor
     from atrous.metrics.topk_scores import LabelScores
@@ -56,22 +56,21 @@ def check_label_settings(protocol: str | None, settings: EvaluationSettings) -> 
 
 def evaluate_labels(
     predictor: "Predictor",
-    samples: "LabelLayout",
+    samples: "Dataset",
     settings: EvaluationSettings,
     *,
     on_progress: OnProgress,
 ) -> Evaluation:
     """Run and score; write the page if one is asked for."""
     from atrous._files import write_text
-    from atrous.data.catalog import require_labels
-    from atrous.data.combine.remap import remapped
+    from atrous.data.combine import Remapped
     from atrous.evaluation.labels import label_classes
     from atrous.pipelines.provenance import facts
     from atrous.reports.evaluation.labels_page import label_page
 
     card = predictor.card
     if settings.class_map is not None:
-        samples = require_labels(remapped(samples, settings.class_map))
+        samples = Remapped(samples, settings.class_map).require("labels")
     classes = label_classes(samples.label_names, card.class_names, settings.class_map)
     images = _run(predictor, samples, settings, on_progress)
     scores = classes.score(images)
@@ -92,7 +91,7 @@ def evaluate_labels(
 
 def _run(
     predictor: "Predictor",
-    samples: "LabelLayout",
+    samples: "Dataset",
     settings: EvaluationSettings,
     on_progress: OnProgress,
 ) -> list["ImageRanking"]:
@@ -116,17 +115,16 @@ def _run(
     return sorted(rankings, key=lambda ranking: ranking.index)
 
 
-def joint_classes(samples: "AnyLayout", card: "Card") -> "LabelClasses | None":
+def joint_classes(samples: "Dataset", card: "Card") -> "LabelClasses | None":
     """The classes to score a joint network's labels in; None where either side has no labels.
 
     Raises:
         DataError: If the labels are not those of the network.
     """
-    from atrous.data.catalog import LabelLayout
     from atrous.errors import DataError
     from atrous.evaluation.labels import label_classes
 
-    if card.task != "joint" or not isinstance(samples, LabelLayout):
+    if card.task != "joint" or not samples.has_labels:
         return None
     if not card.label_names:
         raise DataError(
@@ -138,7 +136,7 @@ def joint_classes(samples: "AnyLayout", card: "Card") -> "LabelClasses | None":
 
 
 def joint_scores(
-    probabilities: "Sequence[Tensor | None]", samples: "LabelLayout", classes: "LabelClasses"
+    probabilities: "Sequence[Tensor | None]", samples: "Dataset", classes: "LabelClasses"
 ) -> "LabelScores":
     """Scores of what a joint network says of whole images.
 
@@ -213,7 +211,7 @@ def label_lines(
 
 def _mistakes(
     images: Sequence["ImageRanking"],
-    samples: "LabelLayout",
+    samples: "Dataset",
     classes: "LabelClasses",
     card: "Card",
 ) -> list["Mistake"]:

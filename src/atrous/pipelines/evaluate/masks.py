@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from atrous.data.catalog import Layout
     from atrous.data.class_map import ClassMap
+    from atrous.data.dataset import Dataset
     from atrous.evaluation.masks import ImageCounts, Predict
     from atrous.inference import Predictor
     from atrous.metrics.iou import Scores
@@ -51,7 +51,7 @@ def scored_card(card: "Card", protocol: str, class_map: "ClassMap | None") -> "C
 
 def evaluate_masks(
     predictor: "Predictor",
-    samples: "Layout",
+    samples: "Dataset",
     card: "Card",
     protocol: str,
     settings: EvaluationSettings,
@@ -69,12 +69,11 @@ def evaluate_masks(
         on_progress: Called after every image.
     """
     from atrous._files import write_text
-    from atrous.data.catalog import require_labels, require_masks
-    from atrous.data.combine.remap import remapped
+    from atrous.data.combine import Remapped
     from atrous.pipelines.evaluate.labels import joint_classes, joint_scores, label_record
 
     if settings.class_map is not None:
-        samples = require_masks(remapped(samples, settings.class_map))
+        samples = Remapped(samples, settings.class_map).require("masks")
     label_classes = joint_classes(samples, predictor.card)
     counts, probabilities = _count(predictor, samples, card, settings, on_progress)
     scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
@@ -83,7 +82,7 @@ def evaluate_masks(
         record |= _boundary_record(counts, scored.scores, card)
     labels = None
     if label_classes is not None:
-        labels = joint_scores(probabilities, require_labels(samples), label_classes)
+        labels = joint_scores(probabilities, samples.require("labels"), label_classes)
         record["labels"] = label_record(labels, label_classes.names)
     if settings.html is not None:
         best, worst = _examples(predictor, samples, card, counts, protocol, settings)
@@ -95,7 +94,7 @@ def evaluate_masks(
 
 def _count(
     predictor: "Predictor",
-    samples: "Layout",
+    samples: "Dataset",
     card: "Card",
     settings: EvaluationSettings,
     on_progress: OnProgress,
@@ -206,7 +205,7 @@ def mask_lines(
 
 def _examples(
     predictor: "Predictor",
-    samples: "Layout",
+    samples: "Dataset",
     card: "Card",
     counts: Sequence["ImageCounts"],
     protocol: str,

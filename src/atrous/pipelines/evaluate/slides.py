@@ -14,7 +14,7 @@ from atrous.pipelines.predict.options import SlideOptions
 from atrous.pipelines.progress import OnProgress, counter
 
 if TYPE_CHECKING:
-    from atrous.data.dataset import SlideLayout
+    from atrous.data.dataset import Dataset
     from atrous.evaluation.slides import SlideCounts
     from atrous.inference import Predictor
     from atrous.metrics.iou import Scores
@@ -38,7 +38,7 @@ def check_protocol(card: "Card", protocol: str) -> None:
 
 def evaluate_slides(
     predictor: "Predictor",
-    samples: "SlideLayout",
+    samples: "Dataset",
     card: "Card",
     protocol: str,
     options: SlideScoring,
@@ -61,8 +61,7 @@ def evaluate_slides(
         DataError: If a slide or its truth is broken, or the memory is too small.
     """
     from atrous._files import write_text
-    from atrous.data.combine.remap import remapped
-    from atrous.data.dataset import require_slides
+    from atrous.data.combine import Remapped
     from atrous.evaluation.masks import check_classes
     from atrous.metrics.protocols import score
     from atrous.pipelines.evaluate.masks import mask_lines
@@ -70,7 +69,7 @@ def evaluate_slides(
 
     check_protocol(card, protocol)
     if settings.class_map is not None:
-        samples = require_slides(remapped(samples, settings.class_map))
+        samples = Remapped(samples, settings.class_map).require("slides")
     check_classes(samples, card.class_names)
     model = prepare_model(
         predictor,
@@ -98,7 +97,7 @@ def evaluate_slides(
 
 def _count(
     model: "SlideModel",
-    samples: "SlideLayout",
+    samples: "Dataset",
     card: "Card",
     settings: EvaluationSettings,
     on_progress: OnProgress,
@@ -136,7 +135,7 @@ def _count(
 
 def _slide_record(
     model: "SlideModel",
-    samples: "SlideLayout",
+    samples: "Dataset",
     counts: "Sequence[SlideCounts]",
     scores: "Sequence[Scores]",
 ) -> dict[str, object]:
@@ -158,7 +157,7 @@ def _slide_record(
 
 
 def _notes(
-    model: "SlideModel", samples: "SlideLayout", card: "Card", settings: EvaluationSettings
+    model: "SlideModel", samples: "Dataset", card: "Card", settings: EvaluationSettings
 ) -> list[str]:
     """What the scores depend on, a line each."""
     mpp = samples.open_slide(0).mpp[0]

@@ -14,7 +14,7 @@ from atrous.pipelines.progress import OnProgress, counter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from atrous.data.dataset import VolumeLayout
+    from atrous.data.dataset import Dataset
     from atrous.data.volumes.geometry import Volume
     from atrous.inference.volumes.predictor import VolumePredictor, VolumeSettings
     from atrous.metrics.misalignment import Displacement
@@ -30,7 +30,7 @@ WORTH_TELLING = 0.01
 
 def evaluate_volumes(
     predictor: "VolumePredictor",
-    samples: "VolumeLayout",
+    samples: "Dataset",
     protocol: str,
     options: "VolumeSettings",
     settings: "EvaluationSettings",
@@ -84,7 +84,7 @@ def evaluate_volumes(
     )
 
 
-def _channels(volume: "Volume", samples: "VolumeLayout", wanted: Sequence[str]) -> "Volume":
+def _channels(volume: "Volume", samples: "Dataset", wanted: Sequence[str]) -> "Volume":
     """The scan with the network's channels, by name where the data names its own."""
     from dataclasses import replace
 
@@ -100,9 +100,7 @@ def _channels(volume: "Volume", samples: "VolumeLayout", wanted: Sequence[str]) 
     return replace(volume, array=volume.array[[names.index(name) for name in wanted]])
 
 
-def _shown(
-    samples: "VolumeLayout", name: str, labels: bytes, channels: Sequence[str]
-) -> "ShownCase":
+def _shown(samples: "Dataset", name: str, labels: bytes, channels: Sequence[str]) -> "ShownCase":
     """A case for its page, its labels by zlib."""
     import numpy as np
 

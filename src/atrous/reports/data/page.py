@@ -7,7 +7,7 @@ from typing import Final
 from atrous.data.augment.photos import Augmentation
 from atrous.data.check.report import ERROR_KINDS, WARNING_KINDS, DataReport, Problem
 from atrous.data.check.volumes import spacing_text
-from atrous.data.dataset import AnyLayout, VolumeLayout
+from atrous.data.dataset import Dataset
 from atrous.reports.data.pictures import (
     TYPICAL,
     augmented_rows,
@@ -29,8 +29,8 @@ def data_page(
     *,
     title: str,
     report: DataReport,
-    samples: AnyLayout,
-    others: Mapping[str, AnyLayout],
+    samples: Dataset,
+    others: Mapping[str, Dataset],
     facts: Mapping[str, str],
     augmentation: Augmentation | None = None,
 ) -> str:
@@ -62,10 +62,10 @@ def data_page(
         volumes=_volumes(report),
         # A scan's views are volumes: slices, varied as photos are, would show another thing.
         gallery=sheets(samples, left_out=broken)
-        if isinstance(samples, VolumeLayout)
+        if samples.kind == "volumes"
         else gallery(samples, left_out=broken),
         views=[]
-        if isinstance(samples, VolumeLayout)
+        if samples.kind == "volumes"
         else augmented_rows(samples, augmentation or TYPICAL, left_out=broken),
         is_typical=augmentation is None,
         facts={**facts, "content": report.content},
@@ -100,7 +100,7 @@ def _problems(
     ]
 
 
-def _classes(report: DataReport, samples: AnyLayout) -> list[dict[str, object]]:
+def _classes(report: DataReport, samples: Dataset) -> list[dict[str, object]]:
     volumes = report.volumes
     return [
         {

@@ -13,7 +13,7 @@ from PIL import Image
 
 from atrous.data.augment.photos import Augmentation, augment, sample_rng
 from atrous.data.check.report import Problem
-from atrous.data.dataset import AnyLayout, LabelLayout, Layout, VolumeLayout
+from atrous.data.dataset import Dataset
 from atrous.data.photos.read import read_rgb8
 from atrous.data.volumes.slice import slice_and_mask
 from atrous.errors import DataError
@@ -73,12 +73,12 @@ class Row:
     pictures: tuple[Picture, ...]
 
 
-def class_colours(samples: AnyLayout) -> tuple[Colour | None, ...]:
+def class_colours(samples: Dataset) -> tuple[Colour | None, ...]:
     """By class: the published colours of known classes, else ones that stand out in photos.
 
     None for the background, which is shown as it is: a first class of that name or without one.
     """
-    if not isinstance(samples, Layout | VolumeLayout):
+    if not samples.has_masks:
         return ()
     names = samples.class_names
     others = numbered_labels(samples.num_classes).palette
@@ -91,10 +91,10 @@ def class_colours(samples: AnyLayout) -> tuple[Colour | None, ...]:
     return palette
 
 
-def gallery(samples: AnyLayout, *, left_out: frozenset[str]) -> tuple[Picture, ...]:
+def gallery(samples: Dataset, *, left_out: frozenset[str]) -> tuple[Picture, ...]:
     """Samples from all over the data set, every label among them where images have labels."""
     usable = [index for index, name in enumerate(samples.names) if name not in left_out]
-    if isinstance(samples, LabelLayout):
+    if samples.has_labels:
         usable = _by_turns(usable, samples.labels)[:NUM_GALLERY]
         chosen = sorted(usable, key=lambda index: (samples.labels[index], index))
     else:
@@ -102,7 +102,7 @@ def gallery(samples: AnyLayout, *, left_out: frozenset[str]) -> tuple[Picture, .
     return tuple(_picture(samples, index) for index in chosen)
 
 
-def sheets(samples: VolumeLayout, *, left_out: frozenset[str]) -> tuple[Picture, ...]:
+def sheets(samples: Dataset, *, left_out: frozenset[str]) -> tuple[Picture, ...]:
     """Scans from all over the data set: three planes each, classes outlined."""
     usable = [index for index, name in enumerate(samples.names) if name not in left_out]
     names = samples.class_names or tuple(f"class {i}" for i in range(samples.num_classes))
@@ -120,7 +120,7 @@ def sheets(samples: VolumeLayout, *, left_out: frozenset[str]) -> tuple[Picture,
 
 
 def problem_rows(
-    problems: Sequence[Problem], samples: AnyLayout, others: Mapping[str, AnyLayout]
+    problems: Sequence[Problem], samples: Dataset, others: Mapping[str, Dataset]
 ) -> dict[str, list[Row]]:
     """By kind, the first problems that can be seen, each with its images side by side."""
     layouts = {"": samples, **others}
@@ -142,7 +142,7 @@ def problem_rows(
 
 
 def augmented_rows(
-    samples: AnyLayout, augmentation: Augmentation, *, left_out: frozenset[str], seed: int = 0
+    samples: Dataset, augmentation: Augmentation, *, left_out: frozenset[str], seed: int = 0
 ) -> list[Row]:
     """A few samples, each followed by views as training sees them."""
     usable = [index for index, name in enumerate(samples.names) if name not in left_out]
@@ -172,32 +172,32 @@ def _embedded(pixels: Pixels) -> str:
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-def _picture(samples: AnyLayout, index: int, *, split: str = "") -> Picture:
+def _picture(samples: Dataset, index: int, *, split: str = "") -> Picture:
     try:
         rgb, mask = _read(samples, index)
     except DataError:  # only its mask: an image that cannot be read is like no other
         rgb, mask = _read_image(samples, index), None
     caption = f"{split}:{samples.names[index]}" if split else samples.names[index]
-    if isinstance(samples, LabelLayout):
+    if samples.has_labels:
         label = samples.label_names[samples.labels[index]]
         caption += "" if caption.startswith(f"{label}/") else f" ({label})"
     return Picture(caption=caption, source=_embedded(_drawn(rgb, mask, class_colours(samples))))
 
 
-def _read_image(samples: AnyLayout, index: int) -> Pixels:
-    if isinstance(samples, VolumeLayout):
+def _read_image(samples: Dataset, index: int) -> Pixels:
+    if samples.kind == "volumes":
         return slice_and_mask(samples.volume(index), None)[0]
     return read_rgb8(samples.files(index)[0])
 
 
-def _read(samples: AnyLayout, index: int) -> tuple[Pixels, NDArray[np.uint8] | None]:
+def _read(samples: Dataset, index: int) -> tuple[Pixels, NDArray[np.uint8] | None]:
     """Image `(H, W, 3)` and, where there are masks, classes and 255 `(H, W)`."""
-    if isinstance(samples, Layout):
-        rgb, mask = samples.rgb8_and_mask(index)
-        return rgb, mask.numpy().astype(np.uint8)
-    if isinstance(samples, VolumeLayout):
+    if samples.kind == "volumes":
         rgb, flat = slice_and_mask(*samples.volume_and_mask(index))
         return rgb, None if flat is None else flat.numpy().astype(np.uint8)
+    if samples.has_masks:
+        rgb, mask = samples.rgb8_and_mask(index)
+        return rgb, mask.numpy().astype(np.uint8)
     return samples.rgb8(index), None
 
 

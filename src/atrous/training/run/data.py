@@ -6,9 +6,8 @@ from pathlib import Path
 
 from atrous.data.augment.photos import Augmentation
 from atrous.data.catalog import open_layout
-from atrous.data.combine.join import join
-from atrous.data.combine.subset import take
-from atrous.data.dataset import AnyLayout, DrawnLayout, LabelLayout, Layout, VolumeLayout
+from atrous.data.combine import Subset, join
+from atrous.data.dataset import Dataset
 from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.catalog import Argument, Task, build_network, network_entry
@@ -25,8 +24,8 @@ from atrous.types import Size
 class RunData:
     """What a run learns from, and what it is measured on."""
 
-    train: AnyLayout
-    val: AnyLayout
+    train: Dataset
+    val: Dataset
     labels: LabelSet
     """Of masks, or of whole images for a classifier."""
     label_names: tuple[str, ...]
@@ -53,12 +52,12 @@ def open_data(recipe: Recipe) -> RunData:
             "subsets."
         )
     if recipe.limit is not None:
-        train = take(train, range(min(recipe.limit, len(train))))
+        train = Subset(train, range(min(recipe.limit, len(train))))
     for layout, part in ((train, "training"), (val, "validation")):
         if not len(layout):
             raise DataError(f"The {part} data is empty; expected at least one sample; name others.")
         _check_kind(layout, task, recipe)
-    label_names = train.label_names if isinstance(train, LabelLayout) else ()
+    label_names = train.label_names if train.has_labels else ()
     if task == "classification":
         return RunData(train, val, _named(label_names), ())
     return RunData(train, val, _mask_labels(recipe, train), label_names if task == "joint" else ())
@@ -72,7 +71,7 @@ def card_of(recipe: Recipe, data: RunData) -> Card:
     if task == "joint":
         arguments["num_labels"] = len(data.label_names)
     facts = None
-    if isinstance(data.train, VolumeLayout):
+    if data.train.kind == "volumes":
         facts = volume_facts_of(recipe, data.train, data.labels.names)
         arguments |= _for_volumes(recipe, len(facts.channel_names))
     network = build_network(recipe.network, arguments)
@@ -162,7 +161,7 @@ def check_augmentation(recipe: Recipe, data: RunData) -> None:
     Raises:
         DataError: If it is not, or a key is set that is for the other kind of data.
     """
-    is_volumes = isinstance(data.train, VolumeLayout)
+    is_volumes = data.train.kind == "volumes"
     of, found = ("images", "volumes") if is_volumes else ("volumes", "images")
     for key in sorted(IMAGE_KEYS if is_volumes else VOLUME_KEYS):
         known = Recipe.__dataclass_fields__[key]
@@ -180,7 +179,7 @@ def check_augmentation(recipe: Recipe, data: RunData) -> None:
 
 def num_views(data: RunData, recipe: Recipe) -> int:
     """How many views an epoch has: one of every image, or so many of every volume or slide."""
-    if isinstance(data.train, DrawnLayout):
+    if data.train.is_drawn:
         return recipe.patches_per_epoch or len(data.train)
     return len(data.train) * recipe.views_per_volume
 
@@ -195,7 +194,7 @@ def _open(
     subsets: tuple[str, ...],
     *,
     patch_size: Size | None,
-) -> AnyLayout:
+) -> Dataset:
     lists: list[Path | None] = [Path(path) for path in subsets] or [None] * len(recipe.data)
     parts = [
         open_layout(
@@ -213,26 +212,26 @@ def _open(
     return join(parts, [Path(folder).name for folder in recipe.data])
 
 
-def _check_kind(layout: AnyLayout, task: Task, recipe: Recipe) -> None:
+def _check_kind(layout: Dataset, task: Task, recipe: Recipe) -> None:
     needed = {
-        "classification": ("labels", isinstance(layout, LabelLayout)),
-        "segmentation": ("masks", isinstance(layout, Layout | VolumeLayout)),
+        "classification": ("labels", layout.has_labels),
+        "segmentation": ("masks", layout.has_masks),
         "joint": (
             "masks and labels",
-            isinstance(layout, Layout) and isinstance(layout, LabelLayout),
+            layout.has_masks and layout.has_labels,
         ),
     }
     what, has_it = needed[task]
     if not has_it:
         raise DataError(
-            f"Layout {recipe.layout!r} does not give {what}, which {recipe.network} learns from; "
+            f"Dataset {recipe.layout!r} does not give {what}, which {recipe.network} learns from; "
             "name another layout or network."
         )
 
 
-def _mask_labels(recipe: Recipe, layout: AnyLayout) -> LabelSet:
+def _mask_labels(recipe: Recipe, layout: Dataset) -> LabelSet:
     """Names and colours of the masks' classes: the published ones where the data is known."""
-    assert isinstance(layout, Layout | VolumeLayout)  # `_check_kind` has seen it
+    assert layout.has_masks  # `_check_kind` has seen it
     names = recipe.class_names or layout.class_names
     if names is None:
         return numbered_labels(layout.num_classes)

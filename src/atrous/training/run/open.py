@@ -7,7 +7,6 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from atrous.data.check.fingerprint import fingerprint
-from atrous.data.dataset import Layout, VolumeLayout, require_volumes
 from atrous.errors import DataError
 from atrous.networks.catalog import build_network
 from atrous.networks.shipped import resolve_weights
@@ -63,11 +62,11 @@ def open_run(
         start_from(network, start, replace_head=recipe.replace_head, inflation=recipe.inflate)
     state = start_state(network, recipe, accelerator)
     volumes = None
-    if isinstance(data.train, VolumeLayout):
+    if data.train.kind == "volumes":
         volumes = prepare_volumes(
             folder.volumes,
             data.train,
-            require_volumes(data.val),
+            data.val.require("volumes"),
             card,
             prints=prints,
             accelerator=accelerator,
@@ -93,7 +92,7 @@ def open_run(
 def _class_weights(
     recipe: Recipe, data: RunData, folder: RunFolder, data_fingerprint: str
 ) -> Tensor | None:
-    if recipe.class_weights == "none" or not isinstance(data.train, Layout | VolumeLayout):
+    if recipe.class_weights == "none" or not data.train.has_masks:
         return None
     counts = cached_counts(data.train, folder.class_counts, data_fingerprint)
     return class_weights(recipe.class_weights, counts)

@@ -17,7 +17,6 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from atrous._files import write_atomically
-from atrous.data.dataset import DrawnLayout, require_volumes
 from atrous.networks.card import Card, Score
 from atrous.networks.weights import save_weights
 from atrous.training.batches import AnyViews, DrawnViews, Views, feed, steps_per_epoch
@@ -173,8 +172,8 @@ class Run:
 
     def _views(self) -> AnyViews:
         if self.volumes is not None:
-            return volume_views(self.volumes.train, require_volumes(self.data.train), self.recipe)
-        if isinstance(self.data.train, DrawnLayout):
+            return volume_views(self.volumes.train, self.data.train.require("volumes"), self.recipe)
+        if self.data.train.is_drawn:
             return DrawnViews(
                 self.data.train,
                 augmentation_of(self.recipe),

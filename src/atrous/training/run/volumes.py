@@ -7,7 +7,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from atrous.data.augment.volumes import VolumeAugmentation
-from atrous.data.dataset import VolumeLayout
+from atrous.data.dataset import Dataset
 from atrous.errors import UnknownNameError
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.volume_spec import VolumeFacts
@@ -54,8 +54,8 @@ class RunVolumes:
 
 def prepare_volumes(
     folder: Path,
-    train: VolumeLayout,
-    val: VolumeLayout,
+    train: Dataset,
+    val: Dataset,
     card: Card,
     *,
     prints: Mapping[str, str],
@@ -81,9 +81,7 @@ def prepare_volumes(
         )
 
 
-def volume_facts_of(
-    recipe: Recipe, layout: VolumeLayout, class_names: Sequence[str]
-) -> VolumeFacts:
+def volume_facts_of(recipe: Recipe, layout: Dataset, class_names: Sequence[str]) -> VolumeFacts:
     """What the card says of scans; one is read where nothing else says how many channels they have.
 
     Raises:
@@ -114,9 +112,7 @@ def volume_facts_of(
     )
 
 
-def _open_volumes(
-    folder: Path, layout: VolumeLayout, card: Card, *, fingerprint: str
-) -> VolumeCache:
+def _open_volumes(folder: Path, layout: Dataset, card: Card, *, fingerprint: str) -> VolumeCache:
     def prepare(index: int) -> PreparedVolume:
         volume, labels = layout.volume_and_mask(index)
         scan = prepare_scan(volume.array[channels], volume.spacing, facts)
@@ -129,7 +125,7 @@ def _open_volumes(
     return VolumeCache(folder, layout, prepare, fingerprint=f"{fingerprint} {facts}")
 
 
-def _channels(layout: VolumeLayout, wanted: Sequence[str]) -> list[int] | slice:
+def _channels(layout: Dataset, wanted: Sequence[str]) -> list[int] | slice:
     """Where the network's channels lie among the scans'; all of them where nothing names those.
 
     Raises:
@@ -144,7 +140,7 @@ def _channels(layout: VolumeLayout, wanted: Sequence[str]) -> list[int] | slice:
     return [present.index(name) for name in wanted]
 
 
-def volume_views(volumes: VolumeCache, layout: VolumeLayout, recipe: Recipe) -> VolumeViews:
+def volume_views(volumes: VolumeCache, layout: Dataset, recipe: Recipe) -> VolumeViews:
     """The recipe's views of prepared volumes."""
     return VolumeViews(
         volumes,

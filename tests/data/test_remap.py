@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from atrous.data import open_layout
-from atrous.data.dataset import LabelLayout, Layout
 from atrous.data.synthetic.shapes import write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 
@@ -37,8 +36,8 @@ def folder(tmp_path):
 
 def test_masks_hold_the_shared_classes_and_nothing_else(folder):
     layout = open_layout("mask_folder", folder / "data", remap=folder / "map.toml")
-    assert isinstance(layout, Layout)
-    assert not isinstance(layout, LabelLayout)
+    assert layout.has_masks
+    assert not layout.has_labels
     assert (layout.num_classes, layout.class_names) == (2, ("square", "round"))
     assert len(layout) == len(layout.names) == 4
     for index, path in enumerate(sorted((folder / "data/masks").iterdir())):
@@ -76,8 +75,8 @@ def test_masks_and_labels_together_keep_their_labels(folder):
     with (folder / "data/labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("name", "label"), *zip(names, "abab", strict=True)])
     layout = open_layout("joint_folder", folder / "data", remap=folder / "map.toml")
-    assert isinstance(layout, Layout)
-    assert isinstance(layout, LabelLayout)
+    assert layout.has_masks
+    assert layout.has_labels
     assert layout.label_names == ("a", "b")
     assert layout.labels == (0, 1, 0, 1)
     assert layout[1].label == 1
@@ -97,8 +96,8 @@ def classes(tmp_path):
 def test_labels_are_merged_and_images_of_others_left_out(classes):
     (classes / "m.toml").write_text('classes = ["pet"]\n[data]\ncat = "pet"\ndog = "pet"\n')
     layout = open_layout("image_folder", classes / "data", remap=classes / "m.toml")
-    assert isinstance(layout, LabelLayout)
-    assert not isinstance(layout, Layout)
+    assert layout.has_labels
+    assert not layout.has_masks
     assert layout.label_names == ("pet",)
     assert layout.names == ("cat/0", "cat/1", "dog/0")
     assert layout.labels == (0, 0, 0)

@@ -1,1 +1,0 @@
-"""Data sets made of others: a part, several joined, other classes."""
