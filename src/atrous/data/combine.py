@@ -33,7 +33,7 @@ class _Made(Dataset):
         self.kind, self.has_masks = like.kind, like.has_masks
         self.num_classes, self.class_names = like.num_classes, like.class_names
         self.label_names, self.labels = like.label_names, like.labels
-        self.channel_names, self.regions = like.channel_names, like.regions
+        self.channel_names, self.regions = like.channel_names, dict(like.regions)
 
     def _at(self, index: int) -> tuple[Dataset, int]:
         """The data set that holds sample `index`, and where in it."""
