@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 
 from atrous.data import open_layout
 from atrous.data.synthetic.shapes import write_mask_folder
+from atrous.recipes import resolve
 
 FOUR = ("--layout", "mask_folder", "--num-classes", "4")
 
@@ -179,7 +179,7 @@ def test_wrong_arguments_are_answered_in_one_line_with_code_2(data, root, argume
 
 @pytest.mark.real
 def test_the_shared_splits_of_people_share_no_image(data, shared):
-    lists = Path(__file__).resolve().parents[2] / "recipes" / "splits"
+    lists = resolve("recipe:people").parent / "splits"
     for name in ("people", "people_varied"):
         code, out, _ = data(
             shared / "data" / name, "--layout", "mask_folder", "--num-classes", "2",

@@ -1,17 +1,17 @@
 """The shipped hippocampus on the cases that training did not see, by the command."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from atrous.networks.shipped import resolve_weights
 from atrous.networks.weights import load_weights
+from atrous.recipes import resolve
 
 pytest.importorskip("nibabel", reason="needs the extra volumes")
 pytestmark = pytest.mark.real
 
-SUBSET = Path(__file__).resolve().parents[2] / "recipes/splits/hippocampus-val.txt"
+SUBSET = resolve("recipe:splits/hippocampus-val")
 
 
 @pytest.fixture

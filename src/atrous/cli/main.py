@@ -20,6 +20,7 @@ from atrous.cli.options import grouped
 from atrous.cli.predict import OPTIONS as predict_options  # noqa: N811 - two of them
 from atrous.cli.predict import predict
 from atrous.cli.profile import profile
+from atrous.cli.recipes import init, recipes
 from atrous.cli.synthesize import synthesize
 from atrous.cli.train import train
 from atrous.errors import AtrousError
@@ -34,8 +35,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # its imports would double the time of --help
 )
 VERBS = (
-    explain, networks, profile, compare, objects, data, convert, predict, evaluate, train,
-    synthesize, demo, doctor,
+    explain, networks, profile, compare, objects, data, convert, predict, evaluate,
+    recipes, init, train, synthesize, demo, doctor,
 )  # fmt: skip
 OPTIONS: dict[object, Mapping[Any, type[Any]]] = {
     predict: predict_options,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/people.toml.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipe:people.")],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A key of the recipe and another value, as epochs=10."),

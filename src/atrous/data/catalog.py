@@ -25,6 +25,7 @@ from atrous.data.layouts.slides import Slides
 from atrous.data.layouts.voc import VOC
 from atrous.data.layouts.volume_folder import VolumeFolder
 from atrous.errors import DataError, UnknownNameError
+from atrous.recipes import resolve
 from atrous.types import UNLABELLED, Kind, Size
 
 
@@ -156,7 +157,7 @@ def open_layout(
     *,
     split: str | None = None,
     num_classes: int | None = None,
-    subset: Path | None = None,
+    subset: str | Path | None = None,
     remap: str | Path | None = None,
     mpp: float | None = None,
     patch_size: Size | None = None,
@@ -173,8 +174,8 @@ def open_layout(
             it where `root` is so divided.
         num_classes: How many classes masks may hold, for layouts that cannot know: `mask_folder`
             and `joint_folder` need it unless there is a `classes.txt`, the others leave it aside.
-        subset: A text file of sample names, one a line; blank lines and those that begin with `#`
-            are passed over. The samples are these, in this order.
+        subset: A text file of sample names, one per line, or `recipe:splits/NAME`; blank lines and
+            those that begin with `#` are passed over. The samples are these, in this order.
         remap: A class map (`read_class_map`) by which the classes of masks, or labels where there
             are no masks, are renamed, merged and dropped. A layout that does not know its classes
             then takes any, and what the map leaves out is unlabelled.
@@ -193,8 +194,8 @@ def open_layout(
     allowed = num_classes if class_map is None else UNLABELLED
     layout = LAYOUTS[name](Path(root), split=split, num_classes=allowed)
     if layout.kind == "slides":
-        listed = None if subset is None else read_names(subset)
+        listed = None if subset is None else read_names(resolve(subset))
         layout = layout.read_at(mpp=mpp, patch_size=patch_size, names=listed)
     elif subset is not None:
-        layout = Subset(layout, subset_indices(layout.names, subset))
+        layout = Subset(layout, subset_indices(layout.names, resolve(subset)))
     return layout if class_map is None else Remapped(layout, class_map)

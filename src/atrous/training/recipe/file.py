@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from atrous.errors import DataError, UnknownNameError
+from atrous.recipes import resolve
 from atrous.training.recipe.recipe import Recipe
 
 SUFFIX = ".toml"
@@ -19,12 +20,14 @@ SUFFIX = ".toml"
 def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """A recipe from a TOML file, with `key=value` settings over it.
 
-    Paths of lists and class maps are taken from the file's own folder.
+    Paths of lists and class maps are taken from the file's own folder; `recipe:NAME` is a recipe of
+    the package.
 
     Raises:
         DataError: If the file is missing, is not TOML, lacks a key, or a value is of another type.
         UnknownNameError: If a key is not known.
     """
+    path = resolve(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
