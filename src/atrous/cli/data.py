@@ -66,11 +66,7 @@ def data(
     samples = open_layout(
         layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap, mpp=mpp
     )
-    if recipe is not None and samples.kind == "volumes":
-        raise DataError(
-            f"--recipe shows how images are varied, and {layout} holds volumes; expected images; "
-            "leave it out."
-        )
+    _check_recipe(samples, layout, recipe)
     others = {}
     for other in against or ():
         is_file = other.endswith(".txt")
@@ -98,6 +94,14 @@ def data(
     typer.echo(json.dumps(record, indent=1) if as_json else text)
     if report.errors:
         raise typer.Exit(1)
+
+
+def _check_recipe(samples: "Dataset", layout: str, recipe: Path | None) -> None:
+    if recipe is not None and samples.kind == "volumes":
+        raise DataError(
+            f"--recipe shows how images are varied, and {layout} holds volumes; expected images; "
+            "leave it out."
+        )
 
 
 def _augmentation(recipe: Path) -> "Augmentation":

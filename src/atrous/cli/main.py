@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from atrous.cli.compare import compare
 from atrous.cli.convert import convert
@@ -28,10 +29,27 @@ from atrous.errors import AtrousError
 STOPPED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal, as shells count."""
 
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+class _Verbs(TyperGroup):
+    """The list of verbs with the whole first line of each, however narrow the terminal is."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - click's own
+        rows = [
+            (name, (command.help or "").strip().splitlines()[0])
+            for name in self.list_commands(ctx)
+            if (command := self.get_command(ctx, name)) is not None and not command.hidden
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=_Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings=HELP_NAMES,
     rich_markup_mode=None,  # its imports would double the time of --help
 )
 VERBS = (
@@ -44,11 +62,28 @@ OPTIONS: dict[object, Mapping[Any, type[Any]]] = {
 }
 """By verb: the options dataclasses that its help is grouped by."""
 for verb in VERBS:
-    app.command(cls=grouped(OPTIONS[verb]) if verb in OPTIONS else None)(verb)
+    app.command(
+        cls=grouped(OPTIONS[verb]) if verb in OPTIONS else None, context_settings=HELP_NAMES
+    )(verb)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"atrous {version('atrous')}")
+        raise typer.Exit
 
 
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
     """Efficient convolutional networks: understand them, convert them, run them, measure them."""
 
 

@@ -114,23 +114,30 @@ def plan_volume(
         obstacle = found if isinstance(found, str) else f"its halo costs {overhead:.1f} times more"
         if wish == "exact":
             raise DataError(f"Parts cannot be exact: {obstacle}; take blended ones.")
-    lengths = tuple(map(min, window or WINDOW, size))
-    while needed(lengths) > ceiling and max(lengths) > _SMALLEST:
-        longest = lengths.index(max(lengths))
-        lengths = tuple(
-            max(_SMALLEST, n // 2) if axis == longest else n for axis, n in enumerate(lengths)
-        )
-    _check(needed(lengths), ceiling, f"windows of {' x '.join(map(str, lengths))}")
+    lengths = _fitting(tuple(map(min, window or WINDOW, size)), needed, ceiling)
     spots = product(*(_starts(n, m) for n, m in zip(size, lengths, strict=True)))
-    windows = [
-        tuple(slice(at, at + n) for at, n in zip(spot, lengths, strict=True)) for spot in spots
-    ]
+    windows = [tuple(slice(a, a + n) for a, n in zip(s, lengths, strict=True)) for s in spots]
     return VolumePlan(
         kind="blended",
         parts=tuple(Part(window=window, core=window) for window in windows),
         reason=obstacle,
         needed=needed(lengths),
     )
+
+
+def _fitting(lengths: Size, needed: Callable[[Size], int], ceiling: int) -> Size:
+    """A window that fits, its longest axis halved until it does.
+
+    Raises:
+        DataError: If the smallest does not.
+    """
+    while needed(lengths) > ceiling and max(lengths) > _SMALLEST:
+        longest = lengths.index(max(lengths))
+        lengths = tuple(
+            max(_SMALLEST, n // 2) if axis == longest else n for axis, n in enumerate(lengths)
+        )
+    _check(needed(lengths), ceiling, f"windows of {' x '.join(map(str, lengths))}")
+    return lengths
 
 
 def _exact(

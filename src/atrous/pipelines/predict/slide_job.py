@@ -18,7 +18,7 @@ from atrous.inference.slides.lock import hold
 from atrous.inference.slides.network import SlideNetwork
 from atrous.inference.slides.plan import SlidePlan, plan_slide
 from atrous.inference.slides.run import run_slide
-from atrous.inference.slides.seam import seam_error
+from atrous.inference.slides.seam import SeamError, seam_error
 from atrous.inference.slides.store import SlideStore
 from atrous.inference.tiles.memory import DEFAULT, MemoryModel, memory_model, parse_memory
 from atrous.inference.tiles.mode import Context, choose_context
@@ -207,6 +207,7 @@ def _run(
             advance=counter(on_progress, name, len(plan.places)),
         )
         seam = seam_error(slide, model.network, plan, store)
+    num_labels = len(next(iter(labels.values()), ()))
     facts = SlideFacts(
         name=name,
         slide=slide,
@@ -215,24 +216,39 @@ def _run(
         label_map=store,
         labels=labels,
         smallest_um2=options.min_region,
-        label_names=card.label_names
-        or tuple(f"label {i}" for i in range(len(next(iter(labels.values()), ())))),
+        label_names=card.label_names or tuple(f"label {i}" for i in range(num_labels)),
     )
+    areas = _write(folder, facts, store, options, on_progress)
+    note = {**identity, **_record(plan, identity, seam), "areas_mm2": areas}
+    write_text(folder / NOTE, json.dumps(note, indent=1) + "\n")
+    shutil.rmtree(work, ignore_errors=True)
+    return note
+
+
+def _write(
+    folder: Path,
+    facts: SlideFacts,
+    store: SlideStore,
+    options: "SlideOptions",
+    on_progress: OnProgress,
+) -> dict[str, float]:
+    """Write the files of a slide that was run; areas of the classes in mm² come back."""
 
     def say(what: str) -> None:
-        on_progress(Progress(task=name, status=what))
+        on_progress(Progress(task=facts.name, status=what))
 
     features = write_slide_results(folder, facts, say=say)
+    names = facts.card.class_names
     if options.probabilities:
         say("probabilities")
-        write_probability_tiff(
-            store,
-            folder / "probabilities.ome.tif",
-            class_names=card.class_names,
-            mpp=facts.map_mpp,
-        )
-    note = {
-        **identity,
+        path = folder / "probabilities.ome.tif"
+        write_probability_tiff(store, path, class_names=names, mpp=facts.map_mpp)
+    return {name: round(float(area), 9) for name, area in zip(names, features.areas, strict=True)}
+
+
+def _record(plan: SlidePlan, identity: Mapping[str, Any], seam: SeamError) -> dict[str, Any]:
+    """How a slide was run, for its note."""
+    return {
         "tiles": len(plan.places),
         "tiles_of_the_slide": len(plan.grid),
         "context": {**identity["context"], "reason": plan.context.reason},
@@ -243,14 +259,7 @@ def _run(
             "different": seam.num_different,
             "share_of_labels": seam.share,
         },
-        "areas_mm2": {
-            class_name: round(float(area), 9)
-            for class_name, area in zip(card.class_names, features.areas, strict=True)
-        },
     }
-    write_text(folder / NOTE, json.dumps(note, indent=1) + "\n")
-    shutil.rmtree(work, ignore_errors=True)
-    return note
 
 
 def _identity(

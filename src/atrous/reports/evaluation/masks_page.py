@@ -90,16 +90,6 @@ def evaluation_page(
         ("Frequency-weighted IoU", scores.frequency_weighted_iou, None),
         ("Mean Dice", scores.mean_dice, None),
     ]
-    classes = [
-        {
-            "name": name,
-            "colour": _css(colour),
-            "is_averaged": index in scores.averaged_classes,
-            "iou": scores.class_iou[index],
-            "accuracy": scores.class_accuracy[index],
-        }
-        for index, (name, colour) in enumerate(zip(card.class_names, card.palette, strict=True))
-    ]
     return render(
         "evaluation.html",
         title=f"{card.name}: {percent(scores.mean_iou)} % mean IoU",
@@ -111,7 +101,7 @@ def evaluation_page(
         notes=notes,
         table=[(name, percent(value), bounds(interval)) for name, value, interval in rows],
         label_table=() if labels is None else label_table(labels),
-        classes=classes,
+        classes=_class_rows(card, scores),
         confusion=_confusion_rows(matrix, card),
         groups=[
             (f"Worst {unit}", [_figure(example, card) for example in worst]),
@@ -120,6 +110,19 @@ def evaluation_page(
         facts=facts,
         percent=percent,
     )
+
+
+def _class_rows(card: Card, scores: Scores) -> list[dict[str, object]]:
+    return [
+        {
+            "name": name,
+            "colour": _css(colour),
+            "is_averaged": index in scores.averaged_classes,
+            "iou": scores.class_iou[index],
+            "accuracy": scores.class_accuracy[index],
+        }
+        for index, (name, colour) in enumerate(zip(card.class_names, card.palette, strict=True))
+    ]
 
 
 def _confusion_rows(matrix: Tensor, card: Card) -> list[dict[str, object]]:

@@ -47,24 +47,19 @@ def volume_evaluation_page(
         case.name: error_picture(case, card=card) for shown in groups.values() for case in shown
     }
     room = MAX_CASE - sum(map(len, pictures.values())) - _PER_CASE * len(cases) * len(summary)
-    viewers = {
-        heading: [
-            {
-                "viewer": viewer(
-                    case,
-                    channel_names=channel_names,
-                    class_names=card.class_names,
-                    palette=card.palette,
-                    max_bytes=room // len(pictures),
-                ),
-                "picture": pictures[case.name],
-                "scores": score_rows(cases[case.name]),
-            }
-            for case in shown
-        ]
-        for heading, shown in groups.items()
-        if shown
-    }
+
+    def shown_case(case: ShownCase) -> dict[str, object]:
+        drawn = viewer(
+            case,
+            channel_names=channel_names,
+            class_names=card.class_names,
+            palette=card.palette,
+            max_bytes=room // len(pictures),
+        )
+        found = score_rows(cases[case.name])
+        return {"viewer": drawn, "picture": pictures[case.name], "scores": found}
+
+    viewers = {heading: [*map(shown_case, shown)] for heading, shown in groups.items() if shown}
     ranked = sorted(cases, key=lambda name: _rank(cases[name]))
     return render(
         "volume_evaluation.html",
@@ -76,10 +71,7 @@ def volume_evaluation_page(
         num_cases=len(cases),
         table=[_summary_row(region, found) for region, found in summary.items()],
         regions=list(summary),
-        cases=[
-            {"name": name, "link": links.get(name), "scores": score_rows(cases[name])}
-            for name in ranked
-        ],
+        cases=[{"name": n, "link": links.get(n), "scores": score_rows(cases[n])} for n in ranked],
         shown=[case.name for group in groups.values() for case in group],
         groups=viewers,
         facts=facts,

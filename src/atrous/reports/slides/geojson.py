@@ -55,13 +55,11 @@ def write_geojson(
             of this side, micrometres (Visvalingam and Whyatt); 0 keeps the outlines of pixels.
         smallest_um2: Regions smaller than this, in µm², are given to a neighbour.
         skip: Classes that are not written; 255 never is.
-        most_corners: Of all regions together that are not known whole yet. Beyond it the largest
-            are written as far as they are known, so come in several polygons, which meet along
-            the borders of chunks; memory and time grow with it.
+        most_corners: Of all regions that are not known whole yet. Beyond it the largest are written
+            as far as they are known, in several polygons that meet along the borders of chunks.
 
     Raises:
-        DataError: If the map holds other classes, a number makes no sense, or the file cannot be
-            written.
+        DataError: If the map holds other classes, a number makes no sense, or writing fails.
         MissingExtraError: If the extra `slides` is not installed.
     """
     if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2, most_corners) < 0:
@@ -79,27 +77,23 @@ def write_geojson(
         skip=frozenset((UNLABELLED, *skip)),
         most_corners=most_corners,
     )
-    factor = np.array([scale[1], scale[0]])
-    count = 0
+    factor, count = np.array([scale[1], scale[0]]), 0
     with write_atomically(path) as file:
         file.write(b'{"type": "FeatureCollection", "features": [')
         for value, polygon in regions:
             placed = shapely.orient_polygons(shapely.transform(polygon, lambda xy: xy * factor))
-            properties = {
-                "objectType": "annotation",
-                "classification": {
-                    "name": class_names[value],
-                    "color": [int(part) for part in palette[value]],
-                },
-            }
-            feature = (
-                f'{"," if count else ""}\n{{"type": "Feature", "geometry": '
-                f'{shapely.to_geojson(placed)}, "properties": {json.dumps(properties)}}}'
-            )
-            file.write(feature.encode())
+            feature = _feature(shapely.to_geojson(placed), class_names[value], palette[value])
+            file.write(f"{',' if count else ''}\n{feature}".encode())
             count += 1
         file.write(b"\n]}\n")
     return count
+
+
+def _feature(geometry: str, name: str, colour: Colour) -> str:
+    """A region as QuPath reads it: an annotation of a class and its colour."""
+    classification = {"name": name, "color": [int(part) for part in colour]}
+    properties = {"objectType": "annotation", "classification": classification}
+    return f'{{"type": "Feature", "geometry": {geometry}, "properties": {json.dumps(properties)}}}'
 
 
 def _regions(

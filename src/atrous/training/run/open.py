@@ -50,12 +50,7 @@ def open_run(
         folder.claim(recipe)
     accelerator.wait_for_everyone()
     prints = {"train": fingerprint(data.train), "val": fingerprint(data.val)}
-    before = folder.read_facts().get("data")
-    if before is not None and before != prints:
-        raise DataError(
-            f"The data of {recipe.name} has changed since its run in {root} began; expected the "
-            "same files; bring them back, or start anew with --overwrite."
-        )
+    _check_data_unchanged(folder, recipe, prints)
     torch.manual_seed(recipe.seed)  # one start for all processes
     network = build_network(card.network, card.arguments)
     if start is not None:
@@ -87,6 +82,20 @@ def open_run(
         folder.write_facts({"data": prints})
     run.resume()
     return run
+
+
+def _check_data_unchanged(folder: RunFolder, recipe: Recipe, prints: dict[str, str]) -> None:
+    """See that a run that goes on has the data it began with.
+
+    Raises:
+        DataError: If it has not.
+    """
+    before = folder.read_facts().get("data")
+    if before is not None and before != prints:
+        raise DataError(
+            f"The data of {recipe.name} has changed since its run in {folder.root} began; expected "
+            "the same files; bring them back, or start anew with --overwrite."
+        )
 
 
 def _class_weights(
