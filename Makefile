@@ -22,6 +22,9 @@ test: setup ## the fast tier: unit, contract and property tests, doctests
 test-real: setup ## the real tier: real data, the authors' weights, published numbers, random search
 	@$(PYTEST) -m "real or property" --hypothesis-profile=random
 
+wheel: setup ## build the wheel, install it into a bare environment, run what the README shows first
+	@scripts/check-wheel
+
 check: setup ## formatting, lint, types, and which room imports which
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .

@@ -48,6 +48,10 @@ def evaluate(
             "worst and best cases."
         ),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="FILE.py:FUNCTION of your own network, for weights whose card names it."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     *,
@@ -61,11 +65,13 @@ def evaluate(
     """
     from atrous.cli.progress import shown
     from atrous.inference.load import load
+    from atrous.networks.own import allow_network
     from atrous.pipelines.allocator import keep_freed_memory
     from atrous.pipelines.device import checked_device
     from atrous.pipelines.evaluate.data import DataSource, kind_of, score
 
     keep_freed_memory()
+    allow_network(network or "")
     model = load(weights, device=checked_device(device))
     source = DataSource(root=data, layout=layout, split=split, subset=subset, remap=remap)
     options = given.options(kind_of(model, source))

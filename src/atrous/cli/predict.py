@@ -35,6 +35,10 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do again what is there already.")
     ] = False,
+    network: Annotated[
+        str | None,
+        typer.Option(help="FILE.py:FUNCTION of your own network, for weights whose card names it."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")] = (
         False
@@ -61,11 +65,13 @@ def predict(
     from atrous.cli.progress import shown
     from atrous.inference.load import load
     from atrous.networks.convert.fetch import fetch_weights
+    from atrous.networks.own import allow_network
     from atrous.pipelines.allocator import keep_freed_memory
     from atrous.pipelines.device import checked_device
     from atrous.pipelines.predict.files import find, predict_found
 
     keep_freed_memory()
+    allow_network(network or "")
     file = model if weights is None else fetch_weights(model, weights)
     opened = load(file, device=checked_device(device))
     inputs = find(opened, files)

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from torch import nn
 
-from atrous.errors import AtrousError, ShapeError, UnknownNameError
+from atrous.errors import AtrousError, DataError, ShapeError, UnknownNameError
 from atrous.networks.classifiers.espnetv2 import (
     espnetv2_0_5,
     espnetv2_1_0,
@@ -165,10 +165,32 @@ def network_entry(name: str) -> NetworkEntry:
 
     Raises:
         UnknownNameError: If no network has that name; the message suggests the nearest.
+        DataError: If the name is a file of somebody's code that was not allowed to run.
     """
+    if is_own(name):
+        if name not in _OWN:
+            raise DataError(
+                f"{name} is code in a file, which runs only where you name it yourself; expected "
+                f"--network {name}, or a recipe that says so; add it if you trust that file."
+            )
+        return _OWN[name]
     if name not in NETWORKS:
         raise UnknownNameError("network", name, NETWORKS)
     return NETWORKS[name]
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of a function in a user's file, `FILE.py:FUNCTION`."""
+    return ".py:" in name
+
+
+_OWN: dict[str, NetworkEntry] = {}
+"""Functions of users' files that were named by the user; filled by `networks.own`."""
+
+
+def register_own(name: str, entry: NetworkEntry) -> None:
+    """Let a function of a user's file be built under its name, in this process."""
+    _OWN[name] = entry
 
 
 def create(name: str, **arguments: Argument) -> nn.Module:

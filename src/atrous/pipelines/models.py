@@ -1,8 +1,5 @@
 """Any model by what a user writes: a name, a weights file, or a file with a function."""
 
-import contextlib
-import importlib.util
-import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atrous.errors import AtrousError, DataError, ShapeError, UnknownNameError
+from atrous.errors import ShapeError, UnknownNameError
 from atrous.networks.shipped import SHIPPED, resolve_weights
 
 if TYPE_CHECKING:
@@ -65,7 +62,9 @@ def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = 
         return NamedModel(name=card.name, model=weights.network, size=usual, is_trained=True)
     source, separator, name = text.partition(":")
     if separator and source.endswith(".py"):
-        return NamedModel(name=text, model=_from_file(Path(source), name).eval(), size=None)
+        from atrous.networks.own import call_function
+
+        return NamedModel(name=text, model=call_function(Path(source), name).eval(), size=None)
     if separator and source in _LIBRARIES:
         build, size = _LIBRARIES[source](name)
     else:
@@ -137,38 +136,3 @@ def _timm(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] | None]"
 
 
 _LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
-
-
-def _from_file(path: Path, function: str) -> "nn.Module":
-    """What a function of the user's own file gives; the file's prints go to stderr."""
-    from torch import nn
-
-    if not path.is_file():
-        raise DataError(f"{path} is no file; expected FILE.py:FUNCTION; check the path.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None  # noqa: PT018 - a .py file has a loader
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))  # the file may import its neighbours
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            spec.loader.exec_module(module)
-            if not hasattr(module, function):
-                known = [name for name in vars(module) if callable(getattr(module, name))]
-                raise UnknownNameError(f"function in {path}", function, known)
-            model = getattr(module, function)()
-    except AtrousError:
-        raise
-    except Exception as error:
-        where = f"{path}:{function}"
-        raise DataError(
-            f"{where} raised {type(error).__name__}: {error}; expected a function that gives a "
-            f"model when called without arguments; mend it there."
-        ) from error
-    finally:
-        sys.path.pop(0)
-    if not isinstance(model, nn.Module):
-        raise DataError(
-            f"{path}:{function} gave a {type(model).__name__}, expected a torch.nn.Module; return "
-            f"the model itself."
-        )
-    return model

@@ -101,6 +101,7 @@ def open_training(
     Raises:
         DataError: As `train`.
     """
+    from atrous.networks.own import allow_network
     from atrous.training.recipe.file import read_recipe
     from atrous.training.run.folder import RunFolder
     from atrous.training.run.open import open_run
@@ -108,6 +109,7 @@ def open_training(
     if resume and overwrite:
         raise DataError("--resume and --overwrite were both given; expected one; leave one out.")
     chosen = read_recipe(Path(recipe), settings) if isinstance(recipe, str | Path) else recipe
+    allow_network(chosen.network)
     root = Path(out) if out is not None else Path("runs") / chosen.name
     if resume and not RunFolder(root).recipe.is_file():
         raise DataError(f"{root} holds no run to go on with; leave --resume out to start one.")
