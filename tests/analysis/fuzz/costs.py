@@ -33,7 +33,26 @@ def _encode(image: Shape, *arguments: object, **__: object) -> int:
     return _attend(image) + 2 * image[0] * image[1] * sum(map(prod, matrices))
 
 
+def _product(matrix: Shape, *_: object, **__: object) -> int:
+    """A matrix or vector with a vector: every number once."""
+    return 2 * prod(matrix)
+
+
+def _added_product(added: Shape, matrix: Shape, *_: object, **__: object) -> int:
+    """The same, to which something is added."""
+    return _product(matrix)
+
+
+def _trilinear(left: Shape, weight: Shape, *_: object, **__: object) -> int:
+    """`nn.Bilinear` on `(B, I)`: each number of the weight, `(O, I, J)`, for each sample."""
+    return 2 * left[0] * prod(weight)
+
+
 BY_HAND = {
+    torch.ops.aten.mv: _product,
+    torch.ops.aten.dot: _product,
+    torch.ops.aten.addmv: _added_product,
+    torch.ops.aten._trilinear: _trilinear,
     torch.ops.aten._native_multi_head_attention: _attend,
     torch.ops.aten._transformer_encoder_layer_fwd: _encode,
     torch.ops.torchvision.deform_conv2d: _deformable,

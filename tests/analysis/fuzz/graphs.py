@@ -11,6 +11,7 @@ from tests.analysis.fuzz import idioms_state as state
 from tests.analysis.fuzz import idioms_weights as weights
 from tests.analysis.fuzz import steps_channels as channels
 from tests.analysis.fuzz import steps_mixing as mixing
+from tests.analysis.fuzz import steps_reductions as reductions
 from tests.analysis.fuzz import steps_window as window
 from tests.analysis.fuzz import steps_writes as writes
 from tests.analysis.fuzz.case import DTYPE, Case
@@ -26,7 +27,8 @@ TILED: tuple[MakeStep, ...] = (
     *[channels.channel_parts, channels.channel_shuffle, channels.channels_last, channels.einsum],
     *[channels.gated, channels.branches, channels.branches, channels.shortcut],
     *[channels.constant_like, channels.fixed_channels, channels.standardised_weight],
-    *[writes.tensor_counter],
+    *[writes.tensor_counter, reductions.over_channels, reductions.products],
+    *[reductions.bilinear, reductions.split],
 )
 """Steps after which a halo is right, alone and one after the other."""
 
@@ -40,15 +42,19 @@ OTHERS: tuple[MakeStep, ...] = (
     *[mixing.squeeze_excite, mixing.statistics, mixing.axis_softmax, mixing.accumulate],
     *[mixing.flip, mixing.roll, mixing.pad_by_mirror, mixing.dense_axis, mixing.attention],
     *[mixing.masked_taps, mixing.sampled, mixing.gathered, mixing.fourier],
+    *[reductions.over_an_axis, reductions.over_everything, reductions.strided_view],
+    *[reductions.put_by_index, reductions.boxes, reductions.more_sums, reductions.heads],
+    *[reductions.sampled_volume],
 )
 """All other steps."""
 
 ONLY_2D: frozenset[MakeStep] = frozenset(
     [
         *[window.bicubic, window.smooth_resize, window.pixel_shuffle, window.pixel_unshuffle],
-        *[window.columns, window.folded, mixing.sampled],
+        *[window.columns, window.folded, mixing.sampled, reductions.boxes],
     ]
 )
+ONLY_3D: frozenset[MakeStep] = frozenset([reductions.sampled_volume])
 
 IDIOMS: tuple[Callable[[Random], Case], ...] = (
     *[state.state_tensor, state.state_map, state.state_cache, state.state_modules],
@@ -81,7 +87,7 @@ def draw(seed: int) -> Case:
 def random_graph(r: Random) -> Case:
     """Steps one after the other; those that do not fit what reaches them are left out."""
     n = r.choice([1, 2, 2, 2, 2, 3])
-    shape = (1, r.randint(1, 3), *LENGTHS[n])
+    shape = (1, r.randint(1, 4), *LENGTHS[n])
     kinds = TILED if r.random() < 0.5 else (*TILED, *OTHERS, *OTHERS)
     chosen: list[tuple[MakeStep, int, int]] = []
     x = torch.rand(shape, dtype=DTYPE)
@@ -90,7 +96,7 @@ def random_graph(r: Random) -> Case:
         if len(chosen) == wanted:
             break
         make, seed = r.choice(kinds), r.randrange(2**31)
-        if make in ONLY_2D and n != 2:
+        if (make in ONLY_2D and n != 2) or (make in ONLY_3D and n != 3):
             continue
         step = (make, seed, x.shape[1])
         y = _try(step, n, x)
