@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous import analysis
 
-GRAPHS = range(90)
+GRAPHS = range(60)
 SHARDS = 16
 pytestmark = pytest.mark.timeout(30)
 
@@ -39,7 +39,7 @@ def test_nothing_said_of_a_random_graph_is_wrong(seed):
     assert faults(case) == [], case.kind
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("idiom", IDIOMS, ids=lambda idiom: idiom.__name__)
 def test_nothing_said_of_a_model_out_of_the_ordinary_is_wrong(idiom, seed):
     case = idiom(Random(seed))  # noqa: S311

@@ -31,11 +31,12 @@ def at_most(seconds: int) -> Iterator[None]:
         raise TooLongError(f"{seconds} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    # Again each second: an exception inside a callback of the garbage collector would be lost.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 

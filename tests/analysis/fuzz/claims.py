@@ -28,6 +28,7 @@ class Claims:
         halo: `halo`'s answer.
         macs: Multiply-accumulates.
         counts_all: Whether they are said to be all.
+        uncounted: Ops that are not counted, as `op in layer`.
         refusals: Errors that the library raises on purpose, by function.
         tracebacks: All other errors, by function: class, message and innermost line.
     """
@@ -37,6 +38,7 @@ class Claims:
     halo: Any = None
     macs: int | None = None
     counts_all: bool = True
+    uncounted: tuple[str, ...] = ()
     refusals: dict[str, str] = field(default_factory=dict)
     tracebacks: dict[str, str] = field(default_factory=dict)
 
@@ -56,18 +58,16 @@ def _arguments(case: Case) -> tuple[tuple[int, ...], dict[str, Any]]:
 def calls(case: Case) -> dict[str, Callable[[nn.Module], Any]]:
     """Every function under test, applied to a model of the case."""
     size, keywords = _arguments(case)
-    found: dict[str, Callable[[nn.Module], Any]] = {
-        "profile": lambda m: analysis.profile(m, size, **keywords, **_as_is(analysis.profile))
-    }
-    if case.is_image:
-        found["profile with fields"] = lambda m: analysis.profile(
+    return {
+        "profile": lambda m: analysis.profile(m, size, **keywords, **_as_is(analysis.profile)),
+        "profile with fields": lambda m: analysis.profile(
             m, size, with_fields=True, **keywords, **_as_is(analysis.profile)
-        )
-        found["receptive_field"] = lambda m: analysis.receptive_field(
+        ),
+        "receptive_field": lambda m: analysis.receptive_field(
             m, size, **keywords, **_as_is(analysis.receptive_field)
-        )
-        found["halo"] = lambda m: analysis.halo(m, size, **keywords, **_as_is(analysis.halo))
-    return found
+        ),
+        "halo": lambda m: analysis.halo(m, size, **keywords, **_as_is(analysis.halo)),
+    }
 
 
 def ask(case: Case, model: nn.Module, after: Callable[[str], None]) -> Claims:
@@ -93,6 +93,7 @@ def ask(case: Case, model: nn.Module, after: Callable[[str], None]) -> Claims:
         halo=answers.get("halo"),
         macs=None if cost is None else cost.macs,
         counts_all=cost is None or cost.counted == "all",
+        uncounted=() if cost is None else tuple(cost.uncounted),
         refusals=refusals,
         tracebacks=tracebacks,
     )

@@ -1,11 +1,13 @@
 """Multiply-accumulates of one run, by torch's counter and, where that knows no better, by hand."""
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
 import torchvision  # noqa: F401 - registers an op that is counted by hand
 from tests.analysis.fuzz.case import Case, seeded
 from tests.analysis.fuzz.oracle import inputs_of
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 Shape = tuple[int, ...]
@@ -61,11 +63,12 @@ BY_HAND = {
 """Operations of what torch's counter leaves out, by shapes."""
 
 
-def macs(case: Case) -> int:
+def macs(case: Case, inputs: Sequence[Tensor] | None = None) -> int:
     """Multiply-accumulates of one run: the case's own number, else half of torch's count."""
     if case.macs is not None:
         return case.macs
-    model, inputs = case.build(), inputs_of(case.shapes)
+    model = case.build()
+    inputs = inputs_of(case.shapes) if inputs is None else inputs
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=BY_HAND) as counter:
         seeded(lambda: model(*inputs))
     return counter.get_total_flops() // 2

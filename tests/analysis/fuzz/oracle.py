@@ -17,7 +17,32 @@ from torch import Tensor, nn
 
 Reads = NDArray[np.bool_]
 SENSITIVITY = 1e-11  # smallest change that counts, as a share of the largest value that comes out
-DRAWS = ("raised", "lowered", "replaced")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One way to fill a model and its input, and to change a plane of that.
+
+    Attributes:
+        is_positive: Parameters are made positive; else they are as built.
+        shift: Added to the whole plane; 0 to replace it by normal numbers instead.
+        spread: Standard deviation of those.
+        seed: Of the input and the parameters.
+    """
+
+    is_positive: bool = False
+    shift: float = 0.0
+    spread: float = 3.0
+    seed: int = 0
+
+
+AS_BUILT = Draw()
+DRAWS = (Draw(is_positive=True, shift=2.0), Draw(is_positive=True, shift=-40.0), Draw())
+MORE_DRAWS = tuple(
+    Draw(is_positive=seed % 2 > 0, spread=spread, seed=seed)
+    for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0], start=1)
+)
+"""For models whose maxima, masks and thresholds hide what is read from the first draws."""
 
 
 def inputs_of(shapes: Sequence[Sequence[int]], seed: int = 0) -> list[Tensor]:
@@ -38,11 +63,11 @@ def make_positive(model: nn.Module, seed: int) -> None:
             parameter.copy_(values / fan_in)
 
 
-def run(case: Case, inputs: Sequence[Tensor], draw: str = "") -> Tensor:
-    """What a fresh model returns first; without a draw its parameters are as built."""
+def run(case: Case, inputs: Sequence[Tensor], draw: Draw = AS_BUILT) -> Tensor:
+    """What a fresh model returns first."""
     model = case.build()
-    if draw in ("raised", "lowered"):
-        make_positive(model, seed=1)
+    if draw.is_positive:
+        make_positive(model, seed=draw.seed)
     with torch.no_grad():
         out = first_tensor(seeded(lambda: model(*[x.clone() for x in inputs])))
     if out is None:
@@ -50,19 +75,24 @@ def run(case: Case, inputs: Sequence[Tensor], draw: str = "") -> Tensor:
     return out.detach().to(DTYPE) if not out.is_complex() else torch.view_as_real(out.detach())
 
 
-def reads_along(case: Case, axis: int, shapes: Sequence[Sequence[int]] | None = None) -> Reads:
+def reads_along(
+    case: Case,
+    axis: int,
+    shapes: Sequence[Sequence[int]] | None = None,
+    draws: Sequence[Draw] = DRAWS,
+) -> Reads:
     """Which planes of an axis every output reads: `(planes, *output shape)`."""
     shapes = case.shapes if shapes is None else shapes
     found: Reads | None = None
-    for draw in DRAWS:
+    for draw in draws:
         changes = _changes(case, shapes, axis, draw)
         found = changes if found is None else found | changes
     assert found is not None
     return found
 
 
-def _changes(case: Case, shapes: Sequence[Sequence[int]], axis: int, draw: str) -> Reads:
-    inputs = inputs_of(shapes)
+def _changes(case: Case, shapes: Sequence[Sequence[int]], axis: int, draw: Draw) -> Reads:
+    inputs = inputs_of(shapes, seed=draw.seed)
     whole = run(case, inputs, draw)
     planes = [_replaced(inputs[0], axis, i, draw) for i in range(inputs[0].shape[2 + axis])]
     results = _run_as_one_batch(case, inputs, planes, draw, whole)
@@ -79,21 +109,19 @@ def _differs(result: Tensor, whole: Tensor, least: float) -> Reads:
     return (~(same | (result == whole) | (result.isnan() & whole.isnan()))).numpy()
 
 
-def _replaced(x: Tensor, axis: int, index: int, draw: str) -> Tensor:
+def _replaced(x: Tensor, axis: int, index: int, draw: Draw) -> Tensor:
     changed = x.clone()
     plane = changed.select(2 + axis, index)
-    if draw == "raised":
-        plane += 2.0
-    elif draw == "lowered":
-        plane -= 40.0
+    if draw.shift:
+        plane += draw.shift
     else:
-        generator = torch.Generator().manual_seed(1000 + index)
-        plane.copy_(torch.randn(plane.shape, generator=generator, dtype=DTYPE) * 3)
+        generator = torch.Generator().manual_seed(1000 * (draw.seed + 1) + index)
+        plane.copy_(torch.randn(plane.shape, generator=generator, dtype=DTYPE) * draw.spread)
     return changed
 
 
 def _run_as_one_batch(
-    case: Case, inputs: Sequence[Tensor], planes: Sequence[Tensor], draw: str, whole: Tensor
+    case: Case, inputs: Sequence[Tensor], planes: Sequence[Tensor], draw: Draw, whole: Tensor
 ) -> list[Tensor] | None:
     """All planes in one run, if the model treats samples apart; else None."""
     if any(len(x) != 1 for x in inputs) or not whole.ndim or whole.shape[0] != 1:
@@ -123,7 +151,8 @@ class Line:
         length: Planes of the input.
         size: First to last plane, both counted, of the output that reads farthest.
         middle_size: The same over the middle third of outputs, if the border is out of reach for
-            all of them; None if it is not, or if the output is no map.
+            all of them; None if it is not, or if the output is no map or a small one.
+        is_small: Whether the output has so few positions that none is far from the border.
         counts: Planes really read by those of the middle that read farthest.
         jump: Planes per step on the output; None if the middle is too short or irregular.
         start: First plane of output 0, carried on from the middle; None as `jump`.
@@ -133,6 +162,7 @@ class Line:
     length: int
     size: int
     middle_size: int | None = None
+    is_small: bool = False
     counts: frozenset[int] = frozenset()
     jump: Fraction | None = None
     start: Fraction | None = None
@@ -144,7 +174,7 @@ def line_of(reads: Reads, axis: int, num_axes: int) -> Line:
     length = reads.shape[0]
     if reads.ndim - 1 != num_axes + 2:
         flat = reads.reshape(length, -1)
-        return Line(length=length, size=_largest(flat))
+        return Line(length=length, size=_largest(flat), is_small=True)
     for other in range(num_axes):
         n = reads.shape[3 + other]
         if other != axis and n > 2:
@@ -156,7 +186,7 @@ def line_of(reads: Reads, axis: int, num_axes: int) -> Line:
     ends = [_ends(rows[:, i]) for i in middle]
     free = [e for e in ends if e is None or (e[0] > 0 and e[1] < length - 1)]
     if n < 6 or len(free) < len(ends) or not any(free):
-        return Line(length=length, size=size)
+        return Line(length=length, size=size, is_small=n < 6)
     widths = [0 if e is None else e[1] - e[0] + 1 for e in ends]
     widest = max(widths)
     counts = {
@@ -239,7 +269,11 @@ def is_local(case: Case, axis: int, line: Line) -> bool:
     return longer.middle_size == line.middle_size
 
 
+def line(case: Case, axis: int, draws: Sequence[Draw] = DRAWS) -> Line:
+    """What outputs read along one axis, at the size of the case."""
+    return line_of(reads_along(case, axis, draws=draws), axis, len(case.lengths))
+
+
 def lines(case: Case) -> list[Line]:
     """One line per spatial axis, at the size of the case."""
-    count = len(case.lengths)
-    return [line_of(reads_along(case, axis), axis, count) for axis in range(count)]
+    return [line(case, axis) for axis in range(len(case.lengths))]

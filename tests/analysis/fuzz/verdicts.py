@@ -42,7 +42,7 @@ def judge(case: Case) -> list[Fault]:
         faults += [
             Fault("refused", f"{k}: {v[:160]}", "it runs")
             for k, v in claims.refusals.items()
-            if not _is_fair(case, v)
+            if not _is_fair(case, k, v)
         ]
     faults += _same_outputs(case, model)
     faults += _costs(case, claims)
@@ -53,8 +53,10 @@ def judge(case: Case) -> list[Fault]:
     return faults
 
 
-def _is_fair(case: Case, words: str) -> bool:
-    """An output that reads nothing of the input has no field, and an error may say so."""
+def _is_fair(case: Case, function: str, words: str) -> bool:
+    """Without spatial axes, or if the output reads nothing of the input, there is no field."""
+    if not case.is_image:
+        return function != "profile"
     return "depends on the input" in words and not any(line.size for line in oracle.lines(case))
 
 
@@ -101,8 +103,12 @@ def _fields(case: Case, claims: Claims) -> list[Fault]:
     faults = []
     if not seen.layer.startswith("output"):
         faults.append(Fault("layer", seen.layer, "the output"))
-    for axis, line in enumerate(oracle.lines(case)):
+    for axis in range(len(case.lengths)):
+        line = oracle.line(case, axis)
         wrong = _line_faults(case, axis, line, seen.field, claims.bound)
+        if wrong:  # look again before it is called wrong: a maximum may hide what is read
+            line = oracle.line(case, axis, (*oracle.DRAWS, *oracle.MORE_DRAWS))
+            wrong = _line_faults(case, axis, line, seen.field, claims.bound)
         faults += [Fault(f.sort, f"axis {axis}: {f.said}", f.truth) for f in wrong]
     return faults
 
@@ -121,7 +127,7 @@ def _line_faults(case: Case, axis: int, line: Line, field: Any, bound: Bound) ->
         too_large = line.middle_size is not None and case.scales and size > line.middle_size
         return [Fault("bound", said, truth)] if too_large or size < 0 else []
     if line.middle_size is None:  # the border is too near: the image shows no more than this
-        is_hidden = case.scales and line.size <= size and size > line.length / 2
+        is_hidden = case.scales and line.size <= size and (line.is_small or size > line.length / 2)
         return [] if is_hidden else [Fault("field", said, truth)]
     if size != line.middle_size:
         return [Fault("field", said, truth)]
