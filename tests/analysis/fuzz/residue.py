@@ -73,6 +73,8 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
         yield "()", value.__func__
     elif hasattr(value, "cache_info"):  # a memo keeps its results where only the collector looks
         yield from ((f"<{i}>", item) for i, item in enumerate(_cached(value)))
+    elif type(value).__module__ == "torch._ops":
+        return  # torch's own ops look their attributes up when they are first asked
     elif not isinstance(value, (Tensor, types.ModuleType, type, set, frozenset, *_PLAIN)):
         yield from ((f".{name}", item) for name, item in getattr(value, "__dict__", {}).items())
         if type(value).__module__.startswith("tests."):

@@ -63,7 +63,8 @@ def _along(case: Case, axis: int, pixels: Sequence[int], alignment: Sequence[int
         found = tile.narrow(2 + axis, first - skipped, last - first)
         if found.shape != expected.shape:
             return f"a tile [{start}, {stop}) has shape {tuple(tile.shape)}"
-        worst = float((found - expected).abs().max() / (whole.abs().max() + 1e-300))
+        found, expected = found.nan_to_num(), expected.nan_to_num()
+        worst = float((found - expected).abs().max() / (whole.nan_to_num().abs().max() + 1e-300))
         if not worst <= TOLERANCE:
             return f"a tile [{start}, {stop}) of {lengths[axis]} differs by {worst:.1e}"
     return None

@@ -127,7 +127,7 @@ def _line_faults(case: Case, axis: int, line: Line, field: Any, bound: Bound) ->
         too_large = line.middle_size is not None and case.scales and size > line.middle_size
         return [Fault("bound", said, truth)] if too_large or size < 0 else []
     if line.middle_size is None:  # the border is too near: the image shows no more than this
-        is_hidden = case.scales and line.size <= size and (line.is_small or size > line.length / 2)
+        is_hidden = case.scales and line.size <= size and (line.is_small or size > line.length / 3)
         return [] if is_hidden else [Fault("field", said, truth)]
     if size != line.middle_size:
         return [Fault("field", said, truth)]
