@@ -5,6 +5,7 @@ from random import Random
 
 import torch
 from tests.analysis.fuzz import idioms_branches as branches
+from tests.analysis.fuzz import idioms_heads as heads
 from tests.analysis.fuzz import idioms_outputs as outputs
 from tests.analysis.fuzz import idioms_positions as positions
 from tests.analysis.fuzz import idioms_state as state
@@ -67,7 +68,8 @@ IDIOMS: tuple[Callable[[Random], Case], ...] = (
     *[positions.checkerboard, positions.embedded, positions.two_images, positions.wraps],
     *[outputs.objects, outputs.own_call, outputs.hooked, outputs.decorated, outputs.words],
     *[outputs.nothing, outputs.no_image, outputs.sequences, outputs.ranks, outputs.control],
-    *[outputs.tokens],
+    *[outputs.tokens, heads.classifier, heads.windowed, heads.pyramid, heads.recurrent_rows],
+    *[heads.nothing_returned, heads.other_width],
 )
 """One function for each way in which models are out of the ordinary."""
 

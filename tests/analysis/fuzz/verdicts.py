@@ -1,6 +1,7 @@
 """What is said of a model, against the truth: a list of faults, empty if all is right."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +39,12 @@ def judge(case: Case) -> list[Fault]:
 
     claims = ask(case, model, after)
     faults += [Fault("traceback", f"{k}: {v}", "an answer") for k, v in claims.tracebacks.items()]
-    if not case.may_refuse:
-        faults += [
-            Fault("refused", f"{k}: {v[:160]}", "it runs")
-            for k, v in claims.refusals.items()
-            if not _is_fair(case, k, v)
-        ]
+    faults += _refusals(case, claims)
+    if _returns_nothing(case):
+        if claims.seen is not None:
+            said = f"{claims.seen.layer}: {claims.seen.field.size}"
+            faults.append(Fault("layer", said, "the model returns no tensor"))
+        return faults
     faults += _same_outputs(case, model)
     faults += _costs(case, claims)
     if case.is_image and claims.seen is not None:
@@ -51,6 +52,29 @@ def judge(case: Case) -> list[Fault]:
     if case.is_image and claims.halo is not None:
         faults += _halo(case, claims.halo)
     return faults
+
+
+def _returns_nothing(case: Case) -> bool:
+    """Whether no tensor is in what a model returns; one that fails is another matter."""
+    model = case.build()
+    with suppress(Exception), torch.no_grad():
+        return first_tensor(seeded(lambda: model(*inputs_of(case.shapes)))) is None
+    return False
+
+
+def _refusals(case: Case, claims: Claims) -> list[Fault]:
+    """A case that runs is not refused; one that may be is not told that its size is at fault."""
+    if case.may_refuse:
+        return [
+            Fault("words", f"{k}: {v[:160]}", "the size is not at fault")
+            for k, v in claims.refusals.items()
+            if "Check the size" in v
+        ]
+    return [
+        Fault("refused", f"{k}: {v[:160]}", "it runs")
+        for k, v in claims.refusals.items()
+        if not _is_fair(case, k, v)
+    ]
 
 
 def _is_fair(case: Case, function: str, words: str) -> bool:
@@ -124,8 +148,8 @@ def _line_faults(case: Case, axis: int, line: Line, field: Any, bound: Bound) ->
         is_wrong = bound == "exact" and not _is_whole(case, axis, line, size)
         return [Fault("field", said, truth)] if too_small or is_wrong else []
     if bound == "at least" or extent == "cut":
-        too_large = line.middle_size is not None and case.scales and size > line.middle_size
-        return [Fault("bound", said, truth)] if too_large or size < 0 else []
+        largest = line.middle_size if line.middle_size is not None and case.scales else line.length
+        return [Fault("bound", said, truth)] if size > largest else []
     if line.middle_size is None:  # the border is too near: the image shows no more than this
         is_hidden = case.scales and line.size <= size and (line.is_small or size > line.length / 3)
         return [] if is_hidden else [Fault("field", said, truth)]
