@@ -181,7 +181,6 @@ ATTACKS = [
     "AvgPool2d(2, count_include_pad=None)",
     "AvgPool1d(2, divisor_override=3)",
     "AvgPool2d(2, dilation=2)",
-    "Linear(3, 16)",
     "Conv2D(3, 16, 3)",
     "conv2d(3, 16, 3)",
     "await Conv2d(3, 16, 3)",

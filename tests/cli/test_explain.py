@@ -127,6 +127,44 @@ def test_json_of_a_chain_sums_its_layers():
     assert facts["receptive_field"]["jump"] == [4, 4]
 
 
+def test_what_follows_a_convolution_is_explained_in_the_same_words():
+    """VGG's last steps: the first linear layer multiplies 512 x 7 x 7 by 4096 numbers."""
+    text = "Sequential(BatchNorm2d(512), ReLU(), Flatten(), Linear(25088, 4096))"
+    facts = explain_json(text, "--size", "7")
+    assert facts["macs"] == 512 * 7 * 7 * 4096
+    assert facts["params"] == 2 * 512 + 512 * 7 * 7 * 4096 + 4096
+    assert facts["output_size"] == []
+    assert facts["receptive_field"]["size"] == [7, 7]
+    assert "in x out" in explain("Linear(25088, 4096)")
+    assert "one scale per channel" in explain("BatchNorm2d(512)")
+    assert "4096  102,760,448" in explain(text, "--size", "7")
+
+
+def test_features_without_positions_have_no_field():
+    text = explain("Linear(8, 4) > ReLU() > Linear(4, 2)")
+    assert "One output sees" not in text
+    assert explain_json("Linear(8, 4)")["receptive_field"]["size"] == []
+
+
+def test_a_block_is_explained_by_its_name():
+    text = explain("ESPBlock(96, 96)", "--size", "64")
+    assert "reduce: 96 x 19 x 1x1 / 1 = 1,824" in text
+    assert "field of 33x33 from -16 for output 0" in text
+    (total,) = (line for line in text.splitlines() if line.split()[:1] == ["total"])
+    assert total.split()[1:4] == ["18,432", "96", "18,528"]  # 18,240 and norm and PReLU: 96 thrice
+    facts = explain_json("ESPBlock(96, 96)", "--size", "64")
+    assert facts["macs"] == 18240 * 64 * 64
+    assert facts["output_size"] == [64, 64]
+    assert facts["receptive_field"]["start"] == [-16, -16]
+    assert facts["layers"][0]["name"] == "reduce"
+    assert explain_json("ESPBlock(96, 96)")["macs"] is None
+
+
+def test_the_start_of_a_transposed_convolution_with_gaps_is_an_exact_string_in_json():
+    facts = explain_json("ConvTranspose2d(1, 1, 1, stride=2, padding=1)")
+    assert facts["receptive_field"]["start"] == ["1/2", "1/2"]
+
+
 def test_a_fractional_jump_is_an_exact_string_in_json():
     facts = explain_json("ConvTranspose2d(8, 4, (2, 3), stride=(2, 1))")
     assert facts["receptive_field"]["jump"] == ["1/2", 1]
@@ -145,6 +183,11 @@ def test_a_fractional_jump_is_an_exact_string_in_json():
         (["Conv2d(12, 24, 3)", "--size", "2"], "use a larger input"),
         (["Conv2d(12, 24, 3)", "--plot", "taps.doc"], "'.doc'"),
         (["Conv2d(12, 24, 3)", "--plot", "taps"], "png"),
+        (["ESPBlock(96, 96)", "--plot", "taps.png"], "--plot"),
+        (["Conv2d(3, 4, 3) > Flatten() > Linear(8, 2)"], "--size"),
+        (["Flatten() > Linear(8, 2)", "--size", "2", "--plot", "taps.png"], "Flatten or Linear"),
+        (["ESPblock(96, 96)"], "Did you mean 'ESPBlock'?"),
+        (["ESPBlock(95, 96)"], "ESPBlock"),
         (["Conv2d(12, 24, 3)", "--plot", "no/such/folder/taps.png"], "no folder"),
         (["Conv2d(12, 24, 9999)", "--plot", "taps.png"], "at most 3,000 positions"),
     ],

@@ -8,6 +8,7 @@ from atrous.arithmetic.chain import (
     receptive_field,
 )
 from atrous.arithmetic.conv import ConvSpec
+from atrous.arithmetic.dense import FlattenSpec, LinearSpec
 from atrous.arithmetic.expression import parse_expression, parse_size
 from atrous.arithmetic.gridding import (
     Coverage,
@@ -17,6 +18,7 @@ from atrous.arithmetic.gridding import (
     hybrid_dilation_rule,
 )
 from atrous.arithmetic.layer import LayerSpec, activation_bytes
+from atrous.arithmetic.pointwise import ActivationSpec, BatchNormSpec
 from atrous.arithmetic.pool import PoolSpec
 from atrous.arithmetic.replacement import (
     Replacement,
@@ -24,20 +26,27 @@ from atrous.arithmetic.replacement import (
     depthwise_separable,
     dilated,
 )
+from atrous.arithmetic.step import Step
 from atrous.arithmetic.transposed import TransposedConvSpec
-from atrous.arithmetic.working import Step, working
+from atrous.arithmetic.upsample import UpsampleSpec
+from atrous.arithmetic.working import working
 
 __all__ = [
+    "ActivationSpec",
+    "BatchNormSpec",
     "ConvSpec",
     "Coverage",
+    "FlattenSpec",
     "HDCVerdict",
     "LayerCost",
     "LayerSpec",
+    "LinearSpec",
     "PoolSpec",
     "ReceptiveField",
     "Replacement",
     "Step",
     "TransposedConvSpec",
+    "UpsampleSpec",
     "activation_bytes",
     "chain_costs",
     "check_chain",

@@ -6,6 +6,8 @@ from fractions import Fraction
 from math import lcm
 
 from atrous.arithmetic.axis import LayerAxis
+from atrous.arithmetic.dense import FlattenSpec
+from atrous.arithmetic.flattened import before_flatten, field_axes
 from atrous.arithmetic.layer import LayerSpec, activation_bytes
 from atrous.errors import ShapeError
 from atrous.types import Size
@@ -29,9 +31,10 @@ class ReceptiveField:
     jump: tuple[Fraction, ...]
     """Input positions per step on the output: whole, or a fraction after a step up. Exact, as the
     mean over the phases."""
-    start: tuple[int, ...]
-    """First position that output 0 reads. If that phase reads nothing (a transposed kernel shorter
-    than its stride), the first position at or after the beginning of its window."""
+    start: tuple[Fraction, ...]
+    """First position that output 0 reads. If that output reads nothing (a transposed kernel shorter
+    than its stride), the first position that the first output `i` reads that does read, carried
+    back by `i * jump`, which may be a fraction."""
     centre: tuple[Fraction, ...]
     """Middle of the window of output 0; that of output `i` is `centre + i * jump`, in all phases.
     Without transposed convolutions it is `start + (size - 1) / 2`."""
@@ -63,13 +66,17 @@ def check_chain(layers: Sequence[LayerSpec]) -> None:
         raise ShapeError("The chain has no layers, but it needs at least one; add a layer.")
     first = layers[0]
     giver: LayerSpec | None = None
+    is_flat = False
     for number, layer in enumerate(layers, start=1):
-        if len(layer.axes) != len(first.axes):
+        if len(layer.axes) != (0 if is_flat else len(first.axes)):
+            giving = "is flattened before it" if is_flat else f"works on {len(first.axes)}"
             raise ShapeError(
                 f"Layer {number}, {layer.expression}, works on {len(layer.axes)} spatial axes, "
-                f"but layer 1, {first.expression}, on {len(first.axes)}; use layers of one "
-                "dimension."
+                f"but layer 1, {first.expression}, {giving}; use layers of one dimension, and "
+                "Flatten() before Linear."
             )
+        if isinstance(layer, FlattenSpec):
+            is_flat, giver = True, None
         if giver is not None and layer.channels_in not in (None, giver.channels_out):
             raise ShapeError(
                 f"Layer {number}, {layer.expression}, takes {layer.channels_in} channels, but "
@@ -79,14 +86,18 @@ def check_chain(layers: Sequence[LayerSpec]) -> None:
             giver = layer
 
 
-def receptive_field(layers: Sequence[LayerSpec]) -> ReceptiveField:
+def receptive_field(layers: Sequence[LayerSpec], size: Size | None = None) -> ReceptiveField:
     """The theoretical receptive field of the last layer's output in the first layer's input.
 
     Exact for every setting: size and start are those of the set of inputs that are really read.
 
+    Args:
+        layers: First to last.
+        size: Of the first layer's input; only a linear layer behind `Flatten` needs it.
+
     Raises:
-        ShapeError: If the layers do not fit together, or upsample by so much that their phases
-            cannot be followed one by one.
+        ShapeError: If the layers do not fit together, upsample by so much that their phases cannot
+            be followed one by one, or need a size that is not given.
 
     Example:
         Three 3x3 convolutions see what one 7x7 sees; a dilation of 2 makes 3x3 see 5x5.
@@ -97,14 +108,14 @@ def receptive_field(layers: Sequence[LayerSpec]) -> ReceptiveField:
         (7, 7)
         >>> dilated = ConvSpec(in_channels=8, out_channels=8, kernel_size=3, dilation=2, padding=2)
         >>> field = receptive_field([dilated])
-        >>> field.size, field.start
-        ((5, 5), (-2, -2))
+        >>> field.size, [str(position) for position in field.start]
+        ((5, 5), ['-2', '-2'])
 
     Source: the recursion r += (k_e - 1) * j, j *= s, start -= p * j; transposed convolutions by
         following their taps backwards.
     """
     check_chain(layers)
-    return _field([layer.axes for layer in layers])
+    return _field(field_axes(layers, size))
 
 
 def chain_costs(layers: Sequence[LayerSpec], size: Size | None = None) -> tuple[LayerCost, ...]:
@@ -116,11 +127,11 @@ def chain_costs(layers: Sequence[LayerSpec], size: Size | None = None) -> tuple[
     """
     check_chain(layers)
     costs = []
-    axes = [layer.axes for layer in layers]
-    channels = next((layer.channels_in for layer in layers if layer.channels_in is not None), None)
+    axes = field_axes(layers, size)
+    given = [layer.channels_in for layer in before_flatten(layers)]
+    channels = next((count for count in given if count is not None), None)
     for number, layer in enumerate(layers, start=1):
-        if layer.channels_out is not None:
-            channels = layer.channels_out
+        channels = _channels_after(layer, channels, size)
         macs = None
         if size is not None:
             try:
@@ -144,6 +155,18 @@ def chain_costs(layers: Sequence[LayerSpec], size: Size | None = None) -> tuple[
     return tuple(costs)
 
 
+def _channels_after(layer: LayerSpec, channels: int | None, size: Size | None) -> int | None:
+    """Channels, or features, that a layer gives; None if they are not known."""
+    if isinstance(layer, FlattenSpec):
+        return None if channels is None or size is None else layer.features(channels, size)
+    if layer.channels_in is not None and channels not in (None, layer.channels_in):
+        raise ShapeError(
+            f"{layer.expression} takes {layer.channels_in}, but what is before it gives {channels} "
+            "on an input of this size; make them equal."
+        )
+    return channels if layer.channels_out is None else layer.channels_out
+
+
 def _field(layer_axes: Sequence[Sequence[LayerAxis]]) -> ReceptiveField:
     chains = list(zip(*layer_axes, strict=True))
     extents = [extent(axes) for axes in chains]
@@ -160,7 +183,7 @@ def _field(layer_axes: Sequence[Sequence[LayerAxis]]) -> ReceptiveField:
 class Extent:
     """First read of output 0, the widest read of any output, and an output that has it."""
 
-    start: int
+    start: Fraction
     size: int
     widest_output: int
 
@@ -172,19 +195,20 @@ def extent(axes: Sequence[LayerAxis]) -> Extent:
     step up the taps meet inputs only here and there, so from the output back to the first step up
     the positions are followed one by one, for each phase.
     """
-    start, last = _interval(axes, 0, 0)
+    window_start, last = _interval(axes, 0, 0)
+    start = Fraction(window_start)
     steps_up = [number for number, axis in enumerate(axes) if axis.jump_factor < 1]
     if not steps_up:
-        return Extent(start=start, size=last - start + 1, widest_output=0)
-    begin = steps_up[0]
+        return Extent(start=start, size=last - window_start + 1, widest_output=0)
+    begin, jump = steps_up[0], _centre_line(axes)[1]
     size, widest_output, budget = 0, 0, MAX_READS
     for phase in range(_num_phases(axes)):
         positions, budget = _positions(axes[begin:], phase, budget)
         if not positions:
             continue
         first, last = _interval(axes[:begin], min(positions), max(positions))
-        if phase == 0:
-            start = first
+        if not size:  # the first output that reads anything
+            start = first - phase * jump
         if last - first + 1 > size:
             size, widest_output = last - first + 1, phase
     return Extent(start=start, size=size, widest_output=widest_output)

@@ -1,61 +1,73 @@
-"""Reads layer expressions such as `Conv2d(3, 16, 3) > MaxPool2d(2)`, without running them.
+"""Layers out of expressions such as `Conv2d(3, 16, 3) > ReLU() > MaxPool2d(2)`."""
 
-The text is parsed into Python's syntax tree and only one shape of tree is taken: calls of known
-layers with literal arguments, joined by `>`. Nothing is evaluated.
-"""
-
-import ast
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from atrous.arithmetic.chain import check_chain
 from atrous.arithmetic.layer import LayerSpec
-from atrous.arithmetic.signatures import LAYERS, Arguments, Value, shortened
+from atrous.arithmetic.literals import Arguments, Value
+from atrous.arithmetic.signatures import LAYERS
+from atrous.arithmetic.syntax import LayerCall, nearest, parse_calls, quoted
+from atrous.arithmetic.unit_signatures import UNITS, axes_wanted
 from atrous.errors import ExpressionError, ShapeError
 from atrous.types import Size
 
-MAX_CHARACTERS: Final = 10_000
-MAX_NUMBER: Final = 2**31 - 1
-
-MAX_DEPTH: Final = 10
-"""Levels of a syntax tree; an expression that can be read has eight at most."""
+LAYER_NAMES: Final = (*LAYERS, *UNITS)
+"""Torch's layers that are known on paper."""
 _REQUIRED: Final = frozenset({"in_channels", "out_channels", "kernel_size"})
-_LAYERS_HINT: Final = "a layer such as Conv2d(3, 16, 3, stride=2), or several joined by >"
-_VALUES: Final = "whole numbers, tuples of them, 'same', 'valid', True, False and None"
 
 
 def parse_expression(text: str) -> tuple[LayerSpec, ...]:
     """The layers that an expression names, first to last.
 
-    Layers are Conv, ConvTranspose, MaxPool and AvgPool in 1d, 2d and 3d, with or without `nn.` or
-    `torch.nn.` before; arguments are torch's, by position or by name, as literals. What does not
-    alter sizes or counts (`count_include_pad`, `divisor_override`, `return_indices`) is taken and
-    has no effect.
+    Layers are Conv, ConvTranspose, MaxPool and AvgPool in 1d, 2d and 3d, what stands between them
+    (activations, BatchNorm, Dropout, Upsample, Flatten, Linear) and `Sequential` around any of
+    them, with or without `nn.` or `torch.nn.` before; arguments are torch's, by position or by
+    name, as literals. What does not alter sizes or counts (`count_include_pad`, `eps`, `inplace`)
+    is taken and has no effect.
 
     Raises:
         ExpressionError: If the text is anything else; the message quotes the piece.
         ShapeError: If torch would refuse a layer's settings, or neighbours do not fit together.
 
     Example:
-        >>> conv, pool = parse_expression("Conv2d(3, 16, 3, padding='same') > nn.MaxPool2d(2)")
-        >>> conv.num_params, pool.expression
-        (448, 'MaxPool2d(2)')
-        >>> parse_expression("Conv2D(3, 16, 3)")
+        >>> conv, relu, pool = parse_expression("Conv2d(3, 16, 3) > ReLU() > nn.MaxPool2d(2)")
+        >>> conv.num_params, relu.expression, pool.expression
+        (448, 'ReLU()', 'MaxPool2d(2)')
+        >>> parse_expression("Conv2d(3, 16)")
         Traceback (most recent call last):
-        atrous.errors.ExpressionError: No layer is named 'Conv2D'. Did you mean 'Conv2d'? \
-Known: Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, MaxPool1d, \
-MaxPool2d, MaxPool3d, AvgPool1d, AvgPool2d, AvgPool3d.
+        atrous.errors.ExpressionError: 'Conv2d(3, 16)' lacks kernel_size, but Conv2d needs \
+in_channels, out_channels, kernel_size; add what is missing.
     """
-    body = _syntax_tree(text)
-    if isinstance(body, ast.Compare) and all(isinstance(op, ast.Gt) for op in body.ops):
-        nodes = [body.left, *body.comparators]
-    else:
-        nodes = [body]
-    layers = tuple(_layer(node) for node in nodes)
+    calls = parse_calls(text, LAYER_NAMES)
+    bound = [(call.name, _arguments(call)) for call in calls]
+    layers: list[LayerSpec] = []
+    spatial_dims = _first_dims(bound)
+    for name, arguments in bound:
+        if name in LAYERS:
+            _, build, own_dims = LAYERS[name]
+            layers.append(build(name, arguments, own_dims))
+        else:
+            layers.append(UNITS[name][2](name, arguments, spatial_dims))
+        if name == "Flatten":
+            spatial_dims = 0
     check_chain(layers)
-    return layers
+    return tuple(layers)
+
+
+def _first_dims(bound: Sequence[tuple[str, Arguments]]) -> int:
+    """Spatial axes of what the first layer takes: those of the first layer that wants a number.
+
+    Two, if none does, or if none does before the map is flattened.
+    """
+    for name, arguments in bound:
+        dims = LAYERS[name][2] if name in LAYERS else axes_wanted(name, arguments)
+        if dims is not None:
+            return dims
+        if name == "Flatten":
+            break
+    return 2
 
 
 def parse_size(text: str, *, spatial_dims: int) -> Size:
@@ -63,7 +75,7 @@ def parse_size(text: str, *, spatial_dims: int) -> Size:
 
     Raises:
         ExpressionError: If the text is not positive whole numbers joined by `x`.
-        ShapeError: If the number of axes is neither one nor `spatial_dims`.
+        ShapeError: If the number of axes is neither one nor `spatial_dims`, or there is no axis.
 
     Example:
         >>> parse_size("64", spatial_dims=2), parse_size("64x48", spatial_dims=2)
@@ -72,137 +84,54 @@ def parse_size(text: str, *, spatial_dims: int) -> Size:
     pieces = text.split("x")
     if not all(re.fullmatch(r"0*[1-9][0-9]{0,8}", piece) for piece in pieces):
         raise ExpressionError(
-            f"The size {_quoted(text)} is not positive whole numbers joined by x; write it as 64, "
+            f"The size {quoted(text)} is not positive whole numbers joined by x; write it as 64, "
             "64x48 or 16x64x64."
         )
     lengths = tuple(int(piece) for piece in pieces)
+    if not spatial_dims:
+        raise ShapeError(
+            f"The size {quoted(text)} is given, but features have no spatial axes; leave it out."
+        )
     if len(lengths) == 1:
         return lengths * spatial_dims
     if len(lengths) != spatial_dims:
         raise ShapeError(
-            f"The size {_quoted(text)} has {len(lengths)} axes, but the layer works on "
+            f"The size {quoted(text)} has {len(lengths)} axes, but the layer works on "
             f"{spatial_dims}; give {spatial_dims} lengths, or one for all."
         )
     return lengths
 
 
-def _syntax_tree(text: str) -> ast.expr:
-    if len(text) > MAX_CHARACTERS:
+def _arguments(call: LayerCall) -> Arguments:
+    """Arguments by torch's names.
+
+    Raises:
+        ExpressionError: If there are too many, unknown ones, one twice, or too few.
+    """
+    layer = call.name
+    names = LAYERS[layer][0] if layer in LAYERS else UNITS[layer][0]
+    needed = [n for n in names if n in _REQUIRED] if layer in LAYERS else UNITS[layer][1]
+    if len(call.positional) > len(names):
         raise ExpressionError(
-            f"The expression {_quoted(text)} has {len(text):,} characters, but at most "
-            f"{MAX_CHARACTERS:,} are read; shorten it."
-        )
-    # Python would take these with a warning, or as another number than meant.
-    strange = re.search(r"[^\x20-\x7e\s]|\\|\b[0-9][0-9.]*[A-Za-z_]\w*", text, flags=re.ASCII)
-    if strange:
-        raise _unreadable(strange.group(), "is not part of a layer or a plain number")
-    try:
-        body = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _unreadable(text, "is not a complete expression") from error
-    level: list[ast.AST] = [body]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-    if level:
-        raise _unreadable(text, "is nested too deeply")
-    return body
-
-
-def _layer(node: ast.expr) -> LayerSpec:
-    if not isinstance(node, ast.Call):
-        raise _unreadable(node, "is not a layer")
-    name = _layer_name(node.func)
-    names, build, spatial_dims = LAYERS[name]
-    arguments = _arguments(node, name, names)
-    return build(name, arguments, spatial_dims)
-
-
-def _layer_name(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name):
-            pass
-        case ast.Attribute(value=ast.Name(id="nn"), attr=name):
-            pass
-        case ast.Attribute(value=ast.Attribute(value=ast.Name(id="torch"), attr="nn"), attr=name):
-            pass
-        case _:
-            raise _unreadable(node, "is not the name of a layer")
-    if name not in LAYERS:
-        raise ExpressionError(
-            f"No layer is named {_quoted(name)}.{_nearest(name, list(LAYERS))} "
-            f"Known: {', '.join(LAYERS)}."
-        )
-    return name
-
-
-def _arguments(node: ast.Call, layer: str, names: Sequence[str]) -> Arguments:
-    if len(node.args) > len(names):
-        raise ExpressionError(
-            f"{_quoted(node)} has {len(node.args)} arguments, but {layer} takes at most "
+            f"{quoted(call.text)} has {len(call.positional)} arguments, but {layer} takes at most "
             f"{len(names)}: {', '.join(names)}; leave some out."
         )
-    arguments: dict[str, Value] = {}
-    for name, argument in zip(names, node.args, strict=False):
-        arguments[name] = _value(argument)
-    for keyword in node.keywords:
-        if keyword.arg is None:
-            raise _unreadable(keyword.value, "is unpacked with **")
-        if keyword.arg not in names:
+    arguments: dict[str, Value] = dict(zip(names, call.positional, strict=False))
+    for name, value in call.keywords.items():
+        if name not in names:
             raise ExpressionError(
-                f"{layer} has no argument {_quoted(keyword.arg)}."
-                f"{_nearest(keyword.arg, names)} It takes: {', '.join(names)}."
+                f"{layer} has no argument {quoted(name)}."
+                f"{nearest(name, names)} It takes: {', '.join(names)}."
             )
-        if keyword.arg in arguments:
+        if name in arguments:
             raise ExpressionError(
-                f"{_quoted(node)} gives {keyword.arg} twice, but it can have one value; "
-                "leave one out."
+                f"{quoted(call.text)} gives {name} twice, but it can have one value; leave one out."
             )
-        arguments[keyword.arg] = _value(keyword.value)
-    missing = [name for name in names if name in _REQUIRED and name not in arguments]
+        arguments[name] = value
+    missing = [name for name in needed if name not in arguments]
     if missing:
         raise ExpressionError(
-            f"{_quoted(node)} lacks {' and '.join(missing)}, but {layer} needs "
-            f"{', '.join(name for name in names if name in _REQUIRED)}; add what is missing."
+            f"{quoted(call.text)} lacks {' and '.join(missing)}, but {layer} needs "
+            f"{', '.join(needed)}; add what is missing."
         )
     return arguments
-
-
-def _value(node: ast.expr) -> Value:
-    match node:
-        case ast.Constant(value=bool() | None | str() as value):
-            return value
-        case ast.Tuple(elts=elements) | ast.List(elts=elements):
-            return tuple(_whole_number(element) for element in elements)
-        case _:
-            return _whole_number(node)
-
-
-def _whole_number(node: ast.expr) -> int:
-    match node:
-        case ast.Constant(value=int() as value) if not isinstance(value, bool):
-            number = value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)) if (
-            not isinstance(value, bool)
-        ):
-            number = -value
-        case _:
-            raise _unreadable(node, "is not a literal value", accepted=_VALUES)
-    if abs(number) > MAX_NUMBER:
-        raise _unreadable(node, f"is beyond {MAX_NUMBER:,}", accepted=_VALUES)
-    return number
-
-
-def _unreadable(
-    piece: ast.expr | str, what_is_wrong: str, *, accepted: str = _LAYERS_HINT
-) -> ExpressionError:
-    return ExpressionError(f"{_quoted(piece)} {what_is_wrong}; write {accepted}.")
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    lowered = {one.lower(): one for one in known}
-    close = get_close_matches(name[:100].lower(), list(lowered), n=1)
-    return f" Did you mean {lowered[close[0]]!r}?" if close else ""
-
-
-def _quoted(piece: ast.expr | str) -> str:
-    return repr(shortened(piece if isinstance(piece, str) else ast.unparse(piece)))

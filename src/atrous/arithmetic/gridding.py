@@ -8,6 +8,7 @@ from math import gcd, prod
 from atrous.arithmetic.axis import LayerAxis
 from atrous.arithmetic.chain import MAX_READS, check_chain, extent
 from atrous.arithmetic.conv import ConvSpec
+from atrous.arithmetic.dense import FlattenSpec, LinearSpec
 from atrous.arithmetic.layer import LayerSpec
 from atrous.arithmetic.settings import whole
 from atrous.errors import ShapeError
@@ -65,6 +66,11 @@ def coverage(layers: Sequence[LayerSpec]) -> Coverage:
         Fraction(1, 1)
     """
     check_chain(layers)
+    if any(isinstance(layer, FlattenSpec | LinearSpec) for layer in layers):
+        raise ShapeError(
+            "The layers hold Flatten or Linear, behind which outputs have no positions; leave out "
+            "these and what follows them."
+        )
     chains = zip(*(layer.axes for layer in layers), strict=True)
     return Coverage(counts=tuple(_counts(axes) for axes in chains))
 

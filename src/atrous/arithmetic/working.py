@@ -1,28 +1,15 @@
 """The working of one layer's numbers: formula, the numbers put in, and the result."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import TypeVar
 
 from atrous.arithmetic.axis import SlidingAxis, TransposedAxis
 from atrous.arithmetic.chain import receptive_field
 from atrous.arithmetic.layer import BYTES_PER_FLOAT32, LayerSpec, LearnedLayerSpec
 from atrous.arithmetic.settings import by
+from atrous.arithmetic.step import Step, each
 from atrous.arithmetic.transposed import TransposedConvSpec
+from atrous.arithmetic.unit_working import is_unit, unit_working
 from atrous.types import Size
-
-AxisT = TypeVar("AxisT")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One number and where it comes from."""
-
-    name: str
-    formula: str
-    numbers: str
-    result: str
 
 
 def working(layer: LayerSpec, size: Size | None = None) -> tuple[Step, ...]:
@@ -39,6 +26,8 @@ def working(layer: LayerSpec, size: Size | None = None) -> tuple[Step, ...]:
         >>> steps[0].formula, steps[0].numbers, steps[0].result
         ('in x out x taps / groups', '12 x 24 x 3x3 / 1', '2,592')
     """
+    if is_unit(layer):
+        return unit_working(layer, size)
     steps = [*_params(layer), _effective_kernel(layer), *_receptive_field(layer)]
     if size is not None:
         steps += [_output_size(layer, size), _macs(layer, size), *_memory(layer, size)]
@@ -74,7 +63,7 @@ def _effective_kernel(layer: LayerSpec) -> Step:
     return Step(
         name="effective kernel",
         formula="dilation x (kernel - 1) + 1",
-        numbers=_each(layer.axes, lambda axis: f"{axis.dilation} x ({axis.kernel_size} - 1) + 1"),
+        numbers=each(layer.axes, lambda axis: f"{axis.dilation} x ({axis.kernel_size} - 1) + 1"),
         result=by(layer.effective_kernel_size),
     )
 
@@ -83,19 +72,21 @@ def _receptive_field(layer: LayerSpec) -> tuple[Step, ...]:
     field = receptive_field([layer])
     if isinstance(layer, TransposedConvSpec):
         size_formula = "inputs that the taps of an output meet, at its widest phase"
-        size_numbers = _each(
+        size_numbers = each(
             layer.axes,
             lambda axis: (
                 f"{axis.kernel_size} taps {axis.dilation} apart, an input every {axis.stride}"
             ),
         )
         jump_formula, start_formula = "1 / stride", "first input that output 0 reads"
+        if any(not axis.reads(0) for axis in layer.axes):
+            start_formula = "first input of the first output that reads any, less output x jump"
         start_numbers = ""
     else:
         size_formula = "1 + (effective kernel - 1) x 1"
-        size_numbers = _each(layer.effective_kernel_size, lambda span: f"1 + ({span} - 1) x 1")
+        size_numbers = each(layer.effective_kernel_size, lambda span: f"1 + ({span} - 1) x 1")
         jump_formula, start_formula = "stride x 1", "0 - padding before x 1"
-        start_numbers = _each(layer.axes, lambda axis: f"0 - {axis.padding_before} x 1")
+        start_numbers = each(layer.axes, lambda axis: f"0 - {axis.padding_before} x 1")
     return (
         Step(
             name="receptive field",
@@ -103,18 +94,18 @@ def _receptive_field(layer: LayerSpec) -> tuple[Step, ...]:
             numbers=size_numbers,
             result=by(field.size),
         ),
-        Step(name="jump", formula=jump_formula, numbers="", result=_each(field.jump, str)),
+        Step(name="jump", formula=jump_formula, numbers="", result=each(field.jump, str)),
         Step(
             name="start",
             formula=start_formula,
             numbers=start_numbers,
-            result=_each(field.start, str),
+            result=each(field.start, str),
         ),
         Step(
             name="centre",
             formula="middle of the window of output 0",
             numbers="",
-            result=_each(field.centre, str),
+            result=each(field.centre, str),
         ),
     )
 
@@ -122,14 +113,14 @@ def _receptive_field(layer: LayerSpec) -> tuple[Step, ...]:
 def _output_size(layer: LayerSpec, size: Size) -> Step:
     if isinstance(layer, TransposedConvSpec):
         formula = "(in - 1) x stride - padding + effective kernel + output_padding"
-        numbers = _each(
+        numbers = each(
             tuple(zip(layer.axes, size, strict=True)), lambda pair: _transposed_length(*pair)
         )
     else:
         sliding = [axis for axis in layer.axes if isinstance(axis, SlidingAxis)]
         rounding = "ceil" if sliding[0].ceil_mode else "floor"
         formula = f"{rounding}((in + padding - effective kernel) / stride) + 1"
-        numbers = _each(tuple(zip(sliding, size, strict=True)), lambda pair: _sliding_length(*pair))
+        numbers = each(tuple(zip(sliding, size, strict=True)), lambda pair: _sliding_length(*pair))
     return Step(
         name="output size", formula=formula, numbers=numbers, result=by(layer.output_size(size))
     )
@@ -179,8 +170,3 @@ def _memory(layer: LayerSpec, size: Size) -> tuple[Step, ...]:
             result=f"{num_bytes:,} bytes",
         ),
     )
-
-
-def _each(values: Sequence[AxisT], describe: Callable[[AxisT], str]) -> str:
-    texts = [describe(value) for value in values]
-    return texts[0] if len(set(texts)) == 1 else ", ".join(texts)

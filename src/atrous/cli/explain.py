@@ -11,6 +11,7 @@ import typer
 
 from atrous.arithmetic import (
     ConvSpec,
+    FlattenSpec,
     LayerCost,
     ReceptiveField,
     Replacement,
@@ -22,7 +23,11 @@ from atrous.arithmetic import (
     parse_size,
     working,
 )
-from atrous.errors import ShapeError
+from atrous.arithmetic.expression import LAYER_NAMES
+from atrous.arithmetic.syntax import LayerCall, parse_calls
+from atrous.cli.explain_blocks import BLOCKS, blocks_json, blocks_lines
+from atrous.cli.tables import alike, by, table, thousands
+from atrous.errors import ExpressionError, ShapeError
 from atrous.types import Size
 
 MACS_NOTE = "MACs = multiply-accumulates; FLOPs = 2 x MACs; biases not counted."
@@ -45,6 +50,10 @@ def explain(
     ] = None,
 ) -> None:
     """Show what a convolution costs and what it sees, with the working."""
+    calls = parse_calls(expression, LAYER_NAMES, BLOCKS)
+    if any(call.name in BLOCKS for call in calls):
+        _explain_blocks(calls, size, as_json=as_json, plot=plot)
+        return
     layers = parse_expression(expression)
     lengths = None if size is None else parse_size(size, spatial_dims=len(layers[0].axes))
     costs = chain_costs(layers, lengths)
@@ -61,9 +70,27 @@ def explain(
         typer.echo("\n".join(write(costs, lengths)))
 
 
+def _explain_blocks(
+    calls: Sequence[LayerCall], size: str | None, *, as_json: bool, plot: Path | None
+) -> None:
+    if plot is not None:
+        raise ExpressionError(
+            "--plot draws the taps of torch's layers, but the expression names a block of many "
+            "paths; leave it out, or draw one of its layers."
+        )
+    from atrous.pipelines.explain import explain_blocks, spatial_dims_of  # torch loads here
+
+    lengths = None if size is None else parse_size(size, spatial_dims=spatial_dims_of(calls))
+    found = explain_blocks(calls, lengths)
+    if as_json:
+        typer.echo(json.dumps(blocks_json(found, lengths)))
+    else:
+        typer.echo("\n".join(blocks_lines(found, lengths, MACS_NOTE)))
+
+
 def _one_layer(costs: Sequence[LayerCost], size: Size | None) -> Iterator[str]:
     layer = costs[0].layer
-    yield layer.expression if size is None else f"{layer.expression} on {_by(size)}"
+    yield layer.expression if size is None else f"{layer.expression} on {by(size)}"
     yield ""
     for step in working(layer, size):
         yield f"{step.name:<18}{step.result:>18}   {step.formula}"
@@ -102,7 +129,7 @@ def _comparison(
 
 
 def _chain(costs: Sequence[LayerCost], size: Size | None) -> Iterator[str]:
-    yield f"{len(costs)} layers" if size is None else f"{len(costs)} layers on {_by(size)}"
+    yield f"{len(costs)} layers" if size is None else f"{len(costs)} layers on {by(size)}"
     yield ""
     header = ["", "layer", "weights", "biases", "params", "kernel", "field", "jump", "start"]
     totals = [
@@ -115,16 +142,18 @@ def _chain(costs: Sequence[LayerCost], size: Size | None) -> Iterator[str]:
     ]
     if size is not None:
         header += ["output", "MACs", "bytes"]
-        totals += ["", _thousands(_total_macs(costs)), _thousands(_total_bytes(costs))]
+        totals += ["", thousands(_total_macs(costs)), thousands(_total_bytes(costs))]
     rows = [_row(number, cost) for number, cost in enumerate(costs, start=1)]
-    yield from _table([header, *rows, totals])
+    yield from table([header, *rows, totals])
     yield ""
     field = costs[-1].receptive_field
-    yield (
-        f"One output sees a field of {_by(field.size)} from {_alike(field.start)} for output 0 "
-        f"(centre {_alike(field.centre)}), and moves {_alike(field.jump)} per step."
-    )
-    if any(max(axis.dilation for axis in cost.layer.axes) > 1 for cost in costs):
+    if field.size:
+        yield (
+            f"One output sees a field of {by(field.size)} from {alike(field.start)} for output 0 "
+            f"(centre {alike(field.centre)}), and moves {alike(field.jump)} per step."
+        )
+    is_dilated = any(axis.dilation > 1 for cost in costs for axis in cost.layer.axes)
+    if is_dilated and not any(isinstance(cost.layer, FlattenSpec) for cost in costs):
         yield from _coverage_line(costs)
     yield ""
     yield "kernel = dilation x (k - 1) + 1; field += (kernel - 1) x jump; start -= padding x jump;"
@@ -142,27 +171,16 @@ def _row(number: int, cost: LayerCost) -> list[str]:
         f"{layer.num_weights:,}",
         f"{layer.num_biases:,}",
         f"{layer.num_params:,}",
-        _by(layer.effective_kernel_size),
-        _by(field.size),
-        _alike(field.jump),
-        _alike(field.start),
+        by(layer.effective_kernel_size),
+        by(field.size),
+        alike(field.jump),
+        alike(field.start),
     ]
     if cost.output_size is not None:
         channels = "?" if cost.num_channels is None else str(cost.num_channels)
-        row.append(f"{channels} x {_by(cost.output_size)}")
-        row += [_thousands(cost.macs), _thousands(cost.num_bytes)]
+        row.append(f"{channels} x {by(cost.output_size)}" if cost.output_size else channels)
+        row += [thousands(cost.macs), thousands(cost.num_bytes)]
     return row
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as their longest cell: numbers to the right, layers to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if column == 1 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
 
 
 def _coverage_line(costs: Sequence[LayerCost]) -> Iterator[str]:
@@ -172,7 +190,7 @@ def _coverage_line(costs: Sequence[LayerCost]) -> Iterator[str]:
         yield f"Positions read: not counted. {error}"
         return
     yield (
-        f"Of its {_by(seen.size)} field one output reads {prod(seen.num_read):,} of "
+        f"Of its {by(seen.size)} field one output reads {prod(seen.num_read):,} of "
         f"{prod(seen.size):,} positions ({float(seen.share):.1%})."
     )
 
@@ -212,7 +230,7 @@ def _field_json(field: ReceptiveField) -> dict[str, object]:
     return {
         "size": field.size,
         "jump": [_plain(number) for number in field.jump],
-        "start": field.start,
+        "start": [_plain(number) for number in field.start],
         "centre": [_plain(number) for number in field.centre],
     }
 
@@ -234,17 +252,3 @@ def _total(numbers: Iterable[int | None]) -> int | None:
     """The sum, or None if a number is unknown."""
     known = list(numbers)
     return None if None in known else sum(number or 0 for number in known)
-
-
-def _thousands(number: int | None) -> str:
-    return "?" if number is None else f"{number:,}"
-
-
-def _by(lengths: Size) -> str:
-    return "x".join(map(str, lengths))
-
-
-def _alike(numbers: Sequence[int | Fraction]) -> str:
-    """One number if all axes agree, else all of them."""
-    texts = [str(number) for number in numbers]
-    return texts[0] if len(set(texts)) == 1 else ", ".join(texts)

@@ -1,0 +1,1 @@
+"""Random small models, the truth about them, and verdicts on what the analysis says of them."""

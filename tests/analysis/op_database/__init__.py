@@ -1,0 +1,1 @@
+"""Every op of torch's own database of operators, against the analysis."""
