@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from atrous.networks.preprocessing.images import Preprocessing
     from atrous.networks.weights import save_weights as save
     from atrous.pipelines.evaluate.data import evaluate
+    from atrous.pipelines.explain import explain
     from atrous.pipelines.measure import compare
     from atrous.pipelines.predict.files import predict
     from atrous.pipelines.predict.options import PhotoOptions, SlideOptions, VolumeOptions
@@ -61,6 +62,7 @@ _HOMES = {
     "create_encoder": "atrous.networks.encoders.catalog",
     "effective_receptive_field": "atrous.analysis.effective_field",
     "evaluate": "atrous.pipelines.evaluate.data",
+    "explain": "atrous.pipelines.explain",
     "halo": "atrous.analysis.halo",
     "latency": "atrous.analysis.latency",
     "list_networks": "atrous.networks.catalog",
@@ -96,6 +98,7 @@ __all__ = [
     "create_encoder",
     "effective_receptive_field",
     "evaluate",
+    "explain",
     "halo",
     "latency",
     "list_networks",

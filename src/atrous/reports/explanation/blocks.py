@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from atrous.cli.tables import alike, by, table, thousands
+from atrous.reports.explanation.tables import alike, by, table, thousands
 from atrous.types import Size
 
 if TYPE_CHECKING:
     from atrous.analysis import Field
-    from atrous.pipelines.explain import Explained, ExplainedLayer
+    from atrous.analysis.explain_blocks import Explained, ExplainedLayer
 
 BLOCKS: Final = (
     *["AtrousPyramidPooling", "BilinearUp", "BottleneckBlock", "ContextModule", "ConvBiasAct"],

@@ -7,12 +7,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from atrous import blocks
 from atrous.analysis import receptive_field as measured_field
+from atrous.analysis.explain_blocks import explain_blocks
 from atrous.arithmetic import parse_expression, receptive_field
 from atrous.arithmetic.expression import LAYER_NAMES
 from atrous.arithmetic.syntax import parse_calls
-from atrous.cli.explain_blocks import BLOCKS
 from atrous.errors import ExpressionError, ShapeError
-from atrous.pipelines.explain import explain_blocks
+from atrous.reports.explanation.blocks import BLOCKS
 
 EXPRESSIONS = {
     "AtrousPyramidPooling": "(16, 16)",
