@@ -30,7 +30,7 @@ from atrous.inference.volumes.predictor import VolumePredictor, VolumeSettings
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing.images import Preprocessing
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import prepare_scan
 from atrous.networks.weights import load_weights, save_weights
 
@@ -174,7 +174,7 @@ def write_weights(arguments: argparse.Namespace) -> None:
         class_names=CLASSES,
         palette=((0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)),
         preprocessing=Preprocessing(mean=(0.0,) * 4, std=(1.0,) * 4),
-        volume=VolumeFacts(channel_names=CHANNELS, normalise="z_score", is_inside=True),
+        volume=VolumeSpec(channel_names=CHANNELS, normalise="z_score", is_inside=True),
     )
     torch.manual_seed(0)
     network = build_network(arguments.network, options).eval()

@@ -141,7 +141,7 @@ def volume_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from atrous.networks.card import Card
     from atrous.networks.catalog import build_network
     from atrous.networks.preprocessing.images import Preprocessing
-    from atrous.networks.preprocessing.volume_spec import VolumeFacts
+    from atrous.networks.preprocessing.volume_spec import VolumeSpec
     from atrous.networks.weights import save_weights
 
     arguments = {"in_channels": 1, "width": 2, "num_stages": 2, "num_classes": 3}
@@ -153,7 +153,7 @@ def volume_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         class_names=("background", "one", "two"),
         palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
         preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)),
-        volume=VolumeFacts(channel_names=("t1",), window=(16, 16, 16)),
+        volume=VolumeSpec(channel_names=("t1",), window=(16, 16, 16)),
     )
     path = tmp_path_factory.mktemp("weights") / "volumes.safetensors"
     with torch.random.fork_rng():

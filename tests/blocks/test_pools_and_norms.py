@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous.blocks import ResponseNorm, average_pool
+from atrous.blocks import LocalResponseNorm, average_pool
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -32,5 +32,5 @@ def test_a_single_voxel_is_a_27th_of_itself(dtype):
 def test_the_response_normalisation_is_torchs(size):
     x = 20 * torch.randn(2, 9, *size)
     expected = nn.LocalResponseNorm(5, alpha=1e-2, beta=0.75)(x)
-    torch.testing.assert_close(ResponseNorm(5, alpha=1e-2, beta=0.75)(x), expected)
+    torch.testing.assert_close(LocalResponseNorm(5, alpha=1e-2, beta=0.75)(x), expected)
     assert not torch.allclose(expected, x, rtol=0.1)

@@ -9,9 +9,9 @@ import pytest
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 
-from atrous.data.volumes.read import read_label_volume  # noqa: E402
+from atrous.data.volumes.read import read_mask_volume  # noqa: E402
 from atrous.errors import DataError  # noqa: E402
-from atrous.networks.preprocessing.volume_spec import VolumeFacts  # noqa: E402
+from atrous.networks.preprocessing.volume_spec import VolumeSpec  # noqa: E402
 from atrous.pipelines.predict.volumes import volume_settings  # noqa: E402
 
 AFFINE = np.array([[0, -1.0, 0, 40], [1.0, 0, 0, -20], [0, 0, 1.5, 7], [0, 0, 0, 1]])
@@ -57,7 +57,7 @@ def test_a_page_can_be_had_afterwards_without_running_again(atrous, scan, tmp_pa
     page = (out / "scan.html").read_text()
     data = json.loads(page.split('<script type="application/json">')[1].split("</script>")[0])
     shown = np.frombuffer(zlib.decompress(base64.b64decode(data["labels"])), np.uint8)
-    labels = read_label_volume(out / "scan.nii.gz")
+    labels = read_mask_volume(out / "scan.nii.gz")
     assert np.array_equal(shown.reshape(data["size"]), labels.numpy())
 
 
@@ -109,8 +109,8 @@ def test_a_model_of_photos_takes_no_volumes(atrous, scan, tmp_path):
 
 
 def test_scans_are_mirrored_along_the_axes_of_the_card_alone():
-    local = VolumeFacts(channel_names=("t1",), flip_axes=(2,))
+    local = VolumeSpec(channel_names=("t1",), flip_axes=(2,))
     assert volume_settings(local, memory=None, context="auto", flip=True).flips == (2,)
     assert volume_settings(local, memory=None, context="auto", flip=False).flips == ()
     with pytest.raises(DataError, match="--flip"):
-        volume_settings(VolumeFacts(channel_names=("t1",)), memory=None, context="auto", flip=True)
+        volume_settings(VolumeSpec(channel_names=("t1",)), memory=None, context="auto", flip=True)

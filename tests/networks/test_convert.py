@@ -9,7 +9,7 @@ import torch
 from atrous.errors import DataError, ShapeError, UnknownNameError
 from atrous.networks.convert import FAMILIES, convert_checkpoint
 from atrous.networks.convert.espnet import convert_espnet, is_espnet
-from atrous.networks.convert.origin import Origin
+from atrous.networks.convert.origin import CheckpointInfo
 from atrous.networks.convert.read import read_checkpoint
 from atrous.networks.weights import load_weights, save_weights
 
@@ -231,15 +231,15 @@ def test_every_file_is_of_one_family_only(shared, reference, rule_weights):
     ],
 )
 def test_a_size_in_a_files_name_is_width_by_height(name, size):
-    assert Origin(path=Path(name)).size_in_name == size
+    assert CheckpointInfo(path=Path(name)).size_in_name == size
 
 
 def test_data_are_told_by_the_classes_unless_they_are_named():
     known = {20: "cityscapes", 21: "voc"}
     path = Path("x.pth")
-    assert Origin(path=path).training_data("net", 21, by_classes=known) == "voc"
-    assert Origin(path=path, data="voc").training_data("net", 7, by_classes=known) == "voc"
+    assert CheckpointInfo(path=path).training_data("net", 21, by_classes=known) == "voc"
+    assert CheckpointInfo(path=path, data="voc").training_data("net", 7, by_classes=known) == "voc"
     with pytest.raises(DataError, match=r"7 classes.*20 would be cityscapes, 21 would be voc"):
-        Origin(path=path).training_data("net", 7, by_classes=known)
+        CheckpointInfo(path=path).training_data("net", 7, by_classes=known)
     with pytest.raises(UnknownNameError, match="training data of net is named 'camvid'"):
-        Origin(path=path, data="camvid").training_data("net", 20, by_classes=known)
+        CheckpointInfo(path=path, data="camvid").training_data("net", 20, by_classes=known)

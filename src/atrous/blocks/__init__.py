@@ -37,13 +37,13 @@ from atrous.blocks.inception_v3 import (
     InceptionD,
     InceptionE,
 )
-from atrous.blocks.local_response_norm import ResponseNorm
+from atrous.blocks.local_response_norm import LocalResponseNorm
 from atrous.blocks.pool import average_pool
 from atrous.blocks.pyramids.aspp import AtrousPyramidPooling, SeparableConvNormAct
 from atrous.blocks.pyramids.efficient import EfficientPyramidPooling
 from atrous.blocks.pyramids.halving import HalvingPyramid, PyramidPooling
 from atrous.blocks.pyramids.kernels import KernelPyramid
-from atrous.blocks.pyramids.ppm import GridPooling
+from atrous.blocks.pyramids.ppm import PyramidPoolingModule
 from atrous.blocks.residual import BottleneckBlock, ResidualBlock
 from atrous.blocks.resize import (
     BilinearUp,
@@ -75,7 +75,6 @@ __all__ = [
     "ESPBlock",
     "EfficientPyramidPooling",
     "GatedConv",
-    "GridPooling",
     "HalvingPyramid",
     "InceptionA",
     "InceptionB",
@@ -87,12 +86,13 @@ __all__ = [
     "Join",
     "KernelPyramid",
     "LineConvNormAct",
+    "LocalResponseNorm",
     "Norm",
     "NormAct",
     "NormedESPBlock",
     "PyramidPooling",
+    "PyramidPoolingModule",
     "ResidualBlock",
-    "ResponseNorm",
     "SeparableConvNormAct",
     "ShuffleV1Block",
     "ShuffleV2Block",

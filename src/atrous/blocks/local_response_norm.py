@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 
-class ResponseNorm(nn.Module):
+class LocalResponseNorm(nn.Module):
     """Each value divided by how loud the n channels around it are at the same position.
 
     x / (1 + (alpha / n) Σ x²)^beta, the sum over n neighbouring channels. Equal to

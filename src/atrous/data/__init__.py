@@ -20,8 +20,8 @@ from atrous.data.photos.mask import read_mask
 from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, IMAGE_SUFFIXES
 from atrous.data.photos.read import read_image, read_rgb8
 from atrous.data.volumes.geometry import Volume, VolumeGeometry
-from atrous.data.volumes.read import is_volume, read_label_volume, read_volume
-from atrous.data.volumes.write import write_label_volume
+from atrous.data.volumes.read import is_volume, read_mask_volume, read_volume
+from atrous.data.volumes.write import write_mask_volume
 
 __all__ = [
     "ADE20K",
@@ -50,9 +50,9 @@ __all__ = [
     "list_images",
     "open_layout",
     "read_image",
-    "read_label_volume",
     "read_mask",
+    "read_mask_volume",
     "read_rgb8",
     "read_volume",
-    "write_label_volume",
+    "write_mask_volume",
 ]

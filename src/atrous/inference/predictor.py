@@ -18,7 +18,7 @@ from atrous.inference.model import Image, Model
 from atrous.inference.prediction import Prediction
 from atrous.inference.tiles.fits import check_memory
 from atrous.networks.card import Card
-from atrous.networks.mask_resize import masks_of
+from atrous.networks.mask_resize import logits_to_masks
 from atrous.networks.preprocessing.images import preprocess
 
 
@@ -130,7 +130,7 @@ class Predictor(Model):
     def _masks(self, pixels: Tensor, *, probable_classes: range) -> list[Prediction]:
         size = pixels.shape[2:]
         logits, labels = self._mask_and_label_logits(pixels)
-        masks = masks_of(logits, tuple(size), resize=self.card.mask_resize)
+        masks = logits_to_masks(logits, tuple(size), resize=self.card.mask_resize)
         probabilities = None
         if probable_classes:
             probabilities = logits.softmax(1)[:, probable_classes.start : probable_classes.stop]

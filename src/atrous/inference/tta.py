@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous.errors import ShapeError
 from atrous.inference.model import Image
 from atrous.inference.prediction import Prediction
@@ -87,7 +87,7 @@ def predict_averaged(predictor: Predictor, image: Image, averaging: Averaging) -
     assert total is not None  # there is at least one scale
     return replace(
         seen,
-        found_mask=likeliest(total).to(torch.uint8),
+        found_mask=argmax_classes(total).to(torch.uint8),
         probabilities=total.div_(averaging.num_inputs),
         label_probabilities=None if labels is None else labels / averaging.num_inputs,
     )

@@ -24,38 +24,38 @@ _MM3_PER_ML: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmptyRule:
+class EmptyRegionPolicy:
     """What is scored where a class is missing in truth, in prediction, or in both."""
 
     description: str
     """One line, to be printed beside the numbers."""
-    overlap_of_none: float
+    dice_if_both_empty: float
     """Dice, IoU and surface Dice where both lack it; not-a-number leaves the case out."""
-    distance_of_none: float
+    distance_if_both_empty: float
     """HD95 where both lack it, mm."""
-    distance_of_one: float
+    distance_if_one_empty: float
     """HD95 where one lacks it, mm; Dice, IoU and surface Dice are 0 then."""
 
 
-VOLUME_PROTOCOLS: Final[Mapping[str, EmptyRule]] = MappingProxyType(
+VOLUME_PROTOCOLS: Final[Mapping[str, EmptyRegionPolicy]] = MappingProxyType(
     {
-        "absent_left_out": EmptyRule(
+        "absent_left_out": EmptyRegionPolicy(
             description=(
                 "means over the cases where truth or prediction holds the class; HD95 over those "
                 "where both do"
             ),
-            overlap_of_none=float("nan"),
-            distance_of_none=float("nan"),
-            distance_of_one=float("nan"),
+            dice_if_both_empty=float("nan"),
+            distance_if_both_empty=float("nan"),
+            distance_if_one_empty=float("nan"),
         ),
-        "brats": EmptyRule(
+        "brats": EmptyRegionPolicy(
             description=(
                 "means over all cases; neither truth nor prediction holds it: Dice 1, HD95 0; one "
                 "of them: Dice 0, HD95 373.13 mm"
             ),
-            overlap_of_none=1.0,
-            distance_of_none=0.0,
-            distance_of_one=373.13,
+            dice_if_both_empty=1.0,
+            distance_if_both_empty=0.0,
+            distance_if_one_empty=373.13,
         ),
     }
 )
@@ -149,7 +149,7 @@ def class_regions(class_names: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return {name: (index,) for index, name in enumerate(class_names) if index}
 
 
-def volume_protocol(name: str) -> EmptyRule:
+def volume_protocol(name: str) -> EmptyRegionPolicy:
     """The rule of a name in `VOLUME_PROTOCOLS`.
 
     Raises:
@@ -173,19 +173,19 @@ def _score(
     prediction: Tensor,
     *,
     spacing: tuple[float, float, float],
-    rule: EmptyRule,
+    rule: EmptyRegionPolicy,
     tolerance: float,
 ) -> RegionScore:
     num_truth, num_prediction = int(truth.sum()), int(prediction.sum())
     ml = float(np.prod(spacing)) / _MM3_PER_ML
     if not num_truth or not num_prediction:
         has_none = num_truth == num_prediction
-        overlap = rule.overlap_of_none if has_none else 0.0
+        overlap = rule.dice_if_both_empty if has_none else 0.0
         return RegionScore(
             dice=overlap,
             iou=overlap,
             surface_dice=overlap,
-            hd95=rule.distance_of_none if has_none else rule.distance_of_one,
+            hd95=rule.distance_if_both_empty if has_none else rule.distance_if_one_empty,
             truth_ml=num_truth * ml,
             prediction_ml=num_prediction * ml,
         )

@@ -10,7 +10,7 @@ from atrous.networks.catalog import Argument, Task
 from atrous.networks.label_sets import LabelSet
 from atrous.networks.mask_resize import MaskResize
 from atrous.networks.preprocessing.images import Preprocessing
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.types import UNLABELLED, Colour
 
 FORMAT = 1
@@ -65,7 +65,7 @@ class Card:
     """How masks get to the image's size where the network answers at another."""
     mpp: float | None = None
     """Micrometres per pixel at which it was trained, of networks for slides."""
-    volume: VolumeFacts | None = None
+    volume: VolumeSpec | None = None
     """How scans become the network's input, of networks for volumes."""
     divisor: int = 1
     """Lengths that are multiples of this need no padding inside the network."""
@@ -107,7 +107,7 @@ class Card:
                 f"{self.task}; expected them for joint only: a classifier's are its classes."
             )
 
-    def _check_volume(self, facts: VolumeFacts) -> None:
+    def _check_volume(self, facts: VolumeSpec) -> None:
         count = len(self.class_names)
         unknown = set(facts.largest_only) - set(self.class_names)
         beyond = [
@@ -153,7 +153,7 @@ class Card:
             raise DataError("The card's 'arguments' are not an object; mend the card.")
         facts["preprocessing"] = _build(Preprocessing, facts.get("preprocessing"))
         if facts.get("volume") is not None:
-            facts["volume"] = _build(VolumeFacts, facts["volume"])
+            facts["volume"] = _build(VolumeSpec, facts["volume"])
         facts["scores"] = tuple(_build(Score, score) for score in facts.get("scores", ()))
         return _build(cls, facts)
 

@@ -205,8 +205,8 @@ def create(name: str, **arguments: Argument) -> nn.Module:
         ShapeError: If the values do not fit the network.
 
     Example:
-        >>> sum(p.numel() for p in create("espnet", num_classes=4).parameters())
-        345037
+        >>> sum(p.numel() for p in create("espnet", num_classes=12, q=3).parameters())
+        192597
     """
     return build_network(name, arguments)
 

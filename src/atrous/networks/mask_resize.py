@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous.blocks.nd import LINEAR_MODE
 from atrous.blocks.resize import is_free
 from atrous.types import Size
@@ -30,18 +30,18 @@ def resize_logits(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
     return F.interpolate(logits, size=size, mode=mode, align_corners=False)
 
 
-def masks_of(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
+def logits_to_masks(logits: Tensor, size: Size, *, resize: MaskResize) -> Tensor:
     """The likeliest class of every pixel.
 
     Shape:
         Logits `(B, C, *S)` to uint8 masks `(B, *size)`.
 
     Example:
-        >>> masks_of(torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]]]]), (1, 4), resize="nearest")
+        >>> logits_to_masks(torch.tensor([[[[0.0, 1.0]], [[1.0, 0.0]]]]), (1, 4), resize="nearest")
         tensor([[[1, 1, 0, 0]]], dtype=torch.uint8)
     """
     if resize == "linear":
         logits = resize_logits(logits, size, resize=resize)
-    masks = likeliest(logits, dim=1)[:, None].to(torch.uint8)
+    masks = argmax_classes(logits, dim=1)[:, None].to(torch.uint8)
     # By nearest, the few classes of small masks are repeated, not all their logits.
     return resize_logits(masks, size, resize="nearest")[:, 0]

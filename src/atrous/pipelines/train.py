@@ -197,9 +197,9 @@ def machine(run: "Run") -> dict[str, object]:
 
 
 def _reached(run: "Run") -> str:
-    from atrous.training.validate import chief_score
+    from atrous.training.validate import selection_metric
 
-    chief = chief_score(run.card.task, run.data.val)
+    chief = selection_metric(run.card.task, run.data.val)
     scores = [
         (scores[chief], record["epoch"])
         for record in run.history

@@ -99,7 +99,7 @@ class Views(TorchDataset[tuple[Tensor, Tensor | None, int, str]]):
         return image, seen, label, self.layout.names[key.index]
 
 
-class DrawnViews(TorchDataset[tuple[Tensor, Tensor | None, int, str]]):
+class DrawnPatches(TorchDataset[tuple[Tensor, Tensor | None, int, str]]):
     """Augmented views of patches that a layout draws, another for every `Key`.
 
     Args:

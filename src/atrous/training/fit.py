@@ -21,7 +21,7 @@ from atrous.networks.preprocessing.images import Preprocessing, preprocess
 from atrous.training.batches import Batch, mixed
 from atrous.training.bfloat16_cpu import refuse_tiny_maps
 from atrous.training.ema import moving_average
-from atrous.training.objective import Objective, Trainee
+from atrous.training.objective import Objective, TrainingModule
 from atrous.training.optimiser import build_optimiser, freeze_batch_norm, set_learning_rate
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.schedules import schedule_factor
@@ -120,7 +120,7 @@ def start_state(network: nn.Module, recipe: Recipe, accelerator: Accelerator) ->
         network = channels_last(network)
     average = None if recipe.ema is None else moving_average(network, recipe.ema)
     optimiser = build_optimiser(network, recipe)
-    trainee: nn.Module = Trainee(network, with_auxiliary=recipe.auxiliary_weight > 0)
+    trainee: nn.Module = TrainingModule(network, with_auxiliary=recipe.auxiliary_weight > 0)
     if recipe.compile:
         trainee.compile()
     trainee, optimiser = accelerator.prepare(trainee, optimiser)

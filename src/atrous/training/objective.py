@@ -23,7 +23,7 @@ _ForwardWithAuxiliary: TypeAlias = Callable[[Tensor], tuple[Any, ...]]
 """Main answers, then the auxiliary ones: a tensor or a list of them."""
 
 
-class Trainee(nn.Module):
+class TrainingModule(nn.Module):
     """A network as training calls it: one forward that also gives the auxiliary heads' answers.
 
     Data-parallel wrappers see `forward` only, so it cannot be a method beside it.

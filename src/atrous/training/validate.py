@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous.data.dataset import Dataset
 from atrous.evaluation.labels import evaluate_labels
 from atrous.evaluation.masks import evaluate
@@ -20,7 +20,7 @@ from atrous.metrics.protocols import score
 from atrous.metrics.topk import label_confusion
 from atrous.networks.card import Card
 from atrous.networks.catalog import Task
-from atrous.networks.mask_resize import masks_of
+from atrous.networks.mask_resize import logits_to_masks
 from atrous.networks.preprocessing.images import preprocess
 from atrous.training.volume_cache import VolumeCache
 from atrous.types import UNLABELLED
@@ -100,11 +100,11 @@ def validate_volumes(
 def predict_volume(network: nn.Module, image: Tensor, *, device: torch.device) -> Tensor:
     """Class indices `(D, H, W)` uint8 of a prepared volume `(C, D, H, W)`."""
     x = image[None].to(device).contiguous(memory_format=torch.channels_last_3d)
-    labels: Tensor = likeliest(network(x)[0])
+    labels: Tensor = argmax_classes(network(x)[0])
     return labels.to(torch.uint8).cpu()
 
 
-CHIEF_SCORE: Final[Mapping[str, str]] = {
+SELECTION_METRIC: Final[Mapping[str, str]] = {
     "segmentation": "miou",
     "joint": "miou",
     "classification": "top1",
@@ -112,9 +112,9 @@ CHIEF_SCORE: Final[Mapping[str, str]] = {
 """The score by which the best weights of each task are kept."""
 
 
-def chief_score(task: Task, samples: Dataset) -> str:
+def selection_metric(task: Task, samples: Dataset) -> str:
     """The score by which the best weights of a task on such samples are kept."""
-    return "dice" if samples.kind == "volumes" else CHIEF_SCORE[task]
+    return "dice" if samples.kind == "volumes" else SELECTION_METRIC[task]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class _Runner:
             outputs, labels = outputs
             self.said += labels.argmax(1).tolist()
         size = images[0].shape[:2]
-        return list(masks_of(outputs, size, resize=self.card.mask_resize).cpu())
+        return list(logits_to_masks(outputs, size, resize=self.card.mask_resize).cpu())
 
     def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
         outputs = self._run(images)

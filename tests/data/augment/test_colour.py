@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from atrous.data.augment.colour import Recolouring, colour_matrix, gaussian_blur, recolour
+from atrous.data.augment.colour import ColourJitter, colour_matrix, gaussian_blur, recolour
 
 LUMA = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
 
@@ -15,7 +15,7 @@ def middling(height=32, width=48):
 
 
 def recoloured(image, **settings):
-    return recolour(image, Recolouring(**settings), np.random.default_rng(0))
+    return recolour(image, ColourJitter(**settings), np.random.default_rng(0))
 
 
 def luma(image):
@@ -71,7 +71,7 @@ def test_hue_keeps_luma_and_grey(hue):
 
 
 def test_turns_of_the_colour_wheel_add_up():
-    third = colour_matrix(Recolouring(hue=1 / 3))
+    third = colour_matrix(ColourJitter(hue=1 / 3))
     assert np.allclose(third @ third @ third, np.eye(3), atol=1e-12)
     assert not np.allclose(third, np.eye(3), atol=0.1)
 

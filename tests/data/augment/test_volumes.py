@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate, one_hot
 
 from atrous.data.augment.photos import sample_rng
 from atrous.data.augment.volume_geometry import VolumeGeometry, cut_image, cut_mask
-from atrous.data.augment.volume_intensity import Revaluing, bias_field, revalue
+from atrous.data.augment.volume_intensity import IntensityTransform, apply_intensity, bias_field
 from atrous.data.augment.volumes import VolumeAugmentation, augment_volume
 from atrous.errors import DataError, ShapeError
 
@@ -243,15 +243,17 @@ def test_the_bias_field_is_its_polynomial():
 def test_gamma_is_monais_with_statistics_kept():
     image, _ = volume(channels=1)
     oracle = AdjustContrast(gamma=1.4, retain_stats=True)(image.clone())
-    revalue(image, [Revaluing(gamma=1.4)], np.random.default_rng(0))
+    apply_intensity(image, [IntensityTransform(gamma=1.4)], np.random.default_rng(0))
     np.testing.assert_allclose(image.numpy(), np.asarray(oracle), atol=1e-3)
 
 
 def test_what_is_outside_stays_0():
     image, _ = volume()
     image[:, :3] = 0
-    change = Revaluing(brightness=1.2, contrast=0.8, gamma=1.3, bias_field=0.4, noise=0.3, blur=1)
-    revalue(image, [change, change], np.random.default_rng(0))
+    change = IntensityTransform(
+        brightness=1.2, contrast=0.8, gamma=1.3, bias_field=0.4, noise=0.3, blur=1
+    )
+    apply_intensity(image, [change, change], np.random.default_rng(0))
     assert not image[:, :3].any()
     assert image[:, 3:].all()
 

@@ -7,12 +7,12 @@ from torch import nn
 
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.images import Preprocessing
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 
 from atrous.data.volumes.read import read_volume  # noqa: E402
-from atrous.data.volumes.write import write_label_volume  # noqa: E402
+from atrous.data.volumes.write import write_mask_volume  # noqa: E402
 from atrous.inference.volumes.predictor import VolumePredictor, VolumeSettings  # noqa: E402
 
 SIZE = (9, 8, 10)
@@ -41,7 +41,7 @@ def predictor():
         class_names=("background", "painted"),
         palette=((0, 0, 0), (255, 0, 0)),
         preprocessing=Preprocessing(mean=(0.0,), std=(1.0,)),
-        volume=VolumeFacts(channel_names=("t1",), crop="nonzero"),
+        volume=VolumeSpec(channel_names=("t1",), crop="nonzero"),
     )
     return VolumePredictor(Threshold(), card)
 
@@ -71,7 +71,7 @@ def test_a_label_painted_in_the_world_comes_back_there_for_200_affines(predictor
         path, result = tmp_path / "scan.nii", tmp_path / "labels.nii"
         nibabel.save(image, path)
         volume = read_volume(path)
-        write_label_volume(result, predictor.predict(volume, options).mask, volume.geometry)
+        write_mask_volume(result, predictor.predict(volume, options).mask, volume.geometry)
         scan, said = nibabel.load(path), nibabel.load(result)
         assert np.array_equal(said.affine, scan.affine), number
         assert said.shape == scan.shape

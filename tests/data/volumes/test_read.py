@@ -15,7 +15,7 @@ nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 from atrous.data.volumes.read import (  # noqa: E402
     is_volume,
     read_geometry,
-    read_label_volume,
+    read_mask_volume,
     read_volume,
 )
 
@@ -128,7 +128,7 @@ def test_one_grid_in_two_orders_of_axes_is_one_grid(tmp_path):
 
 def test_labels_are_int64_and_floats_that_are_integers_count(tmp_path):
     path = saved(tmp_path / "labels.nii.gz", values_of().astype(np.float32))
-    labels = read_label_volume(path)
+    labels = read_mask_volume(path)
     assert labels.dtype == torch.int64
     assert labels.is_contiguous()
     assert np.array_equal(labels.numpy(), values_of().transpose(2, 1, 0))
@@ -224,14 +224,14 @@ def test_labels_that_are_none_are_refused(tmp_path, plain):
     labels = np.zeros(SHAPE, np.float32)
     labels[0, 0, 0] = 0.9999
     with pytest.raises(DataError, match=r"1 labels are no integers, such as 0\.9999"):
-        read_label_volume(saved(tmp_path / "a.nii", labels))
+        read_mask_volume(saved(tmp_path / "a.nii", labels))
     with pytest.raises(DataError, match="holds the label -1"):
-        read_label_volume(saved(tmp_path / "b.nii", values_of() - 1))
+        read_mask_volume(saved(tmp_path / "b.nii", values_of() - 1))
     with pytest.raises(DataError, match="3 values a voxel"):
-        read_label_volume(saved(tmp_path / "c.nii", values_of((*SHAPE, 3))))
+        read_mask_volume(saved(tmp_path / "c.nii", values_of((*SHAPE, 3))))
     other = saved(tmp_path / "d.nii", values_of((5, 6, 6)))
     with pytest.raises(DataError, match="6 x 6 x 5 voxels"):
-        read_label_volume(other, like=read_geometry(plain))
+        read_mask_volume(other, like=read_geometry(plain))
 
 
 def test_what_is_no_file_is_refused(tmp_path):

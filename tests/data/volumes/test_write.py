@@ -8,8 +8,8 @@ from atrous.errors import DataError, ShapeError
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
 
-from atrous.data.volumes.read import read_geometry, read_label_volume  # noqa: E402
-from atrous.data.volumes.write import write_label_volume  # noqa: E402
+from atrous.data.volumes.read import read_geometry, read_mask_volume  # noqa: E402
+from atrous.data.volumes.write import write_mask_volume  # noqa: E402
 
 PLACE = (
     *("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -53,7 +53,7 @@ def test_the_scans_place_is_kept_to_the_bit_and_labels_stay_where_they_were(kind
         geometry = read_geometry(tmp_path / f"scan{index}{suffix}")
         labels = rng.integers(0, 256, size=geometry.size)
         path = tmp_path / f"labels{suffix}"
-        write_label_volume(path, torch.from_numpy(labels), geometry)
+        write_mask_volume(path, torch.from_numpy(labels), geometry)
         written = nibabel.load(path)
         assert type(written) is type(image)
         assert np.array_equal(written.affine, image.affine)
@@ -67,7 +67,7 @@ def test_the_scans_place_is_kept_to_the_bit_and_labels_stay_where_they_were(kind
         inverse = np.linalg.inv(written.affine)
         back = np.rint(world @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
         assert (np.asarray(written.dataobj)[tuple(back.T)] == labels[2, 1, 3]).all()
-        assert np.array_equal(read_label_volume(path).numpy(), labels)
+        assert np.array_equal(read_mask_volume(path).numpy(), labels)
 
 
 def test_the_bytes_are_the_same_on_every_run(tmp_path):
@@ -75,14 +75,14 @@ def test_the_bytes_are_the_same_on_every_run(tmp_path):
     geometry = read_geometry(tmp_path / "scan.nii.gz")
     labels = np.random.default_rng(2).integers(0, 3, size=geometry.size)
     for name in ("a.nii.gz", "b.nii.gz"):
-        write_label_volume(tmp_path / name, labels, geometry)
+        write_mask_volume(tmp_path / name, labels, geometry)
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
 
 
 def test_labels_of_a_4d_scan_have_three_dimensions(tmp_path):
     scan(tmp_path / "scan.nii", np.random.default_rng(1), nibabel.Nifti1Image, (7, 5, 6, 3))
     geometry = read_geometry(tmp_path / "scan.nii")
-    write_label_volume(tmp_path / "labels.nii", np.ones(geometry.size, np.int64), geometry)
+    write_mask_volume(tmp_path / "labels.nii", np.ones(geometry.size, np.int64), geometry)
     assert nibabel.load(tmp_path / "labels.nii").shape == (7, 5, 6)
 
 
@@ -92,11 +92,11 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     labels = np.zeros(geometry.size, np.int64)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(DataError, match="expected a name that ends in"):
-        write_label_volume(tmp_path / "labels.png", labels, geometry)
+        write_mask_volume(tmp_path / "labels.png", labels, geometry)
     with pytest.raises(DataError, match="256 to 256 do not fit"):
-        write_label_volume(tmp_path / "labels.nii", labels + 256, geometry)
+        write_mask_volume(tmp_path / "labels.nii", labels + 256, geometry)
     with pytest.raises(ShapeError, match="expected one value a voxel"):
-        write_label_volume(tmp_path / "labels.nii", labels[1:], geometry)
+        write_mask_volume(tmp_path / "labels.nii", labels[1:], geometry)
     with pytest.raises(DataError, match="could not be written"):
-        write_label_volume(tmp_path / "none" / "labels.nii", labels * 0, geometry)
+        write_mask_volume(tmp_path / "none" / "labels.nii", labels * 0, geometry)
     assert sorted(tmp_path.iterdir()) == before

@@ -12,14 +12,14 @@ import pytest
 
 from atrous.errors import DataError
 from atrous.inference.slides import lock as slide_lock
-from atrous.inference.slides.lock import HeldError, hold
+from atrous.inference.slides.lock import LockedError, hold
 
 
 def test_a_lock_is_held_by_one_and_then_free(tmp_path):
     path = tmp_path / ".lock"
     with hold(path):
         here = f"process {os.getpid()} on {socket.gethostname()}"
-        with pytest.raises(HeldError, match=here), hold(path):
+        with pytest.raises(LockedError, match=here), hold(path):
             pass
         assert path.exists()
     assert list(tmp_path.iterdir()) == []
@@ -52,7 +52,7 @@ def test_the_lock_of_another_machine_is_taken_when_it_is_silent(tmp_path, age, i
         with hold(path):
             assert json.loads(path.read_text())["host"] == socket.gethostname()
     else:
-        with pytest.raises(HeldError, match="process 1 on elsewhere"), hold(path):
+        with pytest.raises(LockedError, match="process 1 on elsewhere"), hold(path):
             pass
 
 
@@ -79,7 +79,7 @@ def _take(path, barrier, wins):
             with wins.get_lock():
                 wins.value += 1
             barrier.wait()  # held until all have tried
-    except HeldError:
+    except LockedError:
         barrier.wait()
 
 

@@ -1,4 +1,4 @@
-"""Networks that answer smaller than they are asked: the same masks as `masks_of`, and tiles."""
+"""Networks that answer smaller than they are asked: masks as by `logits_to_masks`, and tiles."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from atrous.analysis.halo import halo
 from atrous.inference.tiles.full_size import FullSize
 from atrous.inference.tiles.grid import plan_grid, run_tiled
-from atrous.networks.mask_resize import masks_of
+from atrous.networks.mask_resize import logits_to_masks
 
 
 class Joint(nn.Module):
@@ -25,7 +25,9 @@ class Joint(nn.Module):
 def test_masks_are_those_of_masks_of_and_labels_pass_through(resize):
     network, image = Joint().eval(), torch.rand(2, 3, 32, 48)
     logits, labels = FullSize(network, resize=resize)(image)
-    assert torch.equal(logits.argmax(1), masks_of(network(image)[0], (32, 48), resize=resize))
+    assert torch.equal(
+        logits.argmax(1), logits_to_masks(network(image)[0], (32, 48), resize=resize)
+    )
     assert torch.equal(labels, image.mean((2, 3)))
 
 

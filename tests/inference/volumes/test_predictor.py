@@ -23,7 +23,7 @@ from atrous.inference.volumes.predictor import (
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing.images import Preprocessing
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.weights import save_weights
 
 SIZE = (37, 26, 30)
@@ -40,7 +40,7 @@ def predictor_of(network="residual_unet", arguments=None, channels=1, **facts):
         class_names=("background", "one", "two"),
         palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
         preprocessing=Preprocessing(mean=(0.0,) * channels, std=(1.0,) * channels),
-        volume=VolumeFacts(channel_names=("t1", "t2")[:channels], **facts),
+        volume=VolumeSpec(channel_names=("t1", "t2")[:channels], **facts),
     )
     torch.manual_seed(0)
     built = build_network(network, card.arguments).eval()
@@ -239,9 +239,9 @@ def test_only_the_largest_part_of_a_class_is_kept_corners_connecting():
 
 
 def test_values_of_the_card_are_written_for_class_indices():
-    facts = VolumeFacts(channel_names=("t1",), label_values=(0, 1, 2, 4))
+    facts = VolumeSpec(channel_names=("t1",), label_values=(0, 1, 2, 4))
     assert file_values(torch.tensor([3, 0, 2]), facts).tolist() == [4, 0, 2]
-    assert file_values(torch.tensor([3]), VolumeFacts(channel_names=("t1",))).tolist() == [3]
+    assert file_values(torch.tensor([3]), VolumeSpec(channel_names=("t1",))).tolist() == [3]
 
 
 def test_networks_of_images_and_flips_that_are_none_are_refused(tmp_path):

@@ -8,7 +8,7 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from atrous.errors import DataError, ShapeError
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.images import Preprocessing
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import prepare_scan
 
 UNIT = (1.0, 1.0, 1.0)
@@ -22,7 +22,7 @@ def scan(channels=2, size=(9, 10, 11), seed=0):
 
 
 def facts(channels=2, **options):
-    return VolumeFacts(channel_names=tuple("abcd"[:channels]), **options)
+    return VolumeSpec(channel_names=tuple("abcd"[:channels]), **options)
 
 
 def one_hot(labels, num_classes=3):

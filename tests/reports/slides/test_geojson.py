@@ -78,12 +78,12 @@ def test_there_is_one_polygon_for_every_region(tmp_path, labels):
     assert {feature["geometry"]["type"] for feature in features} == {"Polygon"}
 
 
-@pytest.mark.parametrize("most_corners", [0, 40, 200])
+@pytest.mark.parametrize("max_vertices", [0, 40, 200])
 @pytest.mark.parametrize("labels", [blobs(), noise()], ids=["blobs", "noise"])
-def test_regions_of_too_many_corners_come_in_pieces_that_fit(tmp_path, labels, most_corners):
+def test_regions_of_too_many_corners_come_in_pieces_that_fit(tmp_path, labels, max_vertices):
     options = {"chunk": (16, 16), "tolerance_um": 2.0}
     _, whole = written(tmp_path, labels, **options)
-    _, pieces = written(tmp_path, labels, most_corners=most_corners, **options)
+    _, pieces = written(tmp_path, labels, max_vertices=max_vertices, **options)
     assert len(pieces) > len(whole)
     assert all(shape.is_valid for shape in shapes(pieces))
     assert_no_overlap(shapes(pieces))
@@ -114,7 +114,7 @@ def test_pieces_that_wait_are_never_many_more_than_allowed(tmp_path, monkeypatch
     written(tmp_path, sponge, chunk=(10, 10))
     assert max(joined) > 5000
     joined.clear()
-    written(tmp_path, sponge, chunk=(10, 10), most_corners=1000)
+    written(tmp_path, sponge, chunk=(10, 10), max_vertices=1000)
     assert 500 < max(joined) <= 1000 + 5 * 10 * 10  # and the corners of one chunk
 
 
@@ -239,7 +239,7 @@ def test_a_class_without_a_name_is_refused_and_nothing_is_left(tmp_path):
         {"tolerance_um": -1},
         {"mpp": (0, 1)},
         {"scale": (1, -1)},
-        {"most_corners": -1},
+        {"max_vertices": -1},
     ],
 )
 def test_numbers_without_sense_are_refused(tmp_path, option):

@@ -10,7 +10,7 @@ from atrous.data.synthetic.slides import write_slide_folder
 from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.weights import load_weights
-from atrous.training.batches import DrawnViews, feed
+from atrous.training.batches import DrawnPatches, feed
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.run.data import augmentation_of, card_of, num_views, open_data
 from atrous.training.run.open import open_run
@@ -51,7 +51,7 @@ def recipe(made):
 
 
 def batches_of(recipe, **settings):
-    views = DrawnViews(
+    views = DrawnPatches(
         open_data(recipe).train, augmentation_of(recipe), seed=recipe.seed, num_patches=6
     )
     return list(feed(views, replace(recipe, **settings)))

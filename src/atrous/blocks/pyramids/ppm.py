@@ -11,7 +11,7 @@ from atrous.errors import ShapeError
 from atrous.types import SpatialDims
 
 
-class GridPooling(nn.Module):
+class PyramidPoolingModule(nn.Module):
     """The map, and its averages over grids of a few cells, convolved and resized, all side by side.
 
     ```

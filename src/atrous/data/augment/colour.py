@@ -24,7 +24,7 @@ _FROM_YIQ: Final = np.linalg.inv(_TO_YIQ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recolouring:
+class ColourJitter:
     """All that changes colours, drawn for one sample; the defaults change nothing."""
 
     brightness: float = 1.0
@@ -46,7 +46,7 @@ class Recolouring:
         return not (self.blur or self.noise)
 
 
-def recolour(image: Tensor, recolouring: Recolouring, rng: np.random.Generator) -> Tensor:
+def recolour(image: Tensor, recolouring: ColourJitter, rng: np.random.Generator) -> Tensor:
     """The image `(C, H, W)` uint8 with other colours, rounded and clipped once.
 
     Args:
@@ -69,7 +69,7 @@ def recolour(image: Tensor, recolouring: Recolouring, rng: np.random.Generator) 
     return pixels.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def colour_matrix(recolouring: Recolouring) -> Matrix | None:
+def colour_matrix(recolouring: ColourJitter) -> Matrix | None:
     """`(3, 3)` of saturation and hue, which act within a pixel; None if they change nothing.
 
     Hue turns the two axes of chroma and keeps luma, so white and grey stay what they are.
@@ -103,7 +103,7 @@ def gaussian_blur(pixels: Tensor, sigma: float) -> Tensor:
     return pixels
 
 
-def _transform(pixels: Tensor, recolouring: Recolouring, matrix: Matrix | None) -> Tensor:
+def _transform(pixels: Tensor, recolouring: ColourJitter, matrix: Matrix | None) -> Tensor:
     """Brightness, then contrast, then saturation and hue, as one product and one sum."""
     offset = 0.0
     if recolouring.contrast != 1:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atrous.data.augment.colour import Recolouring, recolour
+from atrous.data.augment.colour import ColourJitter, recolour
 from atrous.data.augment.geometry import (
     Geometry,
     cut_and_resize,
@@ -203,14 +203,14 @@ def _magnifications(
     return down * magnification / stretch, right * magnification * stretch
 
 
-def _draw_recolouring(augmentation: Augmentation, chance: list[float]) -> Recolouring:
+def _draw_recolouring(augmentation: Augmentation, chance: list[float]) -> ColourJitter:
     brightness, contrast, saturation, hue, grey, is_blurred, sigma, noise = chance
     low, high = _BLUR_SIGMA
 
     def factor(amount: float, drawn: float) -> float:
         return 1 + amount * (2 * drawn - 1)
 
-    return Recolouring(
+    return ColourJitter(
         brightness=factor(augmentation.brightness, brightness),
         contrast=factor(augmentation.contrast, contrast),
         saturation=0.0 if grey < augmentation.grey else factor(augmentation.saturation, saturation),

@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous.types import UNLABELLED, Size
 
 
@@ -114,7 +114,7 @@ def cut_mask(mask: Tensor, geometry: VolumeGeometry) -> Tensor:
     values = torch.unique(part)
     shares = _sampled((part == values[:, None, None, None]).float(), grid)
     outside = 1 - shares.sum(0, keepdim=True)
-    largest = likeliest(torch.cat([shares, outside]))
+    largest = argmax_classes(torch.cat([shares, outside]))
     return torch.cat([values, values.new_tensor([UNLABELLED])])[largest]
 
 

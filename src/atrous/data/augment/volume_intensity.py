@@ -22,7 +22,7 @@ _EXPONENTS: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revaluing:
+class IntensityTransform:
     """How one channel changes; as constructed bare, not at all.
 
     Attributes:
@@ -42,8 +42,10 @@ class Revaluing:
     blur: float = 0.0
 
 
-def revalue(view: Tensor, changes: Sequence[Revaluing], rng: np.random.Generator) -> None:
-    """Change a view `(C, D, H, W)` float32 in place, each channel by its own `Revaluing`.
+def apply_intensity(
+    view: Tensor, changes: Sequence[IntensityTransform], rng: np.random.Generator
+) -> None:
+    """Change a view `(C, D, H, W)` float32 in place, each channel by its own `IntensityTransform`.
 
     Voxels that are 0 in all channels, where there is no volume or no head, stay 0.
     """

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atrous.data.augment.volume_geometry import VolumeGeometry, cut_image, cut_mask
-from atrous.data.augment.volume_intensity import Revaluing, revalue
+from atrous.data.augment.volume_intensity import IntensityTransform, apply_intensity
 from atrous.errors import DataError, ShapeError
 from atrous.types import UNLABELLED, Size
 
@@ -131,7 +131,7 @@ def augment_volume(
         points = rng.spawn(1)[0].standard_normal((_AXES, *(_BEND_POINTS,) * _AXES))
         geometry = replace(geometry, bend=augmentation.elastic * points)
     view = cut_image(image, geometry)
-    revalue(view, [_draw_values(augmentation, row.tolist()) for row in by_channel], rng)
+    apply_intensity(view, [_draw_values(augmentation, row.tolist()) for row in by_channel], rng)
     for channel in _dropped(by_channel[:, -1], augmentation.modality_dropout):
         view[channel] = 0
     return view, None if mask is None else cut_mask(mask, geometry)
@@ -214,9 +214,9 @@ def _draw_geometry(
     )
 
 
-def _draw_values(augmentation: VolumeAugmentation, chance: list[float]) -> Revaluing:
+def _draw_values(augmentation: VolumeAugmentation, chance: list[float]) -> IntensityTransform:
     brightness, contrast, gamma, bias, noise, is_blurred, sigma, _ = chance
-    return Revaluing(
+    return IntensityTransform(
         brightness=1 + augmentation.brightness * (2 * brightness - 1),
         contrast=1 + augmentation.contrast * (2 * contrast - 1),
         gamma=(1 + augmentation.gamma) ** (2 * gamma - 1),

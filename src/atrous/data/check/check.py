@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.check.duplicates import equal_groups, near_groups, near_pairs
-from atrous.data.check.inspect import ImageLook, Look, look_at, look_at_image
+from atrous.data.check.inspect import ImageSummary, SampleSummary, summarise_image, summarise_sample
 from atrous.data.check.report import ERROR_KINDS, DataReport, Problem
 from atrous.data.check.volumes import VolumeSurvey, spacing_text, survey
 from atrous.data.dataset import Dataset
@@ -50,9 +50,11 @@ def check_layout(
     """
     if not len(layout):
         raise DataError("The data holds no sample; expected some; check the folder or the subset.")
-    looks: list[Look] = []
+    looks: list[SampleSummary] = []
     for look in prefetch(
-        lambda item: look_at(layout, *item), enumerate(layout.names), num_workers=num_workers
+        lambda item: summarise_sample(layout, *item),
+        enumerate(layout.names),
+        num_workers=num_workers,
     ):
         looks.append(look)
         advance()
@@ -69,20 +71,22 @@ def check_layout(
     return _report(layout, looks, problems)
 
 
-def _image_at(layout: Dataset, item: tuple[int, str]) -> ImageLook | None:
+def _image_at(layout: Dataset, item: tuple[int, str]) -> ImageSummary | None:
     index, name = item
-    return look_at_image(layout, index, name)
+    return summarise_image(layout, index, name)
 
 
 def _advancing(
-    images: Iterator[ImageLook | None], advance: Callable[[], None]
-) -> Iterator[ImageLook | None]:
+    images: Iterator[ImageSummary | None], advance: Callable[[], None]
+) -> Iterator[ImageSummary | None]:
     for image in images:
         yield image
         advance()
 
 
-def _report(layout: Dataset, looks: Sequence[Look], problems: Sequence[Problem]) -> DataReport:
+def _report(
+    layout: Dataset, looks: Sequence[SampleSummary], problems: Sequence[Problem]
+) -> DataReport:
     sound = [look for look in looks if look.problem is None]
     images = [look.image for look in sound if look.image]
     pixels = _class_pixels(layout, sound)
@@ -108,7 +112,7 @@ def _report(layout: Dataset, looks: Sequence[Look], problems: Sequence[Problem])
     )
 
 
-def _survey(layout: Dataset, looks: Sequence[Look]) -> VolumeSurvey | None:
+def _survey(layout: Dataset, looks: Sequence[SampleSummary]) -> VolumeSurvey | None:
     scans = [(look.volume, look.image.size) for look in looks if look.volume and look.image]
     if not scans or layout.kind != "volumes":
         return None
@@ -120,14 +124,14 @@ def _survey(layout: Dataset, looks: Sequence[Look]) -> VolumeSurvey | None:
     )
 
 
-def _class_pixels(layout: Dataset, looks: Sequence[Look]) -> NDArray[np.int64]:
+def _class_pixels(layout: Dataset, looks: Sequence[SampleSummary]) -> NDArray[np.int64]:
     """Pixels by sample and class, the unlabelled last: `(N, num_classes + 1)`."""
     num_classes = layout.num_classes if layout.has_masks else 0
     rows = [look.class_pixels for look in looks if look.class_pixels is not None]
     return np.stack(rows) if rows else np.zeros((0, num_classes + 1), np.int64)
 
 
-def _of_classes(layout: Dataset, looks: Sequence[Look]) -> list[Problem]:
+def _of_classes(layout: Dataset, looks: Sequence[SampleSummary]) -> list[Problem]:
     problems: list[Problem] = []
     if layout.has_labels:
         used = set(layout.labels)
@@ -156,7 +160,7 @@ def _of_classes(layout: Dataset, looks: Sequence[Look]) -> list[Problem]:
     return problems + _never("class_never", "classes", missing, layout.num_classes)
 
 
-def _of_spacing(looks: Sequence[Look]) -> list[Problem]:
+def _of_spacing(looks: Sequence[SampleSummary]) -> list[Problem]:
     scans = [(look.name, look.volume.spacing) for look in looks if look.volume]
     counts = Counter(spacing for _, spacing in scans)
     if len(counts) < 2:
@@ -175,7 +179,7 @@ def _never(kind: str, what: str, missing: Sequence[str], total: int) -> list[Pro
     return [Problem(kind=kind, names=(), text=text)]
 
 
-def _duplicates_within(layout: Dataset, looks: Sequence[Look]) -> list[Problem]:
+def _duplicates_within(layout: Dataset, looks: Sequence[SampleSummary]) -> list[Problem]:
     pairs = [(index, look.image) for index, look in enumerate(looks) if look.image is not None]
     images = [image for _, image in pairs]
     labels = layout.labels if layout.has_labels else None
@@ -208,7 +212,7 @@ def _near_within(names: Sequence[str]) -> Problem:
 
 
 def _duplicates_across(
-    mine: Sequence[ImageLook], split: str, others: Iterator[ImageLook | None], num_others: int
+    mine: Sequence[ImageSummary], split: str, others: Iterator[ImageSummary | None], num_others: int
 ) -> list[Problem]:
     theirs = [image for image in others if image is not None]
     problems = []
@@ -235,7 +239,7 @@ def _duplicates_across(
     ]
 
 
-def _content(layout: Dataset, looks: Sequence[Look]) -> str:
+def _content(layout: Dataset, looks: Sequence[SampleSummary]) -> str:
     labels = layout.labels if layout.has_labels else (None,) * len(looks)
     digest = hashlib.blake2b(digest_size=16)
     for look, label in zip(looks, labels, strict=True):

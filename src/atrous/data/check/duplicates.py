@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from atrous.data.check.inspect import ImageLook
+from atrous.data.check.inspect import ImageSummary
 
 NEAR_CORRELATION: Final = 0.995
 """Thumbnails that correlate as highly are compared by their levels too."""
@@ -24,7 +24,7 @@ _MAX_COMPARED: Final = 2**27
 """Correlations held at once: half a gigabyte."""
 
 
-def equal_groups(looks: Sequence[ImageLook]) -> list[list[int]]:
+def equal_groups(looks: Sequence[ImageSummary]) -> list[list[int]]:
     """Indices of images with equal pixels, in groups of two and more, in order of appearance."""
     by_digest: dict[bytes, list[int]] = defaultdict(list)
     for index, look in enumerate(looks):
@@ -32,7 +32,7 @@ def equal_groups(looks: Sequence[ImageLook]) -> list[list[int]]:
     return [group for group in by_digest.values() if len(group) > 1]
 
 
-def near_groups(looks: Sequence[ImageLook]) -> list[list[int]]:
+def near_groups(looks: Sequence[ImageSummary]) -> list[list[int]]:
     """Indices of images that look nearly the same as another of their group, but are not equal.
 
     The first and the last frame of a film may meet in a group that leads from one to the other.
@@ -41,7 +41,9 @@ def near_groups(looks: Sequence[ImageLook]) -> list[list[int]]:
     return connected(len(looks), [pair for pair in _near(looks, looks) if pair[0] < pair[1]])
 
 
-def near_pairs(looks: Sequence[ImageLook], others: Sequence[ImageLook]) -> list[tuple[int, int]]:
+def near_pairs(
+    looks: Sequence[ImageSummary], others: Sequence[ImageSummary]
+) -> list[tuple[int, int]]:
     """Pairs of an image and one of another set that look nearly the same but are not equal."""
     return list(_near(looks, others))
 
@@ -64,7 +66,9 @@ def connected(count: int, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _near(looks: Sequence[ImageLook], others: Sequence[ImageLook]) -> Iterator[tuple[int, int]]:
+def _near(
+    looks: Sequence[ImageSummary], others: Sequence[ImageSummary]
+) -> Iterator[tuple[int, int]]:
     if not looks or not others:
         return
     columns = _standardised(others).T
@@ -78,7 +82,7 @@ def _near(looks: Sequence[ImageLook], others: Sequence[ImageLook]) -> Iterator[t
                 yield start + int(row), int(column)
 
 
-def _standardised(looks: Sequence[ImageLook]) -> NDArray[np.float32]:
+def _standardised(looks: Sequence[ImageSummary]) -> NDArray[np.float32]:
     """Thumbnails as rows of mean 0 and length 1, so that a product of two is their correlation.
 
     A thumbnail of one level has no direction and becomes zeros, which are like nothing: blank
@@ -90,6 +94,6 @@ def _standardised(looks: Sequence[ImageLook]) -> NDArray[np.float32]:
     return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 1)
 
 
-def _levels_apart(first: ImageLook, second: ImageLook) -> float:
+def _levels_apart(first: ImageSummary, second: ImageSummary) -> float:
     difference = first.thumbnail.astype(np.int16) - second.thumbnail
     return float(np.abs(difference).mean())

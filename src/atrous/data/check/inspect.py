@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from atrous.data.check.report import Problem
-from atrous.data.check.volumes import VolumeLook, look_at_volume
+from atrous.data.check.volumes import ScanSummary, summarise_scan
 from atrous.data.dataset import Dataset, MaskSizeError, MaskValueError
 from atrous.data.photos.read import read_rgb8
 from atrous.data.volumes.geometry import Volume
@@ -23,7 +23,7 @@ THUMBNAIL: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageLook:
+class ImageSummary:
     """What an image is recognised by."""
 
     name: str
@@ -37,11 +37,11 @@ class ImageLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class SampleSummary:
     """What was found in one sample."""
 
     name: str
-    image: ImageLook | None
+    image: ImageSummary | None
     """None if the image cannot be read."""
     class_pixels: NDArray[np.int64] | None
     """Pixels of every class and, last, of the unlabelled; None without a usable mask."""
@@ -49,11 +49,11 @@ class Look:
     """Equal for equal masks; empty without one."""
     problem: Problem | None
     """What makes the sample useless."""
-    volume: VolumeLook | None = None
+    volume: ScanSummary | None = None
     """Of scans: how they lie and what they hold."""
 
 
-def look_at(layout: Dataset, index: int, name: str) -> Look:
+def summarise_sample(layout: Dataset, index: int, name: str) -> SampleSummary:
     """Read sample `index`, which has that name; what is wrong with it is told, not raised."""
     try:
         if layout.kind == "volumes":
@@ -61,7 +61,7 @@ def look_at(layout: Dataset, index: int, name: str) -> Look:
         if layout.has_masks:
             rgb, mask = layout.rgb8_and_mask(index)
             pixels = _count(mask, layout.num_classes)
-            return Look(
+            return SampleSummary(
                 name=name,
                 image=_image_look(name, rgb),
                 class_pixels=pixels,
@@ -71,9 +71,11 @@ def look_at(layout: Dataset, index: int, name: str) -> Look:
         rgb = layout.rgb8(index)
     except DataError as error:
         problem = Problem(kind=_kind_of(error), names=(name,), text=str(error))
-        image = look_at_image(layout, index, name)  # the mask alone may be broken
-        return Look(name=name, image=image, class_pixels=None, mask_digest=b"", problem=problem)
-    return Look(
+        image = summarise_image(layout, index, name)  # the mask alone may be broken
+        return SampleSummary(
+            name=name, image=image, class_pixels=None, mask_digest=b"", problem=problem
+        )
+    return SampleSummary(
         name=name,
         image=_image_look(name, rgb),
         class_pixels=None,
@@ -82,7 +84,7 @@ def look_at(layout: Dataset, index: int, name: str) -> Look:
     )
 
 
-def look_at_image(layout: Dataset, index: int, name: str) -> ImageLook | None:
+def summarise_image(layout: Dataset, index: int, name: str) -> ImageSummary | None:
     """What the image of sample `index` is recognised by; None if it cannot be read."""
     try:
         if layout.kind == "volumes":
@@ -93,19 +95,19 @@ def look_at_image(layout: Dataset, index: int, name: str) -> ImageLook | None:
     return _image_look(name, rgb)
 
 
-def _look_at_volume(layout: Dataset, index: int, name: str) -> Look:
+def _look_at_volume(layout: Dataset, index: int, name: str) -> SampleSummary:
     volume, mask = layout.volume_and_mask(index)
-    return Look(
+    return SampleSummary(
         name=name,
         image=_volume_look(name, volume),
         class_pixels=_count(mask, layout.num_classes),
         mask_digest=_digest(mask.numpy().astype(np.uint8)),
         problem=None,
-        volume=look_at_volume(volume),
+        volume=summarise_scan(volume),
     )
 
 
-def _volume_look(name: str, volume: Volume) -> ImageLook:
+def _volume_look(name: str, volume: Volume) -> ImageSummary:
     """By all voxels, and a thumbnail of the middle slice."""
     look = _image_look(name, slice_and_mask(volume, None)[0])
     return replace(look, size=volume.array.shape[1:], digest=_digest(volume.array))
@@ -117,11 +119,11 @@ def _kind_of(error: DataError) -> str:
     return "mask_value" if isinstance(error, MaskValueError) else "unreadable"
 
 
-def _image_look(name: str, rgb: NDArray[np.uint8]) -> ImageLook:
+def _image_look(name: str, rgb: NDArray[np.uint8]) -> ImageSummary:
     red, green, blue = (rgb[..., channel] for channel in range(3))
     small = Image.fromarray(rgb).convert("L")
     small = small.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    return ImageLook(
+    return ImageSummary(
         name=name,
         size=rgb.shape[:2],
         is_grey=bool((red == green).all() and (green == blue).all()),

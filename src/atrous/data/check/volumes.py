@@ -20,7 +20,7 @@ _DIGITS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeLook:
+class ScanSummary:
     """What was found in one scan besides its voxels' classes."""
 
     spacing: Spacing
@@ -58,10 +58,10 @@ class VolumeSurvey:
     class_ml: tuple[ClassVolume, ...]
 
 
-def look_at_volume(volume: Volume) -> VolumeLook:
+def summarise_scan(volume: Volume) -> ScanSummary:
     """The facts of one scan."""
     d, h, w = (round(step, _DIGITS) for step in volume.spacing)
-    return VolumeLook(
+    return ScanSummary(
         spacing=(d, h, w),
         orientation=volume.geometry.orientation,
         ranges=tuple((float(values.min()), float(values.max())) for values in volume.array),
@@ -69,7 +69,7 @@ def look_at_volume(volume: Volume) -> VolumeLook:
 
 
 def survey(
-    looks: Sequence[VolumeLook],
+    looks: Sequence[ScanSummary],
     sizes: Sequence[Size],
     class_voxels: NDArray[np.int64],
     *,

@@ -10,7 +10,7 @@ from torch import Tensor
 from atrous.data.dataset import Dataset, MaskValueError
 from atrous.data.volumes.geometry import Volume
 from atrous.data.volumes.names import volume_stem, volumes_in
-from atrous.data.volumes.read import read_label_volume, read_volume
+from atrous.data.volumes.read import read_mask_volume, read_volume
 from atrous.errors import DataError
 from atrous.types import UNLABELLED
 
@@ -96,7 +96,7 @@ class VolumeCases(Dataset):
         """
         case = self.cases[index]
         volume = self.volume(index)
-        labels = read_label_volume(case.labels, like=volume.geometry)
+        labels = read_mask_volume(case.labels, like=volume.geometry)
         mask = self._to_classes(labels, case.labels)
         if int(mask.max()) >= self.num_classes:
             is_wrong = (mask >= self.num_classes) & (mask != UNLABELLED)

@@ -19,7 +19,7 @@ _POLYGONS: Final = ("Polygon", "MultiPolygon")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GeoJSONMask:
-    """Polygons that become class indices where they are asked for; a `LabelMap`.
+    """Polygons that become class indices where they are asked for; a `MaskMap`.
 
     A pixel is of the polygon that holds its centre, of the later one in the file where several do.
     """

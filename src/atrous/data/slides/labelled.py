@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.slides.geojson import read_geojson
-from atrous.data.slides.mask_map import LabelMap, check_classes
+from atrous.data.slides.mask_map import MaskMap, check_classes
 from atrous.data.slides.mask_tiff import open_label_tiff
 from atrous.data.slides.read import Slide, open_slide
 from atrous.data.slides.tissue import tissue_of
@@ -153,7 +153,7 @@ def _open_truth(
     mpp: tuple[float, float],
     class_names: tuple[str, ...] | None,
     stack: ExitStack,
-) -> LabelMap:
+) -> MaskMap:
     size = slide.size_at(mpp)
     if pair.truth.suffix.lower() not in GEOJSON_SUFFIXES:
         labels = open_label_tiff(pair.truth, size, mpp=mpp, cache_bytes=_CACHE_BYTES)

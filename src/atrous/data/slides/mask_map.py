@@ -13,7 +13,7 @@ from atrous.types import UNLABELLED, Size
 Labels = NDArray[np.uint8]
 
 
-class LabelMap(Protocol):
+class MaskMap(Protocol):
     """Class indices of a whole slide; 255 where no network ran."""
 
     @property
@@ -64,7 +64,7 @@ class ArrayLabelMap:
         return self.labels[top : top + height, left : left + width]
 
 
-def iterate_chunks(label_map: LabelMap) -> Iterator[tuple[int, int, Labels]]:
+def iterate_chunks(label_map: MaskMap) -> Iterator[tuple[int, int, Labels]]:
     """Top, left and labels of all chunks, row by row from the top."""
     height, width = label_map.size
     down, right = label_map.chunk

@@ -21,7 +21,7 @@ _SLACK: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TiffLabelMap:
-    """Class indices that are read where they are asked for; a `LabelMap`.
+    """Class indices that are read where they are asked for; a `MaskMap`.
 
     Each pixel is the label under its centre.
     """

@@ -8,7 +8,7 @@ from typing import Final
 
 from atrous.data.slides.labelled import LabelledSlide
 
-MOST_OPEN: Final = 32
+MAX_OPEN_SLIDES: Final = 32
 """Slides that are kept open at a time, in each process; opening one takes longer than a patch."""
 
 
@@ -39,6 +39,6 @@ class OpenSlides:
             if number not in self._slides:
                 self._slides[number] = open_slide()
             self._slides.move_to_end(number)
-            while len(self._slides) > MOST_OPEN:
+            while len(self._slides) > MAX_OPEN_SLIDES:
                 self._slides.popitem(last=False)
             return self._slides[number]

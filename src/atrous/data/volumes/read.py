@@ -34,7 +34,7 @@ __all__ = [
     "VolumeGeometry",
     "is_volume",
     "read_geometry",
-    "read_label_volume",
+    "read_mask_volume",
     "read_volume",
 ]
 
@@ -99,7 +99,7 @@ def read_volume(
     return Volume(array=array, spacing=first.geometry.spacing, geometry=first.geometry)
 
 
-def read_label_volume(
+def read_mask_volume(
     path: str | Path,
     *,
     like: VolumeGeometry | None = None,

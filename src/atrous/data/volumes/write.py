@@ -21,7 +21,7 @@ _SLAB: Final = 16
 """Planes of the file written at once."""
 
 
-def write_label_volume(
+def write_mask_volume(
     path: str | Path, labels: Tensor | NDArray[np.integer], geometry: VolumeGeometry
 ) -> None:
     """Write class indices as the scan's file is kept: its order of axes, affine, codes and version.

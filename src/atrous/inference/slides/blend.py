@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous._files import make_folder, write_atomically
 from atrous.inference.slides.plan import SlidePlan
 from atrous.inference.slides.store import LEVELS
@@ -113,7 +113,7 @@ class Blender:
                 _add(total, weight, strip, tile, window, side=self._plan.window)
             total /= weight
             part = slice(top - rows.start, strip[0].stop - rows.start)
-            labels[part] = likeliest(torch.from_numpy(total)).numpy()
+            labels[part] = argmax_classes(torch.from_numpy(total)).numpy()
             probabilities[:, part] = np.rint(total * LEVELS)
         return labels, probabilities
 

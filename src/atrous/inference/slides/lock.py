@@ -19,7 +19,7 @@ STALE: Final = 180.0
 """Seconds without such a sign after which it is taken for dead."""
 
 
-class HeldError(DataError):
+class LockedError(DataError):
     """Another process holds the lock."""
 
 
@@ -34,14 +34,14 @@ def hold(path: Path) -> Iterator[None]:
         path: The file of the lock; removed at the end.
 
     Raises:
-        HeldError: If another process holds it.
+        LockedError: If another process holds it.
         DataError: If it cannot be made.
     """
     token = secrets.token_hex(8)
     if not _make(path, token):
         _take_away_if_stale(path)
         if not _make(path, token):
-            raise HeldError(f"{path.parent} is being worked on by {_holder(path)}.")
+            raise LockedError(f"{path.parent} is being worked on by {_holder(path)}.")
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(path, stop), name="lock", daemon=True)
     beat.start()

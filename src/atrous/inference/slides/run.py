@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous._journal import Journal
 from atrous.data.slides.read import Slide
 from atrous.errors import DataError
@@ -162,7 +162,7 @@ def run_cores(
             if tile.place in is_whole:
                 continue
             inside = output[(slice(None), *tile.inside)]
-            classes = likeliest(inside).to(torch.uint8).cpu().numpy()
+            classes = argmax_classes(inside).to(torch.uint8).cpu().numpy()
             probabilities = _steps(inside.softmax(0)) if with_probabilities else None
             yield Core(tile=tile, labels=classes, probabilities=probabilities)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous.data.slides.read import Slide
 from atrous.inference.slides.network import SlideNetwork
 from atrous.inference.slides.plan import SlidePlan, sample_places
@@ -71,7 +71,7 @@ def seam_error(
         )
         lengths = (window[0].stop - window[0].start, window[1].stop - window[1].start)
         pixels = slide.read((window[0].start, window[1].start), lengths, mpp=plan.mpp)
-        labels = likeliest(network.run([pixels])[0][0]).to("cpu").numpy()
+        labels = argmax_classes(network.run([pixels])[0][0]).to("cpu").numpy()
         inside = tuple(
             slice(part.start - whole.start, part.stop - whole.start)
             for part, whole in zip(middle, window, strict=True)

@@ -22,7 +22,7 @@ LEVELS: Final = 255
 class SlideStore:
     """Labels, and probabilities if wanted, of a whole slide in chunks of one tile's core.
 
-    It is a label map (`data.label_map.LabelMap`): 255 where nothing ran.
+    It is a label map (`data.label_map.MaskMap`): 255 where nothing ran.
 
     Args:
         folder: Where the chunks lie; made if it is not there.

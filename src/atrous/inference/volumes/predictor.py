@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from atrous.data.volumes.geometry import Volume, VolumeGeometry
-from atrous.data.volumes.write import write_label_volume
+from atrous.data.volumes.write import write_mask_volume
 from atrous.errors import DataError, ShapeError
 from atrous.inference.fold import fold
 from atrous.inference.model import Model
@@ -25,7 +25,7 @@ from atrous.inference.volumes.accumulate import KEEP_EVERY, VolumeSums
 from atrous.inference.volumes.plan import Part, VolumeContext, VolumePlan, plan_volume
 from atrous.inference.volumes.scan_input import ScanInput, as_volume
 from atrous.networks.card import Card
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import PreparedScan, prepare_scan
 from atrous.networks.segmenters.espnet3d import ESPNet3D
 from atrous.networks.segmenters.segmenter import Segmenter
@@ -85,7 +85,7 @@ class VolumePrediction(Prediction):
                 "The scan came as a bare array, so where it lies in the world is not known; "
                 "expected a file or a Volume; give one of these."
             )
-        write_label_volume(path, _values(self.mask, self.label_values), self.geometry)
+        write_mask_volume(path, _values(self.mask, self.label_values), self.geometry)
 
     def volumes_ml(self) -> dict[str, float]:
         """Volume of every class in millilitres, by name.
@@ -141,7 +141,7 @@ class VolumePredictor(Model):
             )
         self.network = use_onednn(fold(network)).to(device)
         self.card = card
-        self.facts: VolumeFacts = card.volume
+        self.facts: VolumeSpec = card.volume
         self.device = torch.device(device)
         self._identity = _identity(network, card)
 
@@ -292,7 +292,7 @@ def keep_largest(labels: Tensor, index: int) -> None:
         labels.numpy()[mine & (parts != 1 + int(sizes.argmax()))] = 0
 
 
-def file_values(mask: Tensor, facts: VolumeFacts) -> Tensor:
+def file_values(mask: Tensor, facts: VolumeSpec) -> Tensor:
     """What is written for class indices, by the card."""
     return _values(mask, facts.label_values)
 
@@ -301,7 +301,7 @@ def _values(mask: Tensor, label_values: Sequence[int]) -> Tensor:
     return torch.tensor(label_values, dtype=torch.uint8)[mask.long()] if label_values else mask
 
 
-def class_indices(values: Tensor, facts: VolumeFacts) -> Tensor:
+def class_indices(values: Tensor, facts: VolumeSpec) -> Tensor:
     """The way back from `file_values`: uint8."""
     if not facts.label_values:
         return values.to(torch.uint8)

@@ -12,13 +12,13 @@ from torch import Tensor
 from atrous.data.volumes.geometry import Volume, VolumeGeometry
 from atrous.data.volumes.read import is_volume, read_volume
 from atrous.errors import DataError, ShapeError
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 
 ScanInput: TypeAlias = str | Path | Sequence[str | Path] | Volume | NDArray[np.generic] | Tensor
 """A file of all channels, a file for each channel, a `Volume`, or an array `(C, D, H, W)`."""
 
 
-def as_volume(x: ScanInput, *, spacing: Sequence[float] | None, facts: VolumeFacts) -> Volume:
+def as_volume(x: ScanInput, *, spacing: Sequence[float] | None, facts: VolumeSpec) -> Volume:
     """A scan in the library's orientation.
 
     Args:
@@ -48,7 +48,7 @@ def as_volume(x: ScanInput, *, spacing: Sequence[float] | None, facts: VolumeFac
 
 
 def _bare(
-    x: NDArray[np.generic] | Tensor, spacing: Sequence[float] | None, facts: VolumeFacts
+    x: NDArray[np.generic] | Tensor, spacing: Sequence[float] | None, facts: VolumeSpec
 ) -> Volume:
     values = x.detach().cpu().float().numpy() if isinstance(x, Tensor) else np.asarray(x)
     if values.ndim == 3 and len(facts.channel_names) == 1:

@@ -14,7 +14,7 @@ from torch import nn
 
 from atrous.blocks.conv import ConvNormAct, Norm, batch_norm, conv_unit, relu
 from atrous.blocks.inception import InceptionBlock, InceptionWidths
-from atrous.blocks.local_response_norm import ResponseNorm
+from atrous.blocks.local_response_norm import LocalResponseNorm
 from atrous.blocks.nd import ADAPTIVE_AVG_POOL, MAX_POOL
 from atrous.networks.classifiers.classifier import AuxiliaryClassifier, Classifier, Head, LinearHead
 from atrous.networks.encoder import StagedEncoder
@@ -105,8 +105,8 @@ def _encoder(
     unit = partial(conv_unit, norm=norm, act=relu, spatial_dims=spatial_dims)
     halve = partial(MAX_POOL[spatial_dims], stride=2, ceil_mode=True)
     # The published network has these where later ones have batch normalisation.
-    respond1 = {} if norm else {"respond1": ResponseNorm(5, alpha=1e-4, beta=0.75)}
-    respond2 = {} if norm else {"respond2": ResponseNorm(5, alpha=1e-4, beta=0.75)}
+    respond1 = {} if norm else {"respond1": LocalResponseNorm(5, alpha=1e-4, beta=0.75)}
+    respond2 = {} if norm else {"respond2": LocalResponseNorm(5, alpha=1e-4, beta=0.75)}
     stages: list[nn.Module] = [
         nn.Sequential(OrderedDict(conv1=unit(in_channels, 64, 7, stride=2))),
         nn.Sequential(

@@ -25,7 +25,7 @@ from atrous.networks.convert.espnetv2_seg import (
     is_espnetv2_seg,
     is_espnetv2_seg_2018,
 )
-from atrous.networks.convert.origin import Converted, Origin
+from atrous.networks.convert.origin import CheckpointInfo, Converted
 from atrous.networks.convert.read import read_checkpoint
 from atrous.networks.convert.torchvision import convert_torchvision, is_torchvision
 from atrous.networks.convert.ynet import convert_ynet, is_ynet, ynet_card
@@ -40,7 +40,7 @@ class Family:
     matches: Callable[[Mapping[str, Tensor]], bool]
     """True for one family at most."""
     convert: Callable[[Mapping[str, Tensor]], Converted]
-    card: Callable[[str, Mapping[str, Argument], Origin], Card]
+    card: Callable[[str, Mapping[str, Argument], CheckpointInfo], Card]
     """From network name, arguments and origin."""
 
 
@@ -92,7 +92,7 @@ def convert_checkpoint(path: Path, *, data: str | None = None, size: Size | None
             f"{next(iter(state))!r}; expected one of {', '.join(FAMILIES)}."
         )
     name, arguments, tensors = family.convert(state)
-    card = family.card(name, arguments, Origin(path=path, data=data, size=size))
+    card = family.card(name, arguments, CheckpointInfo(path=path, data=data, size=size))
     network = build_network(name, arguments)
     try:
         network.load_state_dict(tensors)

@@ -5,7 +5,7 @@ from typing import Final
 
 from atrous.networks.card import Card, Score
 from atrous.networks.catalog import Argument
-from atrous.networks.convert.origin import AUTHORS_LICENCE, Origin, whole_number
+from atrous.networks.convert.origin import AUTHORS_LICENCE, CheckpointInfo, whole_number
 from atrous.networks.label_sets import LabelSet, numbered_labels
 from atrous.networks.preprocessing.images import Preprocessing
 
@@ -76,7 +76,9 @@ def classifier_card(
     )
 
 
-def torchvision_card(network: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+def torchvision_card(
+    network: str, arguments: Mapping[str, Argument], origin: CheckpointInfo
+) -> Card:
     """Of a torchvision state dict in a file, which does not tell the recipe of its training."""
     crop, shorter_side = (299, 342) if network == "inception_v3" else (224, 256)
     if origin.size is not None:
@@ -92,7 +94,7 @@ def torchvision_card(network: str, arguments: Mapping[str, Argument], origin: Or
     )
 
 
-def espnetv2_card(network: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+def espnetv2_card(network: str, arguments: Mapping[str, Argument], origin: CheckpointInfo) -> Card:
     """Of an authors' ESPNetv2 classifier: ImageNet's statistics, 256 to 224."""
     return classifier_card(
         network,

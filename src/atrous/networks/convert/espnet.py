@@ -16,8 +16,8 @@ from atrous.networks.card import Card, Score
 from atrous.networks.catalog import Argument
 from atrous.networks.convert.origin import (
     AUTHORS_LICENCE,
+    CheckpointInfo,
     Converted,
-    Origin,
     labels_for,
     whole_number,
 )
@@ -186,7 +186,7 @@ def _rename(key: str, has_decoder: bool) -> str:
     return renamed
 
 
-def espnet_card(name: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+def espnet_card(name: str, arguments: Mapping[str, Argument], origin: CheckpointInfo) -> Card:
     """The card of an ESPNet or ESPNet-C."""
     num_classes = whole_number(arguments, "num_classes")
     data = origin.training_data(name, num_classes, by_classes=DATA_BY_CLASSES)

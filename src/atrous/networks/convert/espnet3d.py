@@ -16,8 +16,8 @@ from atrous.networks.catalog import Argument
 from atrous.networks.convert.authors_keys import UNIT, layer_rules, part_rules
 from atrous.networks.convert.origin import (
     AUTHORS_LICENCE,
+    CheckpointInfo,
     Converted,
-    Origin,
     labels_for,
     whole_number,
 )
@@ -112,7 +112,7 @@ def _plain(key: str) -> str:
     return key.removeprefix("module.")
 
 
-def espnet3d_card(name: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+def espnet3d_card(name: str, arguments: Mapping[str, Argument], origin: CheckpointInfo) -> Card:
     """The card of a 3D-ESPNet: parts of brain tumours, from four modalities in [0, 1].
 
     Their order is FLAIR, T1, contrast-enhanced T1, T2. The authors cut them to the box outside

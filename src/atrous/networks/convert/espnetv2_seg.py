@@ -25,8 +25,8 @@ from atrous.networks.convert.espnet import CITYSCAPES_OF_2018
 from atrous.networks.convert.espnetv2 import ESPNETV2_ENCODER, UNUSED
 from atrous.networks.convert.origin import (
     AUTHORS_LICENCE,
+    CheckpointInfo,
     Converted,
-    Origin,
     labels_for,
     whole_number,
 )
@@ -198,7 +198,7 @@ def _plain(key: str) -> str:
     return key.removeprefix("module.")
 
 
-def espnetv2_seg_card(name: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+def espnetv2_seg_card(name: str, arguments: Mapping[str, Argument], origin: CheckpointInfo) -> Card:
     """The card of a network of the last form.
 
     The size of training is the one that the origin says, or that the file's name holds as the
@@ -245,7 +245,9 @@ def _scores(
     )
 
 
-def espnetv2_seg_2018_card(name: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+def espnetv2_seg_2018_card(
+    name: str, arguments: Mapping[str, Argument], origin: CheckpointInfo
+) -> Card:
     """The card of a network of the first form, which was trained as ESPNet was."""
     num_classes = whole_number(arguments, "num_classes")
     data = origin.training_data(name, num_classes, by_classes={20: "cityscapes"})

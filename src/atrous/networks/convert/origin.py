@@ -22,11 +22,11 @@ Converted: TypeAlias = tuple[str, dict[str, Argument], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class CheckpointInfo:
     """The file, and what its owner says about it.
 
     Example:
-        >>> Origin(path=Path("espnetv2_s_2.0_city_1024x512.pth")).size_in_name
+        >>> CheckpointInfo(path=Path("espnetv2_s_2.0_city_1024x512.pth")).size_in_name
         (512, 1024)
     """
 

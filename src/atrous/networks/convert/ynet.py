@@ -17,8 +17,8 @@ from atrous.networks.catalog import Argument, network_entry
 from atrous.networks.convert.authors_keys import UNIT, layer_rules, part_rules
 from atrous.networks.convert.origin import (
     AUTHORS_LICENCE,
+    CheckpointInfo,
     Converted,
-    Origin,
     labels_for,
     whole_number,
 )
@@ -171,7 +171,7 @@ def _plain(key: str) -> str:
     return key.removeprefix("module.")
 
 
-def ynet_card(name: str, arguments: Mapping[str, Argument], origin: Origin) -> Card:
+def ynet_card(name: str, arguments: Mapping[str, Argument], origin: CheckpointInfo) -> Card:
     """The card of a Y-Net: tissues of breast biopsies."""
     num_classes = whole_number(arguments, "num_classes")
     data = origin.training_data(name, num_classes, by_classes=DATA_BY_CLASSES)

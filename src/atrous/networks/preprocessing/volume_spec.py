@@ -15,11 +15,11 @@ Interpolate: TypeAlias = Literal["linear", "cubic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeFacts:
+class VolumeSpec:
     """Facts of a card whose network takes scans; done in this order: crop, normalise, resample.
 
     Example:
-        >>> VolumeFacts(channel_names=("t1",), normalise="z_score").crop
+        >>> VolumeSpec(channel_names=("t1",), normalise="z_score").crop
         'none'
     """
 

@@ -12,9 +12,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
-from atrous._argmax import likeliest
+from atrous._argmax import argmax_classes
 from atrous.errors import ShapeError
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.types import Size
 
 _ORDERS = {"linear": 1, "cubic": 3}
@@ -72,7 +72,7 @@ class PreparedScan:
 
 
 def prepare_scan(
-    array: NDArray[np.float32], spacing: tuple[float, float, float], facts: VolumeFacts
+    array: NDArray[np.float32], spacing: tuple[float, float, float], facts: VolumeSpec
 ) -> PreparedScan:
     """Crop, normalise and resample a scan as its network's card says.
 
@@ -116,7 +116,7 @@ def _whole_box(array: NDArray[np.generic]) -> tuple[slice, slice, slice]:
     return slice(0, depth), slice(0, height), slice(0, width)
 
 
-def _inside(array: NDArray[np.float32], facts: VolumeFacts) -> NDArray[np.bool_]:
+def _inside(array: NDArray[np.float32], facts: VolumeSpec) -> NDArray[np.bool_]:
     """Voxels of each channel that are not around the head."""
     if facts.outside == "zero":
         return array != 0
@@ -131,7 +131,7 @@ def _box_of(inside: NDArray[np.bool_]) -> tuple[slice, slice, slice]:
 
 
 def _normalised(
-    image: NDArray[np.float32], insides: NDArray[np.bool_], facts: VolumeFacts
+    image: NDArray[np.float32], insides: NDArray[np.bool_], facts: VolumeSpec
 ) -> NDArray[np.float32]:
     if facts.normalise == "none":
         return image
@@ -162,7 +162,7 @@ def _resampled(values: NDArray[np.generic], size: Size, *, order: int) -> NDArra
 def _likeliest(logits: Tensor, size: Size) -> Tensor:
     """Class by class, so that one more map of the scan's size is held and no more."""
     if tuple(logits.shape[1:]) == size:
-        return likeliest(logits).to(torch.uint8)
+        return argmax_classes(logits).to(torch.uint8)
     best = torch.full(size, -torch.inf)
     labels = torch.zeros(size, dtype=torch.uint8)
     for index, plane in enumerate(logits):

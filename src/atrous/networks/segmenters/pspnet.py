@@ -6,7 +6,7 @@ Source: Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017.
 from torch import nn
 
 from atrous.blocks.conv import ConvNormAct
-from atrous.blocks.pyramids.ppm import GridPooling
+from atrous.blocks.pyramids.ppm import PyramidPoolingModule
 from atrous.networks.encoder import Encoder
 from atrous.networks.encoders.for_segmentation import segmentation_encoder
 from atrous.networks.segmenters.encoder_decoder import Vanilla
@@ -35,7 +35,7 @@ def pspnet_over(
     """
     channels = encoder.out_channels[-1]
     width = max(1, channels // len(GRIDS))
-    pooling = GridPooling(
+    pooling = PyramidPoolingModule(
         channels, width, grids=GRIDS, align_corners=align_corners, spatial_dims=spatial_dims
     )
     before = nn.Sequential(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from atrous.reports.volumes.viewer import ShownCase
 
 
-WORTH_TELLING = 0.01
+MIN_REPORTED_GAIN = 0.01
 """Of Dice: a truth that gains less by being moved is where it belongs."""
 
 
@@ -202,7 +202,7 @@ def _displaced_lines(displaced: "Mapping[str, Displacement]") -> list[str]:
     """Who gains more than a point, most first, and what all gain together."""
     # Where neither truth nor prediction holds a region there is nothing to move.
     counted = {name: truth for name, truth in displaced.items() if not math.isnan(truth.gain)}
-    found = [(name, truth) for name, truth in counted.items() if truth.gain > WORTH_TELLING]
+    found = [(name, truth) for name, truth in counted.items() if truth.gain > MIN_REPORTED_GAIN]
     found.sort(key=lambda pair: pair[1].gain, reverse=True)
     if not found:
         return ["no truth fits better by more than a point of Dice if moved by a voxel"]

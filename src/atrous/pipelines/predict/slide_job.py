@@ -152,7 +152,7 @@ def run_job(
     """Run one slide, or go on with it, or find it done.
 
     Raises:
-        HeldError: If another process runs it.
+        LockedError: If another process runs it.
         DataError: If it cannot be run, or its folder holds results of another run.
     """
     with open_slide(path, mpp=options.mpp) as slide:

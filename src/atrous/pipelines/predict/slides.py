@@ -35,7 +35,7 @@ def run_slides(
     Raises:
         DataError: If there is one slide only, and it could not be run; or what concerns all.
     """
-    from atrous.inference.slides.lock import HeldError
+    from atrous.inference.slides.lock import LockedError
     from atrous.pipelines.predict.slide_job import prepare_model, run_job
 
     model = prepare_model(predictor, options)
@@ -57,7 +57,7 @@ def run_slides(
                     on_progress=on_progress,
                 )
                 del waiting[path]
-            except HeldError as error:  # another process runs it: look again at the end
+            except LockedError as error:  # another process runs it: look again at the end
                 if is_last_round:
                     del waiting[path]
                     if len(names) == 1:

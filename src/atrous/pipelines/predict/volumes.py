@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         VolumePredictor,
         VolumeSettings,
     )
-    from atrous.networks.preprocessing.volume_spec import VolumeFacts
+    from atrous.networks.preprocessing.volume_spec import VolumeSpec
     from atrous.pipelines.predict.volume_files import ResultFiles
 
 
@@ -76,7 +76,7 @@ def run_volumes(
 
 
 def volume_settings(
-    facts: "VolumeFacts", *, memory: str | None, context: Context, flip: bool
+    facts: "VolumeSpec", *, memory: str | None, context: Context, flip: bool
 ) -> "VolumeSettings":
     """Settings of the predictor from options.
 
@@ -109,7 +109,7 @@ def _run(
     on_progress: OnProgress,
 ) -> dict[str, object]:
     from atrous.data.volumes.scans import read_scan
-    from atrous.data.volumes.write import write_label_volume
+    from atrous.data.volumes.write import write_mask_volume
     from atrous.inference.volumes.predictor import file_values
 
     settings = volume_settings(
@@ -138,7 +138,7 @@ def _run(
     # Labels are last, so that those of a killed run are never there without the note of their run.
     files.labels.unlink(missing_ok=True)
     files.write_note(run, record)
-    write_label_volume(files.labels, file_values(prediction.mask, predictor.facts), volume.geometry)
+    write_mask_volume(files.labels, file_values(prediction.mask, predictor.facts), volume.geometry)
     files.journal.unlink(missing_ok=True)
     return {**record, "was_there": False}
 
@@ -147,12 +147,12 @@ def _complete(
     predictor: "VolumePredictor", volume: "Volume", files: "ResultFiles", options: VolumeOptions
 ) -> None:
     """Draw what is wished and not there, of labels that are."""
-    from atrous.data.volumes.read import read_label_volume
+    from atrous.data.volumes.read import read_mask_volume
     from atrous.inference.volumes.predictor import class_indices
 
     wished = [files.picture, files.montage, *[files.page] * options.html]
     if not all(path.is_file() for path in wished):
-        values = read_label_volume(files.labels, like=volume.geometry)
+        values = read_mask_volume(files.labels, like=volume.geometry)
         labels = class_indices(values, predictor.facts).numpy()
         _draw(predictor, volume, labels, files, has_page=options.html)
 

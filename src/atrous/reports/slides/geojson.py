@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from atrous._extras import require
 from atrous._files import write_atomically
-from atrous.data.slides.mask_map import LabelMap, Labels, check_classes, iterate_chunks
+from atrous.data.slides.mask_map import Labels, MaskMap, check_classes, iterate_chunks
 from atrous.errors import DataError
 from atrous.metrics.connected_regions import ChunkRegions, RegionJoiner
-from atrous.reports.slides.region_pieces import MOST_CORNERS, RegionPieces
+from atrous.reports.slides.region_pieces import MAX_VERTICES, RegionPieces
 from atrous.reports.slides.sieve import sieved
 from atrous.types import UNLABELLED, Colour
 
@@ -27,7 +27,7 @@ DEFAULT_TOLERANCE: Final = 1.0
 
 
 def write_geojson(
-    label_map: LabelMap,
+    label_map: MaskMap,
     path: Path,
     *,
     class_names: Sequence[str],
@@ -37,7 +37,7 @@ def write_geojson(
     tolerance_um: float = DEFAULT_TOLERANCE,
     smallest_um2: float = 0.0,
     skip: Sequence[int] = (),
-    most_corners: int = MOST_CORNERS,
+    max_vertices: int = MAX_VERTICES,
 ) -> int:
     """Write a polygon for every region (pixels joined by their sides) and give their number.
 
@@ -55,17 +55,17 @@ def write_geojson(
             of this side, micrometres (Visvalingam and Whyatt); 0 keeps the outlines of pixels.
         smallest_um2: Regions smaller than this, in µm², are given to a neighbour.
         skip: Classes that are not written; 255 never is.
-        most_corners: Of all regions that are not known whole yet. Beyond it the largest are written
+        max_vertices: Of all regions that are not known whole yet. Beyond it the largest are written
             as far as they are known, in several polygons that meet along the borders of chunks.
 
     Raises:
         DataError: If the map holds other classes, a number makes no sense, or writing fails.
         MissingExtraError: If the extra `slides` is not installed.
     """
-    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2, most_corners) < 0:
+    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2, max_vertices) < 0:
         raise DataError(
             f"The scale is {scale}, mpp {mpp}, the tolerance {tolerance_um} µm, the smallest "
-            f"region {smallest_um2} µm² and the most corners {most_corners}; expected positive "
+            f"region {smallest_um2} µm² and the most corners {max_vertices}; expected positive "
             "numbers, and 0 or more for the last three; correct them."
         )
     shapely = require("shapely", extra="slides")
@@ -75,7 +75,7 @@ def write_geojson(
         outlines,
         num_classes=len(class_names),
         skip=frozenset((UNLABELLED, *skip)),
-        most_corners=most_corners,
+        max_vertices=max_vertices,
     )
     factor, count = np.array([scale[1], scale[0]]), 0
     with write_atomically(path) as file:
@@ -97,12 +97,12 @@ def _feature(geometry: str, name: str, colour: Colour) -> str:
 
 
 def _regions(
-    label_map: LabelMap,
+    label_map: MaskMap,
     outlines: "_Outlines",
     *,
     num_classes: int,
     skip: frozenset[int],
-    most_corners: int,
+    max_vertices: int,
 ) -> Iterator[tuple[int, Any]]:
     """Class and polygon of every region, in pixels of the map, as soon as it is whole.
 
@@ -110,7 +110,7 @@ def _regions(
     """
     height, width = label_map.size
     joiner = RegionJoiner(width=width)
-    waiting = RegionPieces(joiner, most_corners=most_corners)
+    waiting = RegionPieces(joiner, max_vertices=max_vertices)
     for top, left, labels in iterate_chunks(label_map):
         check_classes(labels, num_classes)
         chunk = joiner.add(labels, top=top, left=left)

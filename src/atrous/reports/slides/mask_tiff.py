@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from atrous.data.slides.mask_map import LabelMap, check_classes
+from atrous.data.slides.mask_map import MaskMap, check_classes
 from atrous.data.slides.write_pyramid import TileKind, label_tiles, write_pyramid
 from atrous.reports.slides.ome import ome_root, ome_text
 from atrous.types import UNLABELLED, Colour, Size
@@ -20,7 +20,7 @@ NOT_RUN: Final = (255, 255, 255)
 
 
 def write_label_tiff(
-    label_map: LabelMap,
+    label_map: MaskMap,
     path: Path,
     *,
     palette: Sequence[Colour],
@@ -77,7 +77,7 @@ def ome_xml(size: Size, *, mpp: tuple[float, float], name: str, class_names: Seq
     return ome_text(root)
 
 
-def _tiles(label_map: LabelMap, kind: TileKind, *, num_classes: int) -> Iterator[bytes]:
+def _tiles(label_map: MaskMap, kind: TileKind, *, num_classes: int) -> Iterator[bytes]:
     """Encoded tiles, row by row; those at the border are filled up with 255."""
     height, width = label_map.size
     step = TILE * ceil(label_map.chunk[1] / TILE)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from atrous._files import write_text
-from atrous.data.slides.mask_map import LabelMap, iterate_chunks
+from atrous.data.slides.mask_map import MaskMap, iterate_chunks
 from atrous.metrics.tissue_features import TissueCounter, TissueFeatures
 
 
 def count_tissues(
-    label_map: LabelMap, *, num_classes: int, mpp: tuple[float, float]
+    label_map: MaskMap, *, num_classes: int, mpp: tuple[float, float]
 ) -> TissueFeatures:
     """Count a label map chunk by chunk.
 

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from atrous._files import write_atomically
-from atrous.data.slides.mask_map import LabelMap, Labels, check_classes
+from atrous.data.slides.mask_map import Labels, MaskMap, check_classes
 from atrous.inference.overlay import Pixels, tint, with_legend
 from atrous.reports.scale_bar import draw_scale_bar
 from atrous.types import Colour, Size
 
 
 def write_slide_overlay(
-    label_map: LabelMap,
+    label_map: MaskMap,
     thumbnail: Pixels,
     path: Path,
     *,
@@ -37,7 +37,7 @@ def write_slide_overlay(
 
 
 def slide_overlay(
-    label_map: LabelMap,
+    label_map: MaskMap,
     thumbnail: Pixels,
     *,
     class_names: Sequence[str],
@@ -73,7 +73,7 @@ def slide_overlay(
     return with_legend(picture, entries)
 
 
-def sample_labels(label_map: LabelMap, size: Size) -> Labels:
+def sample_labels(label_map: MaskMap, size: Size) -> Labels:
     """The label in the middle of every cell of a `(H, W)` grid over the map, read by its chunks.
 
     Args:

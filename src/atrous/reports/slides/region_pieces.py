@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from atrous._extras import require
 from atrous.metrics.connected_regions import RegionJoiner
 
-MOST_CORNERS: Final = 250_000
+MAX_VERTICES: Final = 250_000
 """Of all pieces that wait together. Joining takes about 200 bytes a corner, and a time that grows
 faster than their number; viewers have trouble with polygons of far fewer."""
 
@@ -28,14 +28,14 @@ class RegionPieces:
 
     Args:
         joiner: Knows which numbers are one region.
-        most_corners: Of all pieces that wait. Beyond it the largest regions are given away as they
+        max_vertices: Of all pieces that wait. Beyond it the largest regions are given away as they
             are; what comes of them later is a polygon of its own, which meets the first along the
             borders of chunks.
     """
 
-    def __init__(self, joiner: RegionJoiner, *, most_corners: int) -> None:
+    def __init__(self, joiner: RegionJoiner, *, max_vertices: int) -> None:
         self._joiner = joiner
-        self._most = most_corners
+        self._most = max_vertices
         self._regions: dict[int, _Region] = {}
         self._num_corners = 0
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous._files import write_atomically, write_text
-from atrous.data.slides.mask_map import LabelMap
+from atrous.data.slides.mask_map import MaskMap
 from atrous.data.slides.read import Slide
 from atrous.inference.slides.plan import SlidePlan
 from atrous.metrics.tissue_features import TissueFeatures
@@ -63,7 +63,7 @@ class SlideFacts:
     slide: Slide
     plan: SlidePlan
     card: Card
-    label_map: LabelMap
+    label_map: MaskMap
     labels: Mapping[Place, tuple[float, ...]]
     label_names: tuple[str, ...]
     smallest_um2: float = 0.0

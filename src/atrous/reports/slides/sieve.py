@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from atrous._extras import require
-from atrous.data.slides.mask_map import LabelMap, Labels
+from atrous.data.slides.mask_map import Labels, MaskMap
 from atrous.types import UNLABELLED, Size
 
 _STEPS: Final = tuple(3**power for power in range(1, 20))
@@ -30,7 +30,7 @@ class SievedLabelMap:
         smallest: Pixels of the smallest region that stays.
     """
 
-    source: LabelMap
+    source: MaskMap
     smallest: int
 
     @property
@@ -71,7 +71,7 @@ class SievedLabelMap:
         return np.asarray(labels)
 
 
-def sieved(label_map: LabelMap, *, area_um2: float, mpp: tuple[float, float]) -> LabelMap:
+def sieved(label_map: MaskMap, *, area_um2: float, mpp: tuple[float, float]) -> MaskMap:
     """The map without regions smaller than an area; the map itself if none can be.
 
     Args:

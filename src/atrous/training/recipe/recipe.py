@@ -92,7 +92,7 @@ class Recipe:
     """Of RGB in [0, 1], taken off each pixel; ImageNet's unless said."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
-    # What a network of volumes is fed, see `networks.volume_facts.VolumeFacts`
+    # What a network of volumes is fed, see `networks.volume_facts.VolumeSpec`
     channel_names: tuple[str, ...] = ()
     """Of the scans' channels, in order; empty for what the layout says, or numbers."""
     crop: Crop = "none"

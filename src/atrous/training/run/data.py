@@ -13,7 +13,7 @@ from atrous.networks.card import Card
 from atrous.networks.catalog import Argument, Task, build_network, network_entry
 from atrous.networks.label_sets import LABEL_SETS, LabelSet, numbered_labels
 from atrous.networks.preprocessing.images import Preprocessing
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.training.recipe.keys import IMAGE_KEYS, VOLUME_KEYS
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.run.volumes import volume_augmentation_of, volume_facts_of
@@ -106,7 +106,7 @@ def _for_volumes(recipe: Recipe, num_channels: int) -> dict[str, Argument]:
     }
 
 
-def _as_prepared(facts: VolumeFacts) -> Preprocessing:
+def _as_prepared(facts: VolumeSpec) -> Preprocessing:
     """Prepared volumes are the network's input as they are."""
     count = len(facts.channel_names)
     return Preprocessing(mean=(0.0,) * count, std=(1.0,) * count)

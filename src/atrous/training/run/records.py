@@ -58,7 +58,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Tally:
+class RunningMeans:
     """What a record is made of, since the last one; kept in checkpoints."""
 
     losses: dict[str, float] = field(default_factory=dict)

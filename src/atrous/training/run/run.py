@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from atrous._files import write_atomically
 from atrous.networks.card import Card, Score
 from atrous.networks.weights import save_weights
-from atrous.training.batches import AnyViews, DrawnViews, Views, feed, steps_per_epoch
+from atrous.training.batches import AnyViews, DrawnPatches, Views, feed, steps_per_epoch
 from atrous.training.fit import NotFiniteError, Step, TrainingState, fit
 from atrous.training.objective import Objective
 from atrous.training.recipe.recipe import Recipe
@@ -36,12 +36,12 @@ from atrous.training.run.data import (
     training_facts,
 )
 from atrous.training.run.folder import RunFolder
-from atrous.training.run.records import EpochRecord, Progress, Tally
+from atrous.training.run.records import EpochRecord, Progress, RunningMeans
 from atrous.training.run.volumes import (
     RunVolumes,
     volume_views,
 )
-from atrous.training.validate import Validation, chief_score, validate, validate_on_volumes
+from atrous.training.validate import Validation, selection_metric, validate, validate_on_volumes
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Run:
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.history: list[dict[str, object]] = []
         self._objective = objective
-        self._tally = Tally()
+        self._tally = RunningMeans()
         self._saved_at = -1
 
     @property
@@ -155,7 +155,7 @@ class Run:
         if checkpoint is None:
             return False
         self.state.load_state_dict(checkpoint.state["training"], step=checkpoint.step)
-        self._tally = Tally(**checkpoint.state["tally"])
+        self._tally = RunningMeans(**checkpoint.state["tally"])
         rank = self.state.accelerator.process_index
         if rank == 0:
             restore_random_states(checkpoint.state["random"])
@@ -174,7 +174,7 @@ class Run:
         if self.volumes is not None:
             return volume_views(self.volumes.train, self.data.train.require("volumes"), self.recipe)
         if self.data.train.is_drawn:
-            return DrawnViews(
+            return DrawnPatches(
                 self.data.train,
                 augmentation_of(self.recipe),
                 seed=self.recipe.seed,
@@ -199,7 +199,7 @@ class Run:
         tally = self._tally
         started = time.monotonic()
         result = self._validation()
-        chief = result.scores[chief_score(self.card.task, self.data.val)]
+        chief = result.scores[selection_metric(self.card.task, self.data.val)]
         is_best = not math.isnan(chief) and chief > tally.best
         tally.best = max(tally.best, chief) if is_best else tally.best
         record = EpochRecord(

@@ -10,7 +10,7 @@ from atrous.data.augment.volumes import VolumeAugmentation
 from atrous.data.dataset import Dataset
 from atrous.errors import UnknownNameError
 from atrous.networks.card import Card
-from atrous.networks.preprocessing.volume_spec import VolumeFacts
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import prepare_scan
 from atrous.training.batches_volumes import VolumeViews
 from atrous.training.losses.region_dice import region_members
@@ -81,7 +81,7 @@ def prepare_volumes(
         )
 
 
-def volume_facts_of(recipe: Recipe, layout: Dataset, class_names: Sequence[str]) -> VolumeFacts:
+def volume_facts_of(recipe: Recipe, layout: Dataset, class_names: Sequence[str]) -> VolumeSpec:
     """What the card says of scans; one is read where nothing else says how many channels they have.
 
     Raises:
@@ -96,7 +96,7 @@ def volume_facts_of(recipe: Recipe, layout: Dataset, class_names: Sequence[str])
     if recipe.regions:
         members = region_members(recipe.regions, class_names)
         regions = dict(zip(recipe.regions, members, strict=True))
-    return VolumeFacts(
+    return VolumeSpec(
         channel_names=names,
         crop=recipe.crop,
         normalise=recipe.normalise,
