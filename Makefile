@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Two processes share two cores; more threads each would only fight.
 PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile
 
-.PHONY: help setup demo test test-real check format bench
+.PHONY: help setup demo quick test test-real wheel check format bench
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -16,11 +16,15 @@ setup: ## make .venv with the pinned packages
 demo: setup ## explain a convolution, cut a person out of a portrait, street scenes if the weights are there
 	@$(BIN)/atrous demo
 
+quick: setup ## the inner tier, a minute: arithmetic, blocks, metrics, scores, the public API
+	@$(PYTEST) tests/arithmetic tests/blocks tests/metrics tests/evaluation tests/test_api.py tests/test_journal.py \
+	  tests/networks/test_card.py tests/inference/test_predictor.py tests/inference/tiles tests/data/test_catalog.py
+
 test: setup ## the fast tier: unit, contract and property tests, doctests
 	@$(PYTEST)
 
 test-real: setup ## the real tier: real data, the authors' weights, published numbers, random search
-	@$(PYTEST) -m "real or property" --hypothesis-profile=random
+	@$(PYTEST) -m "real or slow or property" --hypothesis-profile=random
 
 wheel: setup ## build the wheel, install it into a bare environment, run what the README shows first
 	@scripts/check-wheel

@@ -183,6 +183,7 @@ class TestPredict:
         assert code == 2
         assert_one_line(error, "abacus")
 
+    @pytest.mark.slow
     def test_kill_leaves_only_whole_files(self, tiny_weights, tmp_path):
         folder, out = tmp_path / "in", tmp_path / "out"
         folder.mkdir()
@@ -294,6 +295,7 @@ class TestConvert:
 
 
 class TestOthers:
+    @pytest.mark.slow
     def test_networks_json_keeps_its_contract(self, atrous):
         code, text, _ = atrous("networks", "espnet*", "--json")
         rows = {row["name"]: row for row in json.loads(text)}

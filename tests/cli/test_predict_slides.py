@@ -73,6 +73,7 @@ def test_a_slide_gets_a_folder_and_is_done_once(atrous, slides, smooth_weights, 
     assert contents(out / "slide0") == first
 
 
+@pytest.mark.slow
 def test_the_results_are_the_same_to_the_byte_anywhere(atrous, slides, smooth_weights, tmp_path):
     for name in ("one", "two"):
         atrous("predict", smooth_weights, slides / "slide0.tif", "--out", tmp_path / name)

@@ -74,6 +74,7 @@ def tight():
 
 
 @pytest.mark.parametrize("context", ["exact", "blended"])
+@pytest.mark.slow
 def test_the_bytes_are_those_of_a_run_that_was_left_alone(volume_weights, scan, tmp_path, context):
     command = (
         sys.executable,

@@ -140,6 +140,7 @@ def test_an_empty_split_is_refused(train):
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_recipe_is_refused_unless_overwritten(train):
     train("--out", "run")
     code, _, err = train("--out", "run", "--set", "seed=1")

@@ -113,6 +113,7 @@ def area_mean(source, size, scale):
 @pytest.mark.parametrize(
     ("mpp", "level"), [((0.71, 0.4), 0), ((1.3, 0.77), 1), ((5.1, 2.3), 2), ((2.5, 0.3), 0)]
 )
+@pytest.mark.slow
 def test_a_coarser_grid_holds_means_of_the_next_finer_level(slide, mpp, level):
     source = whole(slide, own_mpp(slide, level))
     scale = [mpp[axis] / own_mpp(slide, level)[axis] for axis in range(2)]
@@ -146,6 +147,7 @@ def test_windows_are_parts_of_the_whole_and_white_outside(slide, mpp):
     assert (slide.read((-9999, 0), (5, 7), mpp=mpp) == 255).all()
 
 
+@pytest.mark.slow
 def test_threads_read_what_one_thread_reads(slide, path):
     rng = np.random.default_rng(2)
     places = [tuple(int(place) for place in rng.integers(0, 300, 2)) for _ in range(40)]

@@ -207,6 +207,7 @@ tests.predictor_of(window=(16, 16, 16)).predict(
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bits(tmp_path):
     journal = tmp_path / "sums.npz"
     folder = os.path.dirname(__file__)  # noqa: PTH120 - a text for the other process

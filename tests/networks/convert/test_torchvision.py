@@ -88,6 +88,7 @@ def assert_equal(actual: torch.Tensor, expected: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 @torch.no_grad()
+@pytest.mark.slow
 def test_outputs_are_equal_in_eval_and_train_mode(name):
     theirs, ours = make_pair(name, has_auxiliary=False)
     x = example(name)

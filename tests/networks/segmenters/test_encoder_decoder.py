@@ -60,6 +60,7 @@ def test_what_lies_within_one_position_reaches_only_the_later_steps():
     assert bend["skip_encoder_decoder"] > 1e-3
 
 
+@pytest.mark.slow
 def test_eight_images_are_learnt_by_heart_where_the_resolution_allows_it():
     images, masks = shapes(8)
     losses = {name: overfit(name, images, masks, num_steps=80) for name in STEPS}

@@ -65,6 +65,7 @@ def test_steps_since_the_last_checkpoint_are_done_again_alike(recipe, tmp_path):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_worker_processes_change_nothing(recipe, tmp_path):
     finish(recipe, tmp_path / "none")
     finish(recipe, tmp_path / "two", num_workers=2)
@@ -113,6 +114,7 @@ def test_the_kept_weights_predict_with_their_card(recipe, tmp_path, shapes):
     assert predictor.card.class_names == recipe.class_names
 
 
+@pytest.mark.slow
 def test_eight_images_are_learnt_by_heart(recipe, tmp_path):
     plain = {"size": None, "scale": (1.0, 1.0), "flip": 0.0, "brightness": 0.0, "ema": None}
     changes = {"epochs": 200, "batch_size": 8, "learning_rate": 2e-2, "class_weights": "none"}

@@ -34,6 +34,7 @@ def assert_equal_bits(one, other):
         assert torch.equal(tensor, other[name]), name
 
 
+@pytest.mark.slow
 def test_a_stopped_training_of_volumes_ends_with_the_same_bits(volume_recipe, tmp_path):
     finish(volume_recipe, tmp_path / "whole")
     for stop in (1, 5):  # in the first epoch, and after an evaluation
@@ -242,6 +243,7 @@ print(end, kills)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_of_volumes_ends_with_the_same_bits(volume_recipe, tmp_path):
     finish(volume_recipe, tmp_path / "whole")
     recipe = tmp_path / "recipe.toml"
