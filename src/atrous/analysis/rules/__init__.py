@@ -11,12 +11,13 @@ from typing import Final
 import torch
 
 from atrous.analysis.fields.dependence import Dependence
-from atrous.analysis.rules import matmul, rearrange, reductions, views, windows
+from atrous.analysis.rules import matmul, rearrange, recurrent, reductions, select, views, windows
 from atrous.analysis.rules.pointwise import (
     CONSTANT,
     POINTWISE,
     constant,
     copied,
+    filled,
     pointwise,
     unknown,
 )
@@ -65,10 +66,12 @@ RULES: Final[Mapping[str, Rule]] = {
     # the same elements elsewhere
     **dict.fromkeys(
         [
-            *["clone", "alias", "detach", "_to_copy", "lift_fresh", "tril", "triu"],
+            *["clone", "alias", "detach", "_to_copy", "lift_fresh"],
         ],
         views.same,
     ),
+    "tril": views.masked,
+    "triu": views.masked,
     **dict.fromkeys(
         [
             *["view", "_unsafe_view", "_reshape_alias", "_reshape_copy", "unsqueeze"],
@@ -103,6 +106,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "channel_shuffle": rearrange.channel_shuffle,
     "native_channel_shuffle": rearrange.channel_shuffle,
     "copy_": copied,
+    "fill": filled,
+    "fill_": filled,
     # reductions and normalisation
     **dict.fromkeys(
         [
@@ -160,22 +165,35 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
     "_native_multi_head_attention": matmul.multi_head_attention,
     "_transformer_encoder_layer_fwd": matmul.transformer_layer,
+    "mkldnn_rnn_layer": recurrent.lstm_layer,
     # positions chosen by values
-    **dict.fromkeys(
-        [
-            *["index_select", "index", "gather", "embedding"],
-        ],
-        reductions.index,
-    ),
+    "index_select": select.index,
+    "index": select.index,
+    "gather": select.gather,
+    "embedding": select.embedding,
     **dict.fromkeys(
         [
             *["grid_sampler_2d", "grid_sampler_3d", "roi_align", "roi_pool", "ps_roi_align"],
             *["deform_conv2d", "scatter", "scatter_add", "index_put", "index_add"],
             *["index_copy", "masked_scatter", "take"],
         ],
-        reductions.picked,
+        select.picked,
     ),
 }
+
+
+READS_FIRST: Final[frozenset[Rule]] = frozenset(
+    [
+        *[windows.pool, windows.adaptive_pool, windows.pad, windows.resample],
+        *[views.same, views.masked, views.view, views.permute, views.expand, views.cut],
+        *[views.split, views.flip, views.roll, views.repeat, views.as_strided],
+        *[rearrange.unfold, rearrange.im2col, rearrange.col2im, rearrange.pixel_shuffle],
+        *[rearrange.pixel_unshuffle, rearrange.channel_shuffle],
+        *[reductions.reduction, reductions.along_dim, reductions.cumulative],
+        *[reductions.layer_norm, reductions.glu, reductions.whole, matmul.transformer_layer],
+    ]
+)
+"""Rules that follow the first tensor; if another one has the input in it, they prove nothing."""
 
 
 @lru_cache(maxsize=4096)

@@ -102,6 +102,9 @@ def multi_head_attention(call: Call) -> list[Dependence | None]:
         dep = call.dep(name)
         if dep is not None:
             parts.append(reduce_dims(call.run, dep, [1, 2] if is_whole else [2]))
+    mask = call.dep("mask")
+    if mask is not None:
+        parts.append(collapse(call.run, mask))
     out = merge(call.run, parts, 3)
     return [out, out if len(call.out_shapes) > 1 else None][: len(call.out_shapes)]
 

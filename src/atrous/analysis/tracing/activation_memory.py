@@ -6,9 +6,8 @@ from weakref import ref
 
 from torch import Tensor
 
-from atrous.analysis.fields.propagate import outputs
 from atrous.analysis.rules import op_name
-from atrous.analysis.tracing.call import Call
+from atrous.analysis.tracing.call import Call, outputs
 
 
 class Ledger:

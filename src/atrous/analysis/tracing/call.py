@@ -77,3 +77,12 @@ class Call:
             elif isinstance(value, list | tuple):
                 found += [item for item in value if isinstance(item, Tensor)]
         return found
+
+
+def outputs(out: Any) -> list[Tensor]:
+    """Tensors an op returned."""
+    if isinstance(out, Tensor):
+        return [out]
+    if isinstance(out, list | tuple):
+        return [tensor for item in out for tensor in outputs(item)]
+    return []

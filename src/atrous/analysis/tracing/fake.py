@@ -1,8 +1,6 @@
-"""Running a model on tensors that have shapes but no numbers, and leaving it as it was found."""
+"""Tensors that have shapes but no numbers, in place of a model's own and of its inputs."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +13,16 @@ CPU = torch.device("cpu")
 
 
 def new_fake(mode: FakeTensorMode, like: Tensor) -> Tensor:
-    """A fake tensor of the shape, strides and type of another; nothing of that one is read."""
+    """A fake tensor of the shape, strides and type of another; nothing of that one is read.
+
+    It is a parameter if the other is one, and asks for gradients if the other does.
+    """
     device = CPU if like.device.type == "meta" else like.device
     empty = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device="meta")
-    return FakeTensor(mode, empty, device)
+    fake = FakeTensor(mode, empty, device, requires_grad=like.requires_grad)
+    if isinstance(like, nn.Parameter):
+        fake._is_param = True
+    return fake
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -45,49 +49,6 @@ def unwrap(model: nn.Module) -> nn.Module:
                     "lazy model once on real data before it is analysed."
                 )
     return model
-
-
-@contextmanager
-def without_weights(model: nn.Module, mode: FakeTensorMode) -> Iterator[None]:
-    """Replace every tensor of a model by a fake one; on leaving, restore each module's attributes.
-
-    Whatever the forward pass stores on a module, or appends to one of its lists, is undone too.
-    """
-    found = [(module, dict(module.__dict__)) for module in model.modules()]
-    contents = [
-        (value, value.copy())
-        for _, attributes in found
-        for value in attributes.values()
-        if type(value) in (list, dict, set)
-    ]
-    fakes: dict[int, Tensor] = {}
-
-    def fake(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            if id(value) not in fakes:
-                fakes[id(value)] = new_fake(mode, value)
-            return fakes[id(value)]
-        if isinstance(value, list | tuple) and any(isinstance(item, Tensor) for item in value):
-            return type(value)(fake(item) for item in value)
-        return value
-
-    try:
-        for module, attributes in found:
-            for store in (module._parameters, module._buffers):
-                for key, value in store.items():
-                    if value is not None:
-                        store[key] = fake(value)
-            for key, value in attributes.items():
-                if isinstance(value, Tensor | list):
-                    module.__dict__[key] = fake(value)
-        yield
-    finally:
-        for value, copy in contents:
-            value.clear()
-            value.extend(copy) if isinstance(value, list) else value.update(copy)
-        for module, attributes in found:
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
 
 
 def input_dtype(model: nn.Module) -> torch.dtype:

@@ -155,6 +155,18 @@ FREE: Final = frozenset(
             "_embedding_bag",
             "record_stream",
         ],
+        *["view_as_real", "_weight_norm_interface", "_fused_moving_avg_obs_fq_helper"],
+        *["fake_quantize_per_tensor_affine_cachemask", "_record_function_exit"],
+        *["fake_quantize_per_channel_affine_cachemask", "_record_function_enter_new"],
+        *["fake_quantize_per_tensor_affine_cachemask_tensor_qparams", "_record_function_enter"],
+        *["_fake_quantize_learnable_per_tensor_affine", "nll_loss_forward", "mse_loss"],
+        *["_fake_quantize_learnable_per_channel_affine", "nll_loss2d_forward", "huber_loss"],
+        *["smooth_l1_loss", "l1_loss", "binary_cross_entropy", "soft_margin_loss"],
+        *["binary_cross_entropy_with_logits", "multi_margin_loss", "_ctc_loss"],
+        *["multilabel_margin_loss_forward", "kl_div", "repeat_interleave", "renorm"],
+        *["_pad_enum", "pad_sequence", "isin", "frobenius_norm", "_histogramdd_bin_edges"],
+        *["diff", "unfold_copy", "movedim", "tensor_split", "quantile", "nanmedian"],
+        *["max_pool2d_with_indices_backward", "detach_", "requires_grad_", "_unsafe_index"],
     ]
 )
 """Ops without a field rule that multiply and sum nothing."""
@@ -169,4 +181,8 @@ def cost_of(func: Op) -> Rule | bool:
         return RULES[base]
     if name in UNCOUNTED:
         return False
+    if base.startswith("_foreach_") or name.startswith("profiler::"):
+        return (
+            True  # lists of tensors are taken element by element; profiling marks compute nothing
+        )
     return name in FREE or base in FREE or rule_of(func) is not unknown
