@@ -113,7 +113,7 @@ def halo(
         if blockers and not _only_wraps(blockers):
             return _infinite(count, blockers)
         try:
-            found = _measure(stage, call, name, last)
+            found = _measure(stage, call, name, first, last)
             if not blockers:
                 return found
             pixels = tuple(n for n in found.pixels if n is not None)
@@ -147,7 +147,7 @@ def _blockers(notes: Iterable[Note]) -> tuple[Note, ...]:
     return tuple(sorted(blocking, key=lambda note: note.step))
 
 
-def _measure(stage: Stage, inputs: Arguments, name: str, last: Sight) -> Halo:
+def _measure(stage: Stage, inputs: Arguments, name: str, first: Sight, last: Sight) -> Halo:
     """Measure the marked margins at two sizes, which must agree."""
     steps = _alignment(stage, inputs, name, last)
     field = last.field(name)
@@ -157,6 +157,8 @@ def _measure(stage: Stage, inputs: Arguments, name: str, last: Sight) -> Halo:
         for step, size, jump in zip(steps, field.size, jumps, strict=True)
     ]
     small = _look_at(stage, inputs, lengths)
+    if all(n % step == 0 for n, step in zip(first.size, steps, strict=True)):
+        _compare_ops(first, small, name)
     # A good third longer, so that a margin that grows with the image is seen to grow.
     large = _look_at(
         stage,
@@ -181,8 +183,8 @@ def _measure(stage: Stage, inputs: Arguments, name: str, last: Sight) -> Halo:
     )
 
 
-def _compare(small: Sight, large: Sight, name: str) -> None:
-    """See that both sizes ran the same ops with the same numbers, on maps of the same rank.
+def _compare_ops(small: Sight, large: Sight, name: str) -> None:
+    """See that two sizes ran the same ops, on maps of the same rank.
 
     Raises:
         _NotTileableError: If not.
@@ -192,6 +194,15 @@ def _compare(small: Sight, large: Sight, name: str) -> None:
             raise _NotTileableError(f"{new[0]}, another op at another size,", new[1])
     if len(small.run.trail) != len(large.run.trail):
         raise _NotTileableError("a number of ops that depends on the size", name)
+
+
+def _compare(small: Sight, large: Sight, name: str) -> None:
+    """See that two sizes ran the same ops with the same numbers.
+
+    Raises:
+        _NotTileableError: If not.
+    """
+    _compare_ops(small, large, name)
     for before, after in zip(small.run.meetings, large.run.meetings, strict=False):
         if before != after:
             raise _NotTileableError(f"{after[1]} with a number that depends on the size", name)
@@ -278,23 +289,32 @@ def _margins(small: Sight, large: Sight, name: str, i: int) -> tuple[int, int]:
         raise _NotTileableError(
             "borders that depend on the size", _first_difference(small, large, i)
         )
-    clear = np.flatnonzero(rows[:, 2] == 1)
-    if not np.array_equal(rows[clear], wider[clear]):
+    inside = _clear(rows)
+    if inside is None or not np.array_equal(rows[inside], wider[inside]):
         raise _NotTileableError(
             "positions that depend on the size", _first_difference(small, large, i)
         )
     return margins
 
 
+def _clear(rows: Array) -> slice | None:
+    """The middle that no border touches; None if that is less than a quarter of all."""
+    marked = np.flatnonzero(rows[:, 2] == 0)
+    middle = len(rows) // 2
+    first = int(marked[marked < middle].max(initial=-1)) + 1
+    last = int(marked[marked >= middle].min(initial=len(rows)))
+    return slice(first, last) if 4 * (last - first) >= len(rows) else None
+
+
 def _margin(rows: Array, length: int, jump: Fraction) -> tuple[int, int] | None:
     """Marked pixels before and after the clear middle of one run."""
-    clear = np.flatnonzero(rows[:, 2] == 1)
-    if not len(clear) or clear[-1] - clear[0] + 1 != len(clear):
+    inside = _clear(rows)
+    if inside is None:
         return None
     # Outputs of unpadded networks do not reach the border: the missing part is split evenly.
     missing = floor((length - len(rows) * jump) / 2)
-    first, last = int(clear[0]), int(clear[-1]) + 1
-    return max(0, ceil(missing + first * jump)), max(0, ceil(length - missing - last * jump))
+    before = ceil(missing + inside.start * jump)
+    return max(0, before), max(0, ceil(length - missing - inside.stop * jump))
 
 
 def _first_difference(small: Sight, large: Sight, i: int) -> str:
@@ -302,7 +322,7 @@ def _first_difference(small: Sight, large: Sight, i: int) -> str:
     for name in small.maps:
         if name in large.maps:
             rows, wider = _rows(small, name, i)[0], _rows(large, name, i)[0]
-            clear = np.flatnonzero(rows[:, 2] == 1)
-            if len(wider) < len(rows) or not np.array_equal(rows[clear], wider[clear]):
+            inside = _clear(rows)
+            if inside is None or not np.array_equal(rows[inside], wider[inside]):
                 return name
     return "output"

@@ -151,7 +151,9 @@ def profile(
         if lengths:
             fields = choose_fields(watcher.sight, grow(stage, call, watcher.sight))
         shapes = tuple(tuple(t.shape) for t in call.tensors)
-        return _summarise(modules, shapes, costs, fields)
+        summary = _summarise(modules, shapes, costs, fields)
+        modules.clear()  # layers that the run has made are gone before anyone looks for leaks
+    return summary
 
 
 def _summarise(

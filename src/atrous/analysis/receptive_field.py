@@ -128,11 +128,15 @@ def receptive_field(
 def notes_of(first: Sight, last: Sight, name: str) -> frozenset[Note]:
     """What is to be said of a map, and why it holds for the size asked for only, if it does."""
     notes = first.maps[name][0].notes
-    if name in last.maps:
+    if name in last.maps and last is not first:
         larger = last.maps[name][0].notes
         if holds_at_any_size(first, last, name):
             return larger
-        return notes | {note for note in larger if note.kind == "size-dependent"}
+        reasons = {note for note in larger if note.kind == "size-dependent"}
+        op = "a map of fixed size"
+        if first.steps[name] != last.steps[name]:
+            op = "another number of ops at a larger size"
+        return notes | (reasons or {Note("size-dependent", op, name, first.steps[name])})
     return notes
 
 

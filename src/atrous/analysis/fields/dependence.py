@@ -71,6 +71,11 @@ class Dependence:
         axes = tuple(change(axis, v) for axis, v in zip(run.axes, self.axes, strict=True))
         return replace(self, axes=axes)
 
+    def fixed_forgotten(self) -> "Dependence":
+        """The same, without the notes that it does not grow with the image: for border rows."""
+        kept = frozenset(note for note in self.notes if note.kind != "size-dependent")
+        return self if len(kept) == len(self.notes) else replace(self, notes=kept)
+
     def noting(self, *notes: Note) -> "Dependence":
         return replace(self, notes=self.notes.union(notes))
 

@@ -32,6 +32,7 @@ class Sight:
         run: The run.
         graph: What every dependence was made from, if that was asked for.
         maps: Dependence and shape of every layer that sees some of the input.
+        steps: Ops that had the input in them when a map was returned.
         returned: Names of all tensors that the model returned.
         error: Why the run ended early.
         fields: Fields that have been read, by dependence and shape.
@@ -41,6 +42,7 @@ class Sight:
     run: Run
     graph: Graph
     maps: dict[str, tuple[Dependence, Shape]] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
     returned: list[str] = field(default_factory=list)
     error: AtrousError | None = None
     fields: dict[tuple[int, Shape], Field] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class SightListener:
             if self.intervals is None:
                 maps.pop(name, None)  # a layer used twice stands where it was used last
                 maps[name] = dep, tuple(tensor.shape)
+                self.sight.steps[name] = len(self.sight.run.trail)
             elif name in self.intervals.maps:
                 plain, shape = self.intervals.maps[name]
                 self.sight.seen[name] = count_seen(dep, plain, shape, self.sight.run.axes)
@@ -266,6 +269,8 @@ def holds_at_any_size(first: Sight, last: Sight, name: str) -> bool:
     if last is first or name not in last.maps:
         return False
     (_, old), (dep, new) = first.maps[name], last.maps[name]
+    if first.steps[name] != last.steps[name]:
+        return False
     if any(note.kind == "size-dependent" for note in dep.notes):
         return False
     if len(old) < 3 and len(old) == len(new) and old[:1] != new[:1]:

@@ -62,6 +62,8 @@ def meet(run: Run, call: Call, name: str, result: Result) -> Result:
     for key, tensor in _named_tensors(call):
         if dependence.of(tensor) is not None or base in _NO_PLACES:
             continue
+        if base == "copy" and key == "self":  # what is overwritten
+            continue
         constant = constant_of(run, tensor)
         if constant is None:
             continue

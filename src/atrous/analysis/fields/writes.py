@@ -10,7 +10,7 @@ from torch import Tensor
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis, align, reshape, spread
-from atrous.analysis.fields.borders import apart_from_middle, set_apart
+from atrous.analysis.fields.borders import apart_from_middle, runs_along, set_apart
 from atrous.analysis.fields.constants import constant_of
 from atrous.analysis.fields.dependence import Dependence, Run, collapse, merge
 from atrous.analysis.rules import op_name, rule_of
@@ -120,6 +120,9 @@ def _put_slice(
     part: slice,
 ) -> Dependence:
     """Replace a range of one dimension."""
+    apart = apart_from_middle(shape[dim], part)
+    if child is not None and apart.any() and apart[part].all() and runs_along(run, child, dim):
+        child = child.fixed_forgotten()
     arrays = []
     for i, axis in enumerate(run.axes):
         v = _or_empty(axis, parent, i, len(shape))
@@ -136,7 +139,7 @@ def _put_slice(
     is_solid = all(d.is_solid for d in known)
     guess = known[-1].guess
     result = Dependence(tuple(arrays), dependence.join_notes(known), guess, is_solid)
-    return set_apart(run, result, dim, apart_from_middle(shape[dim], part))
+    return set_apart(run, result, dim, apart)
 
 
 def _or_empty(axis: Axis, dep: Dependence | None, i: int, ndim: int) -> Array:

@@ -153,6 +153,15 @@ def join(call: Call) -> Dependence | None:
     if call.run.is_thorough and not is_stack and dim < ndim - len(call.run.axes):
         dependence.check_centres(call.run, known, ndim)
     lengths = [1 if is_stack else t.shape[dim] for t in tensors]
+    if not is_stack and any(note.kind == "size-dependent" for d in known for note in d.notes):
+        middle = _middle_part(lengths)
+        deps = [
+            d
+            if d is None or i == middle or not runs_along(call.run, d, dim)
+            else d.fixed_forgotten()
+            for i, d in enumerate(deps)
+        ]
+        known = [d for d in deps if d is not None]
     arrays = []
     for i, axis in enumerate(call.run.axes):
         columns = [None if d is None else d.axes[i] for d in deps]
@@ -169,13 +178,17 @@ def join(call: Call) -> Dependence | None:
     return set_apart(call.run, result, dim, _joined_apart(lengths))
 
 
+def _middle_part(lengths: Sequence[int]) -> int:
+    """Which part of a join holds its middle."""
+    ends = np.cumsum(lengths)
+    return min(int(np.searchsorted(ends, ends[-1] // 2, side="right")), len(lengths) - 1)
+
+
 def _joined_apart(lengths: Sequence[int]) -> NDArray[np.bool_]:
     """All rows of a join but those of the part that holds the middle."""
-    ends = np.cumsum(lengths)
-    middle = int(np.searchsorted(ends, ends[-1] // 2, side="right"))
-    return apart_from_middle(
-        int(ends[-1]), slice(int(ends[middle]) - lengths[middle], int(ends[middle]))
-    )
+    middle = _middle_part(lengths)
+    end = sum(lengths[: middle + 1])
+    return apart_from_middle(sum(lengths), slice(end - lengths[middle], end))
 
 
 def flip(call: Call) -> Dependence | None:

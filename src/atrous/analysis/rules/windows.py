@@ -203,15 +203,20 @@ def adaptive_pool(call: Call) -> Dependence | None:
     spatial = _spatial(call)
     before, after = tuple(call.first.shape)[-spatial:], call.out_shape[-spatial:]
     first = call.first.ndim - spatial
-    taps = []
+    taps, guess = [], list(dep.guess)
     for i, (n, m) in enumerate(zip(before, after, strict=True)):
         if m == 1:
             dep = dependence.reduce_dims(call.run, dep, [first + i])
-        elif n % m:
-            call.run.is_fractional = True
-            dep = dep.noting(call.run.note("shift-variant"))
+        else:
+            scale = Fraction(n, m)
+            call.run.is_fractional |= scale.numerator != 1 and scale.denominator != 1
+            if n % m and not _repeats(scale, n):
+                dep = dep.noting(call.run.note("shift-variant"))
+            if len(guess) == spatial:
+                size, jump = guess[i]
+                guess[i] = (size + float(jump) * (n // m), jump * scale)
         taps.append(adaptive_taps(n, m))
-    return along(call.run, dep, taps)
+    return along(call.run, dep, taps, tuple(guess))
 
 
 def unpool(call: Call) -> Dependence | None:
