@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from atrous.analysis.fields import dependence
@@ -41,7 +42,10 @@ class FieldListener:
             result = meet(self.run, call, name, self._proved(call))
             result = follow(self.run, call, name, result)
             self._remember(result, tensors)
-            self._give(call, name, written_tensors(call), result)
+            if torch.Tag.inplace_view in call.func.tags:
+                dependence.attach(call.first, result[0])
+            else:
+                self._give(call, name, written_tensors(call), result)
         else:
             record(self.run, call, name, is_random=is_random(call, name))
             for tensor in written_tensors(call):

@@ -29,7 +29,7 @@ def register_view(call: Call) -> None:
     base = call.first
     if not isinstance(base, Tensor):
         return
-    recipe = replace(call, out=None)
+    recipe = replace(call, out=None, base_ndim=base.ndim)
     views = getattr(base, "_atrous_views", None)
     if views is None:
         views = base._atrous_views = []  # type: ignore[attr-defined]  # our own mark
@@ -65,8 +65,20 @@ def _refresh(tensor: Tensor) -> None:
     """Look again through every view of a tensor that has changed."""
     for view in _live_views(tensor):
         recipe, position = view._atrous_view  # type: ignore[attr-defined]  # our own mark
-        dependence.attach(view, _nth(rule_of(recipe.func)(recipe), position))
+        dependence.attach(view, _seen_through(recipe, position, view))
         _refresh(view)
+
+
+def _seen_through(recipe: Call, position: int, view: Tensor) -> Dependence | None:
+    """What a view sees of its base; all of it if either has another shape by now."""
+    base = dependence.of(recipe.first)
+    if base is None:
+        return None
+    run = recipe.run
+    if recipe.first.ndim == recipe.base_ndim and tuple(view.shape) == recipe.out_shapes[position]:
+        return _nth(rule_of(recipe.func)(recipe), position)
+    total = collapse(run, base).noting(run.note("unknown"))
+    return merge(run, [total], view.ndim)
 
 
 def _live_views(tensor: Tensor) -> Iterator[Tensor]:
@@ -85,6 +97,12 @@ def _put_back(recipe: Call, position: int, child: Dependence | None) -> Dependen
     """What a tensor depends on after a view of it got the dependence `child`."""
     run, name = recipe.run, op_name(recipe.func)
     shape = tuple(recipe.first.shape)
+    old = recipe.out_shapes[position]
+    is_changed = child is not None and child.axes[0].ndim != len(old) + 1
+    if is_changed or len(shape) != recipe.base_ndim:
+        known = [d for d in (child, dependence.of(recipe.first)) if d is not None]
+        total = merge(run, [collapse(run, d) for d in known], len(shape))
+        return None if total is None else total.noting(run.note("unknown"))
     if name in RESHAPES:
         if child is None:
             return None

@@ -79,6 +79,7 @@ RULES: Final[Mapping[str, Rule]] = {
         ],
         views.view,
     ),
+    "unsqueeze_": views.unsqueezed,
     "permute": views.permute,
     "transpose": views.permute,
     "t": views.permute,
@@ -152,6 +153,8 @@ RULES: Final[Mapping[str, Rule]] = {
         matmul.matmul,
     ),
     "_trilinear": matmul.trilinear,
+    "quantized::linear_dynamic": matmul.packed_linear,
+    "quantized::linear_relu_dynamic": matmul.packed_linear,
     **dict.fromkeys(
         [
             *["_scaled_dot_product_flash_attention_for_cpu"],

@@ -56,6 +56,13 @@ def view(call: Call) -> Dependence | None:
     return dep.map(lambda _, v: reshape(v, old, new), call.run)
 
 
+def unsqueezed(call: Call) -> Dependence | None:
+    """`unsqueeze_`: one more dimension; the tensor has its new shape already."""
+    dep, dim = dependence.of(call.first), call["dim"]
+    at = dim % call.first.ndim
+    return None if dep is None else dep.map(lambda _, v: np.expand_dims(v, at), call.run)
+
+
 def order_of(call: Call) -> list[int]:
     """Which dimension of the input becomes each dimension of the output of a permuting op."""
     ndim = call.first.ndim

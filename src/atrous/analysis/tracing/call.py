@@ -41,6 +41,7 @@ class Call:
     out: Any
     out_shapes: tuple[Shape, ...]
     run: Run
+    base_ndim: int = 0
 
     def __getitem__(self, name: str) -> Any:
         position, default = _places(self.func)[name]

@@ -1,6 +1,7 @@
 """Tensors that have shapes but no numbers, in place of a model's own and of its inputs."""
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from atrous.errors import AtrousError, ShapeError
 
 CPU = torch.device("cpu")
+_LARGEST = 10**12  # numbers of one input
 
 
 def new_fake(mode: FakeTensorMode, like: Tensor) -> Tensor:
@@ -36,6 +38,12 @@ def unwrap(model: nn.Module) -> nn.Module:
             f"Expected a torch.nn.Module, but got {type(model).__name__}; pass the model itself."
         )
     model = getattr(model, "_orig_mod", model)
+    is_callable = type(model).__call__ is not nn.Module.__call__ or "forward" in model.__dict__
+    if not is_callable and type(model).forward is nn.Module.forward:
+        raise AtrousError(
+            f"{type(model).__name__} has no `forward`, so it cannot be run; pass the module that "
+            "does, or write its forward."
+        )
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise AtrousError(
@@ -105,5 +113,11 @@ def image_shape(
         raise ShapeError(
             f"The input would have shape {shape} (batch, channels, *size); every number must be a "
             "whole number of at least 1."
+        )
+    if prod(shape) > _LARGEST:
+        raise ShapeError(
+            f"The input would have shape {shape} (batch, channels, *size), which is more numbers "
+            f"than any memory holds; every number must be a whole number, and all together below "
+            f"{_LARGEST:.0e}."
         )
     return shape

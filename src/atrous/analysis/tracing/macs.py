@@ -95,6 +95,12 @@ def distances(call: Call) -> int:
     return a.numel() * b.shape[-2]
 
 
+def packed_linear(call: Call) -> int:
+    """A linear layer whose weights are packed for an integer kernel."""
+    image: Tensor = call["X"]
+    return int(call.out.numel() * image.shape[-1])
+
+
 def deformable(call: Call) -> int:
     """`torchvision.ops.deform_conv2d`: the convolution, without the sampling before it."""
     out: Tensor = call.out
@@ -118,6 +124,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "_euclidean_dist": distances,
     "mkldnn_rnn_layer": recurrent_layer,
     "deform_conv2d": deformable,
+    "quantized::linear_dynamic": packed_linear,
+    "quantized::linear_relu_dynamic": packed_linear,
     "_scaled_dot_product_flash_attention_for_cpu": attention,
     "_scaled_dot_product_flash_attention": attention,
     "_scaled_dot_product_efficient_attention": attention,

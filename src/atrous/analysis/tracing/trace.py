@@ -179,8 +179,14 @@ class Trace(TorchDispatchMode):
                 return args[0]
             made = tuple(None if meta is None else self._make(meta) for meta in fresh.metas)
             return made[0] if fresh.is_single else made
-        with self.fake_mode:
-            out = func(*args, **kwargs)
+        before = self.fake_mode.cache_enabled
+        if any(isinstance(arg, torch.ScriptObject) for arg in args):
+            self.fake_mode.cache_enabled = False  # packed weights cannot be compared
+        try:
+            with self.fake_mode:
+                out = func(*args, **kwargs)
+        finally:
+            self.fake_mode.cache_enabled = before
         if key is not None:
             self.memo.known[key] = _freshness(out, args)
         return out
