@@ -113,11 +113,11 @@ def _meet_one(
 ) -> Dependence:
     """What one constant does to one output."""
     ndim = dep.axes[0].ndim - 1
-    if _blocks(base, key, constant):
+    varying = constant.varying()
+    if _blocks(base, key, constant) and _is_reached(call, base, key, tensor, varying, dep):
         dep = dep.noting(run.note("masked"))
     if constant.is_noise:
         return dep.noting(run.note("shift-variant"))
-    varying = constant.varying()
     if not varying:
         return dep
     if torch.Tag.pointwise in call.func.tags or base in ("where", "masked_fill", "copy"):
@@ -172,17 +172,40 @@ def _in_product(
     return [(0, 0)] if tensor.ndim == 3 and 0 in varying else []
 
 
+def _is_added(base: str, key: str) -> bool:
+    """Whether an argument of a matrix product is what is added to it."""
+    return key == "self" and "add" in base
+
+
+def _is_reached(
+    call: Call, base: str, key: str, tensor: Tensor, varying: frozenset[int], dep: Dependence
+) -> bool:
+    """Whether zeros of a constant meet elements that see different positions of the input."""
+    constant = constant_of(call.run, tensor)
+    if constant is not None and constant.value is not None and not constant.value.any():
+        return True
+    if base in _MATRICES:
+        others = [d for t in call.tensors() if t is not tensor and (d := dependence.of(t))]
+        is_left = tensor is call.tensors()[-2]
+        summed = -3 if is_left else -2  # the last dimension but that of positions
+        return any(v.ndim < 3 or v.shape[summed] > 1 for d in others for v in d.axes)
+    ndim = dep.axes[0].ndim - 1
+    if not varying:
+        return key in _CHOICES
+    return any(v.shape[d + ndim - tensor.ndim] > 1 for d in varying for v in dep.axes)
+
+
 def _blocks(base: str, key: str, constant: Constant) -> bool:
     """Whether a constant may keep an element of the input from having any effect."""
     if key in _CHOICES:
         return True
-    if base in _PRODUCTS or base in _MATRICES:
+    if base in _PRODUCTS or (base in _MATRICES and not _is_added(base, key)):
         if constant.value is not None:
             return bool((constant.value == 0).any()) and base != "div"
         if constant.support is not None:
             return True
         return not constant.is_generic
-    if base in ("add", "sub") or key in ("attn_mask", "attn_bias"):
+    if base in ("add", "sub") or _is_added(base, key) or key in ("attn_mask", "attn_bias"):
         if constant.value is None:
             return not constant.is_generic and bool(constant.varies)
         if constant.value.dtype == torch.bool:
