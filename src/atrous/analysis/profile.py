@@ -27,11 +27,13 @@ class Profile:
         buffers: Numbers kept but not learned, such as running means.
         macs: Multiply-accumulates of the whole batch.
         uncounted: Ops whose MACs are not in `macs`, as `op in layer`; empty if all are.
+        unmeasured: Ops that keep more for the backward pass than is in `saved_activation_bytes`.
         param_bytes: Memory of weights and biases.
         buffer_bytes: Memory of buffers.
         peak_activation_bytes: Most memory that feature maps, inputs among them, take at one time
             in inference.
-        saved_activation_bytes: Memory the backward pass needs kept; an estimate.
+        saved_activation_bytes: Memory the backward pass needs kept; an estimate, and at least that
+            if `unmeasured` names any op.
         layers: One row per layer in order of execution, every layer after the one that holds it.
         ops: One row per op in order of execution.
         layer_fields: Field of every layer output by name; None if not asked for.
@@ -45,6 +47,7 @@ class Profile:
     buffers: int
     macs: int
     uncounted: tuple[str, ...]
+    unmeasured: tuple[str, ...]
     param_bytes: int
     buffer_bytes: int
     peak_activation_bytes: int
@@ -87,6 +90,7 @@ class Profile:
             "macs": self.macs,
             "counted": self.counted,
             "uncounted": list(self.uncounted),
+            "unmeasured": list(self.unmeasured),
             "param_bytes": self.param_bytes,
             "buffer_bytes": self.buffer_bytes,
             "peak_activation_bytes": self.peak_activation_bytes,
@@ -172,6 +176,7 @@ def _summarise(
         buffers=sum(layer.buffers for layer in layers),
         macs=sum(op.macs or 0 for op in costs.ops),
         uncounted=tuple(costs.uncounted),
+        unmeasured=tuple(costs.unmeasured),
         param_bytes=_bytes(t for m in modules.values() for t in m._parameters.values()),
         buffer_bytes=_bytes(t for m in modules.values() for t in m._buffers.values()),
         peak_activation_bytes=costs.ledger.peak,

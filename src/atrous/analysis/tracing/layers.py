@@ -9,7 +9,12 @@ from torch import nn
 from atrous.analysis.fields.field import Field
 from atrous.analysis.fields.outputs import named_tensors
 from atrous.analysis.rules import op_name
-from atrous.analysis.tracing.activation_memory import Ledger, keep_for_backward
+from atrous.analysis.tracing.activation_memory import (
+    UNMEASURED,
+    WORKSPACES,
+    Ledger,
+    keep_for_backward,
+)
 from atrous.analysis.tracing.call import Call, outputs
 from atrous.analysis.tracing.macs import cost_of
 
@@ -79,6 +84,7 @@ class CostListener:
     ledger: Ledger = field(default_factory=Ledger)
     ops: list[OpProfile] = field(default_factory=list)
     uncounted: dict[str, None] = field(default_factory=dict)
+    unmeasured: dict[str, None] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -87,6 +93,11 @@ class CostListener:
         new_bytes = 0
         for tensor in produced:
             new_bytes += self.ledger.enter(tensor)
+        name = op_name(call.func)
+        if name in WORKSPACES:
+            self.ledger.work(WORKSPACES[name](call), new_bytes)
+        if name in UNMEASURED:
+            self.unmeasured[f"{name} in {layer or 'the model'}"] = None
         keep_for_backward(self.ledger, call)
         rule = cost_of(call.func)
         macs: int | None = 0
@@ -94,11 +105,11 @@ class CostListener:
             macs = rule(call)
         elif rule is False:
             macs = None
-            self.uncounted[f"{op_name(call.func)} in {layer or 'the model'}"] = None
+            self.uncounted[f"{name} in {layer or 'the model'}"] = None
         shape = tuple(produced[0].shape) if produced else ()
         self.ops.append(
             OpProfile(
-                op=op_name(call.func),
+                op=name,
                 layer=layer,
                 macs=macs,
                 output_shape=shape,
