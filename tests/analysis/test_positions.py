@@ -126,6 +126,10 @@ def chosen_with_zeros(self, x):
     return torch.where(self.conv(x) > 0, x, torch.zeros_like(x))
 
 
+def slopes_per_channel(self, x):
+    return F.hardswish(F.prelu(self.conv(x), self.shift.flatten()))
+
+
 def channels_summed(self, x):
     return self.conv(x).cumsum(1)
 
@@ -167,6 +171,7 @@ WITH_HALO = {
     zeros_like: 1,
     new_ones: 1,
     chosen_with_zeros: 1,
+    slopes_per_channel: 1,
     channels_summed: 1,
     channels_turned: 2,
     channels_sorted: 1,

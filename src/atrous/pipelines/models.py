@@ -16,6 +16,8 @@ from atrous.networks.shipped import SHIPPED, resolve_weights
 if TYPE_CHECKING:
     from torch import nn
 
+    from atrous.analysis.tracing.arguments import Given
+
 MODEL_HELP = (
     "A name that `atrous networks` lists, with --weights or without, torchvision:NAME, timm:NAME, "
     "FILE.safetensors, or FILE.py:FUNCTION."
@@ -31,12 +33,14 @@ class NamedModel:
         model: Perhaps on the meta device, without weights.
         size: Spatial size its costs are usually quoted at, where that is known.
         is_trained: Whether its weights came from a file with a card.
+        inputs: What its forward takes, where its author's function gives that too.
     """
 
     name: str
     model: "nn.Module"
     size: tuple[int, ...] | None
     is_trained: bool = False
+    inputs: "Given | None" = None
 
 
 def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = None) -> NamedModel:
@@ -65,7 +69,8 @@ def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = 
         return NamedModel(name=card.name, model=weights.network, size=usual, is_trained=True)
     source, separator, name = text.partition(":")
     if separator and source.endswith(".py"):
-        return NamedModel(name=text, model=_from_file(Path(source), name).eval(), size=None)
+        model, inputs = _from_file(Path(source), name)
+        return NamedModel(name=text, model=_evaluating(model), size=None, inputs=inputs)
     if separator and source in _LIBRARIES:
         build, size = _LIBRARIES[source](name)
     else:
@@ -114,8 +119,9 @@ def _torchvision(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] |
 
     if name not in models.list_models():
         raise UnknownNameError("torchvision model", name, models.list_models())
-    is_segmenter = name in models.list_models(module=models.segmentation)
-    arguments = {"weights_backbone": None} if is_segmenter else {}
+    on_backbone = (models.segmentation, models.detection)
+    has_backbone = any(name in models.list_models(module=kind) for kind in on_backbone)
+    arguments = {"weights_backbone": None} if has_backbone else {}
 
     def build() -> "nn.Module":
         with warnings.catch_warnings():
@@ -139,8 +145,18 @@ def _timm(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] | None]"
 _LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
 
 
-def _from_file(path: Path, function: str) -> "nn.Module":
-    """What a function of the user's own file gives; the file's prints go to stderr."""
+def _evaluating(model: "nn.Module") -> "nn.Module":
+    """The model in evaluation mode; modules of exported programs are, and refuse to be set."""
+    with contextlib.suppress(NotImplementedError):
+        model.eval()
+    return model
+
+
+def _from_file(path: Path, function: str) -> "tuple[nn.Module, Given | None]":
+    """What a function of the user's own file gives: a model, or a model and its inputs.
+
+    The file's prints go to stderr.
+    """
     from torch import nn
 
     if not path.is_file():
@@ -158,7 +174,7 @@ def _from_file(path: Path, function: str) -> "nn.Module":
             model = getattr(module, function)()
     except AtrousError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = f"{path}:{function}"
         raise DataError(
             f"{where} raised {type(error).__name__}: {error}; expected a function that gives a "
@@ -166,9 +182,12 @@ def _from_file(path: Path, function: str) -> "nn.Module":
         ) from error
     finally:
         sys.path.pop(0)
+    inputs = None
+    if isinstance(model, tuple) and len(model) == 2:
+        model, inputs = model
     if not isinstance(model, nn.Module):
         raise DataError(
             f"{path}:{function} gave a {type(model).__name__}, expected a torch.nn.Module; return "
-            f"the model itself."
+            f"the model itself, or the model and its inputs."
         )
-    return model
+    return model, inputs

@@ -264,7 +264,7 @@ def _structure(call: Call, name: str, known: list[Constant], out: Tensor) -> fro
     """Dimensions along which a result may vary."""
     long = _long(out)
     tensors = call.tensors()
-    is_shift = name in _KEEPS_PLACE or name == "expand" or _is_pointwise(call)
+    is_shift = name in _KEEPS_PLACE or name == "expand" or call.is_pointwise
     if not tensors or not known:
         return long
     varying = [c.varying() for c in known]
@@ -275,10 +275,6 @@ def _structure(call: Call, name: str, known: list[Constant], out: Tensor) -> fro
     if call.func.is_view and not any(varying):
         return frozenset()
     return long
-
-
-def _is_pointwise(call: Call) -> bool:
-    return torch.Tag.pointwise in call.func.tags
 
 
 def written_tensors(call: Call) -> list[Tensor]:

@@ -1,8 +1,10 @@
 """What a tensor knows about the input it came from, and the bookkeeping of one analysis run."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -28,7 +30,8 @@ Guess = tuple[tuple[float, Fraction], ...]
 class Note:
     """Something about an op that the field alone does not show.
 
-    `step` counts the ops of the run. Kinds: `global` sees the whole input along an axis;
+    `step` counts the ops of the run, and `line` is where it is in the user's code, such as
+    `model.py:12`; empty if that was not found. Kinds: `global` sees the whole input along an axis;
     `data-dependent` reads positions that the values choose, so the field holds all it may read;
     `unknown` is an op without a rule, so the field is a lower bound; `shift-variant` treats equal
     content at different places differently; `masked` multiplies by or chooses with a constant that
@@ -40,6 +43,7 @@ class Note:
     op: str
     layer: str
     step: int
+    line: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,23 @@ class Run:
     misalignments: list[Misalignment] = field(default_factory=list)
 
     def note(self, kind: NoteKind) -> Note:
-        return Note(kind, self.op, self.layer, self.step)
+        return Note(kind, self.op, self.layer, self.step, users_line())
+
+
+_NOT_THE_USERS = ("torch.", "atrous.analysis.", "contextlib", "numpy.", "functools")
+
+
+def users_line() -> str:
+    """Where the code that is running was called from, as `file.py:12`; torch's own left out."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if not f"{name}.".startswith(_NOT_THE_USERS):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        if name == "atrous.analysis.tracing.trace" and frame.f_code.co_name == "run":
+            return ""
+        frame = frame.f_back
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def _named_tensors(call: Call) -> list[tuple[str, Tensor]]:
 
 def _remember_scalars(run: Run, call: Call, base: str) -> None:
     """Keep numbers that element-wise ops were given, to compare them between two sizes."""
-    if torch.Tag.pointwise in call.func.tags:
+    if call.is_pointwise:
         numbers = [a for a in call.args if type(a) in _SCALARS]
         if numbers:
             run.meetings.append((run.step, base, tuple(numbers)))
@@ -120,7 +120,7 @@ def _meet_one(
         return dep.noting(run.note("shift-variant"))
     if not varying:
         return dep
-    if torch.Tag.pointwise in call.func.tags or base in ("where", "masked_fill", "copy"):
+    if call.is_pointwise or base in ("where", "masked_fill", "copy"):
         places = [(d, d + ndim - tensor.ndim) for d in varying]
     elif base == "cat":
         dim = (call["dim"] or 0) % ndim

@@ -13,6 +13,7 @@ from atrous.analysis.fields.follow import follow
 from atrous.analysis.fields.meeting import is_random, meet
 from atrous.analysis.fields.writes import overwrite, register_view
 from atrous.analysis.rules import READS_FIRST, op_name, rule_of
+from atrous.analysis.rules.pointwise import pointwise
 from atrous.analysis.tracing.call import Call, outputs
 
 Graph = dict[int, tuple[Dependence, tuple[Dependence, ...], str, str]]
@@ -31,6 +32,7 @@ class FieldListener:
         """Carry the fields of one op."""
         call.run = self.run
         call.out_shapes = tuple(tuple(t.shape) for t in outputs(call.out))
+        call.is_pointwise = rule_of(call.func) is pointwise
         tensors = call.tensors()
         name = op_name(call.func)
         is_fed = False

@@ -1,7 +1,7 @@
 """The table from op to the rule that carries fields through it.
 
-To teach the analysis a new op, add its name (without `aten::`) and a rule; ops that torch tags as
-pointwise need no entry.
+To teach the analysis a new op of torch, add its name (without `aten::`) and a rule; ops that torch
+tags as pointwise need no entry. Ops of others are stated with `atrous.analysis.register`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,16 @@ from typing import Final
 import torch
 
 from atrous.analysis.fields.dependence import Dependence
-from atrous.analysis.rules import matmul, rearrange, recurrent, reductions, select, views, windows
+from atrous.analysis.rules import (
+    matmul,
+    own,
+    rearrange,
+    recurrent,
+    reductions,
+    select,
+    views,
+    windows,
+)
 from atrous.analysis.rules.pointwise import (
     CONSTANT,
     POINTWISE,
@@ -203,6 +212,8 @@ READS_FIRST: Final[frozenset[Rule]] = frozenset(
 def rule_of(func: Op) -> Rule:
     """The rule for an op, pointwise by its tag, or `unknown`."""
     name = op_name(func)
+    if name in own.FIELDS:
+        return own.FIELDS[name]
     if name in CONSTANT:
         return constant
     rule = RULES.get(name) or RULES.get(name.removesuffix("_copy"))

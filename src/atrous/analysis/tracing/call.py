@@ -42,6 +42,7 @@ class Call:
     out_shapes: tuple[Shape, ...]
     run: Run
     base_ndim: int = 0
+    is_pointwise: bool = False
 
     def __getitem__(self, name: str) -> Any:
         position, default = _places(self.func)[name]
@@ -56,6 +57,10 @@ class Call:
         """The dependence of a tensor argument."""
         value = self[name]
         return dependence.of(value) if isinstance(value, Tensor) else None
+
+    def of(self, tensor: Tensor) -> Dependence | None:
+        """What is known of any tensor."""
+        return dependence.of(tensor)
 
     def shape(self, name: str) -> Shape:
         return tuple(self[name].shape)

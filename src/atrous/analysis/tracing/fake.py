@@ -74,14 +74,17 @@ def input_device(model: nn.Module) -> torch.device:
 
 
 def guess_in_channels(model: nn.Module, size: Sequence[int]) -> int:
-    """Channels that the first convolution, or failing that the first linear layer, takes.
+    """Channels that the first convolution takes, of those with as many axes as the size if any.
+
+    Failing that, what the first linear layer takes.
 
     Raises:
         ShapeError: If the model has neither.
     """
-    for module in model.modules():
-        if isinstance(module, nn.modules.conv._ConvNd):
-            return module.in_channels
+    convolutions = [m for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd)]
+    if convolutions:
+        fitting = [m for m in convolutions if len(m.kernel_size) == len(size)]
+        return (fitting or convolutions)[0].in_channels
     pixels = 1
     for length in size:
         pixels *= length

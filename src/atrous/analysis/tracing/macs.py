@@ -12,7 +12,7 @@ from typing import Final
 
 from torch import Tensor
 
-from atrous.analysis.rules import op_name, rule_of
+from atrous.analysis.rules import op_name, own, rule_of
 from atrous.analysis.rules.pointwise import unknown
 from atrous.analysis.tracing.call import Call, Op
 
@@ -185,6 +185,8 @@ def cost_of(func: Op) -> Rule | bool:
     """The rule for an op; True if it is known to cost nothing, False if that is not known."""
     name = op_name(func)
     base = name.removesuffix("_")
+    if name in own.COSTS:
+        return own.COSTS[name]
     if base in RULES:
         return RULES[base]
     if name in UNCOUNTED:
