@@ -119,3 +119,14 @@ def test_a_network_of_one_size_keeps_what_its_middle_shows(net, conv):
     seen = receptive_field(net(forward, conv=conv()), (32, 32))
     assert (seen.field.size, seen.is_exact) == ((3, 3), True)
     assert not halo(net(forward, conv=conv()), (32, 32)).is_finite
+
+
+def test_one_output_for_all_sees_the_whole_input_though_its_maps_see_more():
+    layers = [nn.Conv2d(3, 3, 3, padding=4**k, dilation=4**k) for k in range(7)]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1))
+    seen = receptive_field(model, (64, 64))
+    assert (seen.field.size, seen.field.extent) == ((64, 64), ("whole", "whole"))
+    assert seen.is_exact
+    flat = nn.Sequential(*layers[:4], nn.MaxPool2d(32), nn.Flatten(), nn.Linear(12, 5))
+    seen = receptive_field(flat, (64, 64))
+    assert (seen.field.size, seen.field.extent) == ((64, 64), ("whole", "whole"))

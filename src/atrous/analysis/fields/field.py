@@ -21,8 +21,8 @@ from atrous.analysis.fields.axes import (
 from atrous.analysis.fields.dependence import Dependence, touch_along
 
 Extent = Literal["finite", "whole", "cut"]
-"""finite: all of it was seen; whole: the input, however large; cut: the border of the input hides
-the rest."""
+"""finite: all of it was seen; whole: all of the input, whatever its border hides; cut: the border
+of the input hides the rest."""
 
 _MAX_PERIOD = 256
 

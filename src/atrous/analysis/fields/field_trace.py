@@ -11,7 +11,7 @@ from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Shape, align, interval_axis, position_axis
 from atrous.analysis.fields.constants import given
 from atrous.analysis.fields.dependence import Dependence, Expected, Run
-from atrous.analysis.fields.field import Field, count_seen, main_dim, read_field
+from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field
 from atrous.analysis.fields.outputs import named_tensors
 from atrous.analysis.fields.propagate import FieldListener, Graph
 from atrous.analysis.tracing.arguments import Arguments
@@ -248,20 +248,43 @@ def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
     """Field of every layer: from the larger run, unless that is another network or another map."""
     fields = {}
     for name in first.maps:
-        seen = first.field(name)
+        seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
-            larger = last.field(name)
-            size = tuple(
-                n if extent == "whole" else min(n, m) if extent == "cut" else m
-                for n, m, extent in zip(first.size, larger.size, larger.extent, strict=True)
-            )
-            fields[name] = replace(larger, size=size)
+            fields[name] = _joined(first.size, seen, last.field(name))
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
             extent = tuple("cut" if e == "finite" else e for e in seen.extent)
             fields[name] = replace(seen, extent=extent)
     return fields
+
+
+def _at_this_size(first: Sight, name: str) -> Field:
+    """The field in the run of the size asked for; one output for all of it sees all there is."""
+    seen, shape = first.field(name), first.maps[name][1]
+    is_map = len(shape) == len(first.size) + 2 and max(shape[2:]) > 1
+    if is_map or "cut" not in seen.extent:
+        return seen
+    extent: tuple[Extent, ...] = tuple(
+        "whole" if e == "cut" and n >= length else e
+        for e, n, length in zip(seen.extent, seen.size, first.size, strict=True)
+    )
+    return replace(seen, extent=extent)
+
+
+def _joined(lengths: Shape, seen: Field, larger: Field) -> Field:
+    """The field of the larger run; where even there the border cuts it, that of the asked size."""
+    axes = range(len(lengths))
+    is_cut = [larger.extent[i] == "cut" for i in axes]
+    size = tuple(
+        lengths[i] if larger.extent[i] == "whole" else seen.size[i] if is_cut[i] else larger.size[i]
+        for i in axes
+    )
+    extent: tuple[Extent, ...] = tuple(
+        ("whole" if seen.extent[i] == "whole" else "cut") if is_cut[i] else larger.extent[i]
+        for i in axes
+    )
+    return replace(larger, size=size, extent=extent)
 
 
 def holds_at_any_size(first: Sight, last: Sight, name: str) -> bool:
