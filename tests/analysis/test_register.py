@@ -49,14 +49,10 @@ def model(net, conv):
 def test_before_it_is_registered_it_is_named_with_what_would_help(model):
     seen, cost = receptive_field(model, (24, 24)), profile(model, (24, 24))
     lines = reasons(seen, halo(model, (24, 24)), cost)
-    assert [line.partition(":")[0] for line in lines] == [
-        "field a bound",
-        "no halo",
-        "MACs at least",
-    ]
-    for line in lines:
-        assert "atrous_tests::blur in the model" in line
-        assert "atrous.analysis.register" in line
+    starts = {line.partition(":")[0] for line in lines}
+    assert starts == {"field a bound", "no halo", "MACs at least"}
+    assert all("atrous_tests::blur in the model" in line for line in lines)
+    assert sum("atrous.analysis.register" in line for line in lines) == 3
     assert "test_register.py:" in lines[0]
     exact = nn.Conv2d(3, 3, 3)
     whole = receptive_field(exact, (8, 8)), halo(exact, (8, 8)), profile(exact, (8, 8))

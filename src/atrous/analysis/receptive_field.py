@@ -18,6 +18,7 @@ from atrous.analysis.fields.field_trace import (
     enlarged,
     grow,
     holds_at_any_size,
+    is_irregular,
     look,
 )
 from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
@@ -134,6 +135,8 @@ def notes_of(first: Sight, last: Sight, name: str) -> frozenset[Note]:
             return larger
         reasons = {note for note in larger if note.kind == "size-dependent"}
         op = "a map of fixed size"
+        if is_irregular(last, name):
+            op = "a field that differs from place to place"
         if first.steps[name] != last.steps[name]:
             op = "another number of ops at a larger size"
         return notes | (reasons or {Note("size-dependent", op, name, first.steps[name])})

@@ -48,9 +48,19 @@ def runs_along(run: Run, dep: Dependence, dim: int) -> bool:
         if v.shape[dim] == 1:
             continue
         place = carrier(axis, v, len(run.axes), i)
-        if place is None or place == dim:
+        if place == dim or (place is None and not _stays(axis, v, dim)):
             return True
     return False
+
+
+def _stays(axis: Axis, v: Array, dim: int) -> bool:
+    """Whether fields along a dimension, such as branches, are centred on the same position."""
+    if not axis.is_interval:
+        return False
+    row = row_along(v, dim)
+    row = row[row[:, 0] < FAR]
+    twice_centres = row[:, 0].astype(np.int64) - row[:, 1]
+    return len(row) == 0 or bool((twice_centres == twice_centres[0]).all())
 
 
 def set_apart(run: Run, dep: Dependence, dim: int, is_apart: NDArray[np.bool_]) -> Dependence:
@@ -64,7 +74,7 @@ def set_apart(run: Run, dep: Dependence, dim: int, is_apart: NDArray[np.bool_]) 
     for i, axis in enumerate(run.axes):
         v = dep.axes[i]
         place = carrier(axis, v, len(run.axes), i)
-        if axis.is_interval and v.shape[dim] > 1 and place is None:
+        if axis.is_interval and v.shape[dim] > 1 and place is None and not _stays(axis, v, dim):
             return dep.noting(run.note("shift-variant"))
         if axis.is_interval and place == dim and v.shape[dim] > 1:
             v = spread(v, dim, len(is_apart)).copy()

@@ -33,7 +33,7 @@ class Note:
     `step` counts the ops of the run, and `line` is where it is in the user's code, such as
     `model.py:12`; empty if that was not found. Kinds: `global` sees the whole input along an axis;
     `data-dependent` reads positions that the values choose, so the field holds all it may read;
-    `unknown` is an op without a rule, so the field is a lower bound; `shift-variant` treats equal
+    `unknown` is an op without a rule, taken to see everything; `shift-variant` treats equal
     content at different places differently; `masked` multiplies by or chooses with a constant that
     may be zero, so less may be seen; `wraps` joins opposite borders; `size-dependent` is another
     op, or one of another reach, at a larger size, so the field is that of the size asked for only.

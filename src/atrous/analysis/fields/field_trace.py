@@ -259,6 +259,17 @@ def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
     return fields
 
 
+def is_irregular(sight: Sight, name: str) -> bool:
+    """Whether the fields of a map do not repeat, so that elsewhere there may be larger ones."""
+    shape, seen = sight.maps[name][1], sight.field(name)
+    if len(shape) != len(sight.size) + 2 or max(shape[2:]) < 2:
+        return False
+    return any(
+        extent == "finite" and jump is None and size > 0
+        for extent, jump, size in zip(seen.extent, seen.jump, seen.size, strict=True)
+    )
+
+
 def _at_this_size(first: Sight, name: str) -> Field:
     """The field in the run of the size asked for; one output for all of it sees all there is."""
     seen, shape = first.field(name), first.maps[name][1]
@@ -292,6 +303,8 @@ def holds_at_any_size(first: Sight, last: Sight, name: str) -> bool:
     if last is first or name not in last.maps:
         return False
     (_, old), (dep, new) = first.maps[name], last.maps[name]
+    if is_irregular(last, name):
+        return False
     if first.steps[name] != last.steps[name]:
         return False
     if any(note.kind == "size-dependent" for note in dep.notes):

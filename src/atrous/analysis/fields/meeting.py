@@ -22,6 +22,7 @@ WEIGHTS: Final[dict[str, frozenset[str]]] = {
     "_fused_rms_norm": frozenset(["weight"]),
     "native_group_norm": frozenset(["weight", "bias"]),
     "embedding": frozenset(["weight"]),
+    "_trilinear": frozenset(["i2"]),
     **dict.fromkeys(
         [
             *["native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"],

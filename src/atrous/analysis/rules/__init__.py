@@ -24,10 +24,12 @@ from atrous.analysis.rules import (
 from atrous.analysis.rules.pointwise import (
     CONSTANT,
     POINTWISE,
+    by_item,
     constant,
     copied,
     filled,
     pointwise,
+    random_slopes,
     unknown,
 )
 from atrous.analysis.tracing.call import Call, Op
@@ -89,6 +91,9 @@ RULES: Final[Mapping[str, Rule]] = {
         views.view,
     ),
     "unsqueeze_": views.unsqueezed,
+    "view_as_real": views.view_as_real,
+    "view_as_complex": views.view_as_complex,
+    "rrelu_with_noise": random_slopes,
     "permute": views.permute,
     "transpose": views.permute,
     "t": views.permute,
@@ -194,6 +199,9 @@ RULES: Final[Mapping[str, Rule]] = {
 }
 
 
+_FOREACH_SUMS = ("_foreach_norm", "_foreach_max", "_foreach_powsum")
+"""Ops over lists of tensors that reduce each of them; the others work element by element."""
+
 READS_FIRST: Final[frozenset[Rule]] = frozenset(
     [
         *[windows.pool, windows.adaptive_pool, windows.pad, windows.resample],
@@ -216,6 +224,8 @@ def rule_of(func: Op) -> Rule:
         return own.FIELDS[name]
     if name in CONSTANT:
         return constant
+    if name.startswith("_foreach_") and not name.startswith(_FOREACH_SUMS):
+        return by_item
     rule = RULES.get(name) or RULES.get(name.removesuffix("_copy"))
     if rule is not None:
         return rule

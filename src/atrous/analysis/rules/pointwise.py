@@ -42,6 +42,27 @@ def constant(_: Call) -> None:
     """An op that looks at the shape of its arguments only, or overwrites them."""
 
 
+def random_slopes(call: Call) -> Dependence | None:
+    """`rrelu` in training: how many random numbers are drawn depends on every element."""
+    merged = pointwise(call)
+    if merged is None or not call["training"]:
+        return merged
+    total = merge(call.run, [collapse(call.run, merged)], len(call.out_shape))
+    return None if total is None else total.noting(call.run.note("data-dependent"))
+
+
+def by_item(call: Call) -> list[Dependence | None]:
+    """`_foreach_…`: element by element, the first of every list with the first of the others."""
+    lists = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, list)]
+    single = [value for value in call.args if isinstance(value, torch.Tensor)]
+    results = []
+    for position, tensor in enumerate(call.args[0]):
+        met = [items[position] for items in lists if position < len(items)]
+        parts = [dependence.of(t) for t in (*met, *single) if isinstance(t, torch.Tensor)]
+        results.append(merge(call.run, parts, tensor.ndim))
+    return results
+
+
 def filled(call: Call) -> Dependence | None:
     """`fill_`: every element is the one value, which may come from the input."""
     value = call["value"]
@@ -55,16 +76,9 @@ def copied(call: Call) -> Dependence | None:
 
 
 def unknown(call: Call) -> list[Dependence | None]:
-    """No rule: taken to look at its own position if shapes allow, else at everything."""
-    known = [(t, d) for t in call.tensors() if (d := dependence.of(t)) is not None]
-    results: list[Dependence | None] = []
-    for shape in call.out_shapes:
-        fits = all(
-            t.ndim <= len(shape)
-            and all(a in (1, b) for a, b in zip(t.shape[::-1], shape[::-1], strict=False))
-            for t, _ in known
-        )
-        parts = [d if fits else collapse(call.run, d) for _, d in known]
-        merged = merge(call.run, parts, len(shape))
-        results.append(None if merged is None else merged.noting(call.run.note("unknown")))
-    return results
+    """No rule: taken to look at everything, which is a bound."""
+    known = [d for d in map(dependence.of, call.tensors()) if d is not None]
+    totals = [collapse(call.run, d) for d in known]
+    merged = [merge(call.run, totals, len(shape)) for shape in call.out_shapes]
+    note = call.run.note("unknown")
+    return [None if dep is None else dep.noting(note) for dep in merged]

@@ -48,12 +48,39 @@ def view(call: Call) -> Dependence | None:
     if dep is None or old == new:
         return dep
     if _volume(old) != _volume(new):
-        # A view as numbers of another width splits or joins those of the last dimension.
-        total = dependence.reduce_dims(call.run, dep, [len(old) - 1])
-        return total if len(old) == len(new) else dependence.collapse(call.run, dep)
+        return _other_width(call, dep, old[-1], new[-1])
     if 0 in old:  # nothing is in it that could depend on anything
         return dependence.collapse(call.run, dep).map(lambda _, v: align(v, len(new)), call.run)
     return dep.map(lambda _, v: reshape(v, old, new), call.run)
+
+
+def _other_width(call: Call, dep: Dependence, before: int, after: int) -> Dependence:
+    """A view as numbers of another width, which splits or joins those of the last dimension."""
+
+    def each(axis: Axis, v: Array) -> Array:
+        if v.shape[-2] == 1:
+            return v
+        if after % before == 0:
+            return np.repeat(v, after // before, -2)
+        groups = v.reshape(*v.shape[:-2], after, before // after, v.shape[-1])
+        return axis.union.reduce(groups, axis=-2)
+
+    return replace(dep.map(each, call.run), is_solid=False)
+
+
+def view_as_real(call: Call) -> Dependence | None:
+    """Real and imaginary parts in a new last dimension."""
+    dep = dependence.of(call.first)
+    return None if dep is None else dep.map(lambda _, v: np.expand_dims(v, -2), call.run)
+
+
+def view_as_complex(call: Call) -> Dependence | None:
+    """Real and imaginary parts of the last dimension joined."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return None
+    joined = dependence.reduce_dims(call.run, dep, [call.first.ndim - 1])
+    return joined.map(lambda _, v: v[..., 0, :], call.run)
 
 
 def unsqueezed(call: Call) -> Dependence | None:
@@ -178,7 +205,7 @@ def join(call: Call) -> Dependence | None:
     is_solid = all(d.is_solid for d in known)
     result = Dependence(tuple(arrays), join_notes(known), join_guesses(known), is_solid)
     if is_stack:
-        moving = any(v.shape[dim] > 1 for v in result.axes) and ndim != len(call.run.axes) + 2
+        moving = ndim != len(call.run.axes) + 2 and runs_along(call.run, result, dim)
         return result.noting(call.run.note("shift-variant")) if moving else result
     if all(d is not None and all(v.shape[dim] == 1 for v in d.axes) for d in deps):
         return result  # such as joining channels

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Protocol
 from weakref import ref
 
@@ -111,6 +112,9 @@ def _is_memorable(func: Op) -> bool:
 _MEMORABLE: dict[Op, bool] = {}
 
 
+_FILLS = (torch.ops.aten.full.default, torch.ops.aten.zeros.default, torch.ops.aten.ones.default)
+
+
 class Trace(TorchDispatchMode):
     """Runs ops on fake tensors and tells the listeners."""
 
@@ -172,6 +176,8 @@ class Trace(TorchDispatchMode):
             forget(tensor)
 
     def _execute(self, func: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func in _FILLS and prod(args[0]) == 1:
+            return self._one_number(func, args, kwargs)
         key = self.memo.key(func, args, kwargs) if _is_memorable(func) else None
         fresh = self.memo.known.get(key) if key is not None else None
         if fresh is not None:
@@ -190,6 +196,15 @@ class Trace(TorchDispatchMode):
         if key is not None:
             self.memo.known[key] = _freshness(out, args)
         return out
+
+    def _one_number(self, func: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A single number that forward makes; its value is known, as that of `torch.tensor` is."""
+        if kwargs.get("device") not in (None, torch.device("cpu")):
+            with self.fake_mode:
+                return func(*args, **kwargs)
+        real = func(*args, **kwargs)
+        converter = self.fake_mode.fake_tensor_converter
+        return converter.from_real_tensor(self.fake_mode, real, make_constant=True)
 
     def _make(self, meta: Meta) -> Tensor:
         shape, stride, dtype, device = meta
