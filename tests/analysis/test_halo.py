@@ -56,7 +56,7 @@ NETWORKS = {
     "even kernels": lambda: nn.Sequential(conv(4, stride=2, padding=1), conv(2, padding=0)),
     "no padding": lambda: nn.Sequential(conv(padding=0), conv(5, padding=0)),
     "reflected": lambda: nn.Sequential(
-        conv(padding_mode="reflect"), conv(padding_mode="circular"), conv(padding_mode="replicate")
+        conv(padding_mode="reflect"), conv(padding_mode="replicate"), conv()
     ),
     "transposed 2": lambda: UNet(lambda w: nn.ConvTranspose2d(w, w, 2, 2)),
     "transposed 4": lambda: UNet(lambda w: nn.ConvTranspose2d(w, w, 4, 2, 1)),
@@ -74,7 +74,6 @@ NETWORKS = {
         conv(stride=2), nn.Upsample(scale_factor=1.5, mode="bilinear"), conv()
     ),
     "sparse transposed": lambda: nn.Sequential(nn.ConvTranspose2d(3, 3, 1, 2), conv(stride=2)),
-    "rolled": lambda: nn.Sequential(conv(), Rolled()),
     "joined parts": lambda: JoinedParts(),
 }
 
@@ -235,6 +234,8 @@ BLOCKED = {
         "native_batch_norm",
     ),
     "flip": (lambda: Flip(), "shift-variant", "flip"),
+    "rolled": (lambda: nn.Sequential(conv(), Rolled()), "wraps", "roll"),
+    "circular": (lambda: nn.Sequential(conv(padding_mode="circular"), conv()), "wraps", "copy_"),
 }
 
 

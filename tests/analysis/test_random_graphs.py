@@ -22,6 +22,7 @@ from atrous.analysis.fields.dependence import Run
 from atrous.analysis.fields.field import is_solid, main_dim, rows_of
 from atrous.analysis.fields.field_trace import Sight, SightListener, look
 from atrous.analysis.fields.propagate import FieldListener
+from atrous.analysis.tracing.arguments import Arguments
 from atrous.analysis.tracing.trace import staged
 
 Step = Callable[[Tensor], Tensor]
@@ -531,7 +532,7 @@ def test_every_output_of_every_axis_sees_exactly_the_support_of_its_gradient(see
     lengths, seen = support(twin, shape)
     image = torch.empty(shape, dtype=torch.float64, device="meta")
     with staged(net) as stage:
-        intervals = look(stage, [image])
+        intervals = look(stage, Arguments((image,), {}, (image,)))
         exact = look_closely(stage, image)
     assert intervals.error is None
     if "output" not in intervals.maps:

@@ -7,7 +7,9 @@ from atrous.analysis.halo import Halo, halo
 from atrous.analysis.latency import Latency, LayerLatency, latency
 from atrous.analysis.profile import Profile, profile
 from atrous.analysis.receptive_field import ReceptiveField, receptive_field
+from atrous.analysis.register import register
 from atrous.analysis.tracing.layers import LayerProfile, OpProfile
+from atrous.analysis.why import reasons
 
 __all__ = [
     "EffectiveField",
@@ -25,5 +27,7 @@ __all__ = [
     "halo",
     "latency",
     "profile",
+    "reasons",
     "receptive_field",
+    "register",
 ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from atrous.analysis.fields.field_trace import named_tensors
+from atrous.analysis.fields.outputs import named_tensors
 from atrous.analysis.receptive_field import ReceptiveField, receptive_field
 from atrous.analysis.tracing.fake import image_shape, input_device, input_dtype, unwrap
 from atrous.errors import AtrousError, ShapeError, UnknownNameError
@@ -99,7 +99,9 @@ def effective_receptive_field(
     if seen is not None and output is not None and output in seen.layers:
         return _measure(heat, output, seen.layers[output].size, len(images))
     if seen is None or output is not None:
-        seen = receptive_field(model, size, output=output, in_channels=channels, counts_holes=False)
+        seen = receptive_field(
+            model, size, output=output, in_channels=channels, counts_holes=False, mode="as is"
+        )
     return _measure(heat, seen.layer, seen.field.size, len(images))
 
 

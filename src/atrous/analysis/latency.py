@@ -6,13 +6,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from statistics import median, quantiles
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from atrous.analysis.tracing.fake import image_shape, input_device, input_dtype, unwrap
+from atrous.analysis.tracing.mode import in_mode
 from atrous.errors import AtrousError, ShapeError
 
 Layout = Literal["contiguous", "channels_last"]
@@ -110,7 +111,7 @@ def latency(
     image = torch.randn(shape, generator=noise).to(device=device, dtype=input_dtype(model))
     if layout == "channels_last":
         model, image = _with_channels_last(model, image)
-    with _threads(num_threads), _evaluating(model), torch.inference_mode():
+    with _threads(num_threads), in_mode(model), torch.inference_mode():
         used = torch.get_num_threads()
         with _casting(device, precision):
             for _ in range(num_warmups):
@@ -132,6 +133,10 @@ def latency(
 
 
 def _check_counts(num_runs: int, num_warmups: int, num_threads: int | None) -> None:
+    counts = {"num_runs": num_runs, "num_warmups": num_warmups, "num_threads": num_threads}
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int | None):
+            raise ShapeError(f"`{name}` is {count!r}; it must be a whole number.")
     if num_runs < 1 or num_warmups < 0 or (num_threads is not None and num_threads < 1):
         raise ShapeError(
             f"Got num_runs={num_runs}, num_warmups={num_warmups}, num_threads={num_threads}; "
@@ -141,6 +146,12 @@ def _check_counts(num_runs: int, num_warmups: int, num_threads: int | None) -> N
 
 def _refuse(device: torch.device, layout: Layout, precision: Precision) -> None:
     """What cannot be measured, or would crash."""
+    for name, value, known in (
+        ("layout", layout, get_args(Layout)),
+        ("precision", precision, get_args(Precision)),
+    ):
+        if value not in known:
+            raise AtrousError(f"`{name}` is {value!r}; it must be one of {', '.join(known)}.")
     if device.type == "meta":
         raise AtrousError(
             "The model has no weights (it is on the meta device); load or create them first."
@@ -173,18 +184,6 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; every module gets its own flag back."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, flag in flags:
-            module.training = flag
 
 
 def _casting(device: torch.device, precision: Precision) -> Any:

@@ -1,15 +1,14 @@
 """What every layer and every op of a network costs, from one run that computes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
-from atrous.analysis.fields import dependence
 from atrous.analysis.fields.field import Field
-from atrous.analysis.fields.field_trace import choose_fields, grow, sight_listener
-from atrous.analysis.receptive_field import as_inputs
+from atrous.analysis.fields.field_trace import choose_fields, grow, sight_listener, start
+from atrous.analysis.tracing.arguments import Given, as_arguments
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.layers import CostListener, LayerProfile, OpProfile, layer_rows
 from atrous.analysis.tracing.trace import Listener, staged
@@ -22,15 +21,19 @@ class Profile:
     Attributes:
         network: Class of the model.
         input_shapes: Shapes of the inputs, batch included.
-        params: Learned numbers, `weights` plus `biases`.
+        params: Learned numbers, `weights` plus `biases`; of layers that the first forward pass
+            makes, too.
+        frozen: Those of them that ask for no gradient.
         buffers: Numbers kept but not learned, such as running means.
         macs: Multiply-accumulates of the whole batch.
         uncounted: Ops whose MACs are not in `macs`, as `op in layer`; empty if all are.
+        unmeasured: Ops that keep more for the backward pass than is in `saved_activation_bytes`.
         param_bytes: Memory of weights and biases.
         buffer_bytes: Memory of buffers.
         peak_activation_bytes: Most memory that feature maps, inputs among them, take at one time
             in inference.
-        saved_activation_bytes: Memory the backward pass needs kept; an estimate.
+        saved_activation_bytes: Memory the backward pass needs kept; an estimate, and at least that
+            if `unmeasured` names any op.
         layers: One row per layer in order of execution, every layer after the one that holds it.
         ops: One row per op in order of execution.
         layer_fields: Field of every layer output by name; None if not asked for.
@@ -40,9 +43,11 @@ class Profile:
     input_shapes: tuple[tuple[int, ...], ...]
     weights: int
     biases: int
+    frozen: int
     buffers: int
     macs: int
     uncounted: tuple[str, ...]
+    unmeasured: tuple[str, ...]
     param_bytes: int
     buffer_bytes: int
     peak_activation_bytes: int
@@ -56,6 +61,11 @@ class Profile:
         return self.weights + self.biases
 
     @property
+    def trainable(self) -> int:
+        """Learned numbers that training changes."""
+        return self.params - self.frozen
+
+    @property
     def counted(self) -> str:
         """`"all"`, or `"at least"` if an op could not be counted."""
         return "at least" if self.uncounted else "all"
@@ -63,7 +73,8 @@ class Profile:
     @property
     def training_bytes(self) -> int:
         """Estimate for one training step with Adam: weights, gradients, two moments, kept maps."""
-        return 4 * self.param_bytes + self.buffer_bytes + self.saved_activation_bytes
+        learned = self.param_bytes * self.trainable / max(self.params, 1)
+        return int(self.param_bytes + 3 * learned) + self.buffer_bytes + self.saved_activation_bytes
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; without the ops."""
@@ -73,10 +84,13 @@ class Profile:
             "params": self.params,
             "weights": self.weights,
             "biases": self.biases,
+            "trainable": self.trainable,
+            "frozen": self.frozen,
             "buffers": self.buffers,
             "macs": self.macs,
             "counted": self.counted,
             "uncounted": list(self.uncounted),
+            "unmeasured": list(self.unmeasured),
             "param_bytes": self.param_bytes,
             "buffer_bytes": self.buffer_bytes,
             "peak_activation_bytes": self.peak_activation_bytes,
@@ -91,7 +105,7 @@ def profile(
     size: Sequence[int] = (),
     *,
     in_channels: int | None = None,
-    inputs: Sequence[Tensor] | None = None,
+    inputs: Given | None = None,
     batch_size: int = 1,
     with_fields: bool = False,
 ) -> Profile:
@@ -105,8 +119,8 @@ def profile(
         model: Any module.
         size: Spatial lengths of the input, `(H, W)` or 1 or 3 of them.
         in_channels: Channels of the input; read off the first convolution if left out.
-        inputs: All inputs instead of `size`, `in_channels` and `batch_size`; only their shapes are
-            used.
+        inputs: What `forward` takes instead of an image of `size`: a tensor, a list of arguments,
+            or a dictionary of them by name; only shapes are used.
         batch_size: Samples in the batch; MACs and memory are those of the whole batch.
         with_fields: Also follow the receptive field of every layer (further runs at larger sizes).
 
@@ -120,48 +134,60 @@ def profile(
         (2592, 24, 9963648)
     """
     model = unwrap(model)
-    inputs = as_inputs(model, size, in_channels=in_channels, inputs=inputs, batch_size=batch_size)
+    call = as_arguments(model, size, in_channels=in_channels, inputs=inputs, batch_size=batch_size)
+    lengths = call.lengths() if with_fields else ()
     costs = CostListener()
     listeners: list[Listener] = [costs]
-    watcher = sight_listener(inputs[0].shape[2:])
-    if with_fields:
-        listeners.append(watcher)
     fields = None
     with staged(model) as stage:
-        for tensor in (*model.parameters(), *model.buffers()):
-            costs.ledger.ignore(tensor)
-        fakes = stage.fake(inputs)
-        for tensor in fakes:
+        for _, fake in stage.weights.values():
+            costs.ledger.ignore(fake)
+        if lengths:
+            watcher = sight_listener(stage, lengths)
+            listeners.append(watcher)
+            fakes = start(stage, call, watcher.sight.run, 0)
+        else:
+            fakes = call.replaced(stage.fake(call.tensors))
+        for tensor in fakes.tensors:
             costs.ledger.enter(tensor)
-        if with_fields:
-            sight = watcher.sight
-            dependence.attach(fakes[0], dependence.source(sight.run, fakes[0].ndim))
-        stage.run(fakes, listeners)
-        if with_fields:
-            fields = choose_fields(sight, grow(stage, inputs, sight))
-    return _summarise(model, tuple(tuple(t.shape) for t in inputs), costs, fields)
+        stage.run(fakes.args, listeners, fakes.kwargs)
+        modules = dict(stage.modules)  # with those that this first run has made
+        if lengths:
+            fields = choose_fields(watcher.sight, grow(stage, call, watcher.sight))
+        shapes = tuple(tuple(t.shape) for t in call.tensors)
+        summary = _summarise(modules, shapes, costs, fields)
+        modules.clear()  # layers that the run has made are gone before anyone looks for leaks
+    return summary
 
 
 def _summarise(
-    model: nn.Module,
+    modules: Mapping[str, nn.Module],
     input_shapes: tuple[tuple[int, ...], ...],
     costs: CostListener,
     fields: Mapping[str, Field] | None,
 ) -> Profile:
-    layers = layer_rows(model, costs, fields or {})
+    layers = layer_rows(modules, costs, fields or {})
     return Profile(
-        network=type(model).__name__,
+        network=type(modules[""]).__name__,
         input_shapes=input_shapes,
         weights=sum(layer.weights for layer in layers),
         biases=sum(layer.biases for layer in layers),
+        frozen=sum(layer.frozen for layer in layers),
         buffers=sum(layer.buffers for layer in layers),
         macs=sum(op.macs or 0 for op in costs.ops),
         uncounted=tuple(costs.uncounted),
-        param_bytes=sum(p.numel() * p.element_size() for p in model.parameters()),
-        buffer_bytes=sum(b.numel() * b.element_size() for b in model.buffers()),
+        unmeasured=tuple(costs.unmeasured),
+        param_bytes=_bytes(t for m in modules.values() for t in m._parameters.values()),
+        buffer_bytes=_bytes(t for m in modules.values() for t in m._buffers.values()),
         peak_activation_bytes=costs.ledger.peak,
         saved_activation_bytes=costs.ledger.kept,
         layers=layers,
         ops=tuple(costs.ops),
         layer_fields=fields,
     )
+
+
+def _bytes(tensors: Iterable[Tensor | None]) -> int:
+    """Memory of tensors, each once."""
+    unlike = {id(tensor): tensor for tensor in tensors if tensor is not None}
+    return sum(tensor.numel() * tensor.element_size() for tensor in unlike.values())

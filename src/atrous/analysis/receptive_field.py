@@ -7,14 +7,23 @@ Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from atrous.analysis.fields.axes import Shape
-from atrous.analysis.fields.dependence import Misalignment, Note
+from atrous.analysis.fields.dependence import BOUNDS, Misalignment, Note
 from atrous.analysis.fields.field import Field, is_solid
-from atrous.analysis.fields.field_trace import Sight, choose_fields, enlarged, grow, look
-from atrous.analysis.tracing.fake import image_shape, input_dtype, unwrap
+from atrous.analysis.fields.field_trace import (
+    Sight,
+    choose_fields,
+    enlarged,
+    grow,
+    holds_at_any_size,
+    is_irregular,
+    look,
+)
+from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
+from atrous.analysis.tracing.fake import unwrap
+from atrous.analysis.tracing.mode import Mode, in_mode
 from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError
 
@@ -29,12 +38,13 @@ class ReceptiveField:
         layer: Name of the output: `"output"`, a layer's dotted name, with `[key]` if it returns
             several.
         field: Its size, jump, start, centre, holes.
-        is_exact: False if an op without a rule, or one whose positions depend on the data, is on
-            the way.
+        is_exact: False if an op without a rule, one whose positions depend on the data, a mask, or
+            another network at a larger size is on the way, or if the border cuts the field.
         notes: The ops that make a field global, inexact, or dependent on absolute position.
         misalignments: Where paths meet whose fields are centred on different positions.
         layers: Field of every layer that ran, in order of execution.
         size: Input size it was computed at, enlarged until borders left the middle alone.
+        mode: `"eval"`, or `"train"` if the model was in that mode and asked for as it is.
     """
 
     layer: str
@@ -44,6 +54,7 @@ class ReceptiveField:
     misalignments: tuple[Misalignment, ...]
     layers: Mapping[str, Field]
     size: Shape
+    mode: str
 
     @property
     def is_aligned(self) -> bool:
@@ -57,9 +68,10 @@ def receptive_field(
     *,
     output: str | None = None,
     in_channels: int | None = None,
-    inputs: Sequence[Tensor] | None = None,
+    inputs: Given | None = None,
     source: int = 0,
     counts_holes: bool = True,
+    mode: Mode = "eval",
 ) -> ReceptiveField:
     """Size, jump, start and holes of what one output sees of the input, for any graph.
 
@@ -68,17 +80,21 @@ def receptive_field(
     of `size` cuts all fields, a larger one is taken.
 
     Args:
-        model: Any module; run in the mode (train or eval) it is in.
+        model: Any module.
         size: Spatial lengths of the input, `(H, W)` or 1 or 3 of them.
         output: A layer's dotted name, or a key of what the model returns. Default: the first thing
             returned.
         in_channels: Channels of the input; read off the first convolution if left out.
-        inputs: All inputs, `(B, C, *S)`, instead of `size` and `in_channels`; only shapes are used.
-        source: Which of `inputs` the field lies in.
+        inputs: What `forward` takes instead of an image of `size`: a tensor, a list of arguments,
+            or a dictionary of them by name; only shapes are used.
+        source: Which of the tensors in `inputs` the field lies in, `(B, C, *S)`.
         counts_holes: Also count the positions inside each field that are really read.
+        mode: `"eval"` as the model will be used, whatever mode it is in; `"as is"` in that mode,
+            where batch statistics, for one, see everything.
 
     Raises:
-        ShapeError: If the model cannot take an input of this size.
+        ShapeError: If the model cannot take an input of this size, the input has no spatial axes,
+            or what the model returns does not depend on it.
         UnknownNameError: If nothing is called `output`.
         AtrousError: If the forward pass depends on values, or fails.
 
@@ -89,41 +105,55 @@ def receptive_field(
         ((7, 7), (1.0, 1.0))
     """
     model = unwrap(model)
-    inputs = as_inputs(model, size, in_channels=in_channels, inputs=inputs)
-    with staged(model) as stage:
-        first, last = sights(stage, inputs, source=source)
+    call = as_arguments(model, size, in_channels=in_channels, inputs=inputs)
+    need_axes(call, source, "receptive field")
+    with in_mode(model, mode), staged(model) as stage:
+        first, last = sights(stage, call, source=source)
         name = find_map(first, output)
         fields = choose_fields(first, last)
         if counts_holes:
-            fields = _with_holes(stage, inputs, source, fields, last)
-    notes = (last if name in last.maps else first).maps[name][0].notes
+            fields = _with_holes(stage, call, source, fields, last)
+    notes = notes_of(first, last, name)
     return ReceptiveField(
         layer=name,
         field=fields[name],
-        is_exact=not any(note.kind in ("unknown", "data-dependent") for note in notes),
+        is_exact=_is_exact(fields[name], notes),
         notes=tuple(sorted(notes, key=lambda n: n.step)),
         misalignments=tuple(last.run.misalignments),
         layers=fields,
         size=last.size,
+        mode="train" if mode == "as is" and model.training else "eval",
     )
 
 
-def as_inputs(
-    model: nn.Module,
-    size: Sequence[int],
-    *,
-    in_channels: int | None,
-    inputs: Sequence[Tensor] | None,
-    batch_size: int = 1,
-) -> tuple[Tensor, ...]:
-    """Tensors without numbers for `size`, or for the inputs the caller gave."""
-    if inputs is not None:
-        return tuple(inputs)
-    shape = image_shape(model, size, in_channels=in_channels, batch_size=batch_size)
-    return (torch.empty(shape, dtype=input_dtype(model), device="meta"),)
+def notes_of(first: Sight, last: Sight, name: str) -> frozenset[Note]:
+    """What is to be said of a map, and why it holds for the size asked for only, if it does."""
+    notes = first.maps[name][0].notes
+    if name in last.maps and last is not first:
+        larger = last.maps[name][0].notes
+        if holds_at_any_size(first, last, name):
+            return larger
+        reasons = {note for note in larger if note.kind == "size-dependent"}
+        op = "a map of fixed size"
+        if is_irregular(last, name):
+            op = "a field that differs from place to place"
+        if first.steps[name] != last.steps[name]:
+            op = "another number of ops at a larger size"
+        return notes | (reasons or {Note("size-dependent", op, name, first.steps[name])})
+    return notes
 
 
-def sights(stage: Stage, inputs: Sequence[Tensor], *, source: int = 0) -> tuple[Sight, Sight]:
+def _is_exact(field: Field, notes: frozenset[Note]) -> bool:
+    """Whether every op on the way had a rule that proves the field."""
+    if "cut" in field.extent:
+        return False
+    kinds = {note.kind for note in notes} & BOUNDS
+    if set(field.extent) == {"whole"}:  # there is no more than that
+        kinds -= {"size-dependent"}
+    return not kinds
+
+
+def sights(stage: Stage, inputs: Arguments, *, source: int = 0) -> tuple[Sight, Sight]:
     """A run at the size asked for, and one large enough that no border cuts the middle.
 
     Raises:
@@ -141,7 +171,7 @@ def sights(stage: Stage, inputs: Sequence[Tensor], *, source: int = 0) -> tuple[
 
 
 def _with_holes(
-    stage: Stage, inputs: Sequence[Tensor], source: int, fields: dict[str, Field], last: Sight
+    stage: Stage, inputs: Arguments, source: int, fields: dict[str, Field], last: Sight
 ) -> dict[str, Field]:
     """Count the positions that the central output of every layer reads.
 
@@ -159,20 +189,40 @@ def _with_holes(
             opened.append(name)
     words = sum(last.size) / 64
     if opened and last.run.largest / 3 * words < _LARGEST_SETS:
-        factors = [n // m for n, m in zip(last.size, inputs[source].shape[2:], strict=True)]
-        detailed = look(stage, enlarged(inputs, factors), source=source, intervals=last)
+        factors = [n // m for n, m in zip(last.size, inputs.lengths(source), strict=True)]
+        larger = enlarged(inputs, factors, source)
+        detailed = look(stage, larger, source=source, intervals=last)
         for name in opened:
-            counted[name] = replace(fields[name], seen=detailed.seen[name])
+            if name in detailed.seen:
+                seen = tuple(
+                    None if n is None else min(n, m)
+                    for n, m in zip(detailed.seen[name], fields[name].size, strict=True)
+                )
+                counted[name] = replace(fields[name], seen=seen)
     return counted
 
 
 def find_map(sight: Sight, output: str | None) -> str:
     """Name of the map that the caller asked for."""
     if output is None:
-        return next(
-            (n for n in sight.maps if n.partition("[")[0] == "output"), next(reversed(sight.maps))
+        for name in sight.returned:
+            if name in sight.maps:
+                return name
+        if sight.returned:
+            raise ShapeError(
+                "What the model returns does not depend on the input; name a layer with `output`."
+            )
+        raise ShapeError(
+            "No tensor was found in what the model returns; name a layer with `output`, or return "
+            "tensors, dictionaries, lists or dataclasses of them."
         )
-    for name in (output, f"output[{output}]", f"{output}[0]", f"output[{output}][0]"):
+    for name in (
+        output,
+        f"output[{output}]",
+        f"{output}[0]",
+        f"output[{output}][0]",
+        f"output.{output}",
+    ):
         if name in sight.maps:
             return name
     raise UnknownNameError("layer", output, sight.maps)

@@ -26,12 +26,19 @@ def profile(
     latency: Annotated[
         bool, typer.Option("--latency", help="Also time it here, with random weights for a name.")
     ] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Name what makes a number a bound, and what would help.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show what a network costs and sees: parameters, MACs, memory, receptive field, tile halo."""
     from atrous._files import check_place, write_text
+    from atrous.analysis import reasons
+    from atrous.errors import DataError
     from atrous.pipelines.measure import measure
 
+    if photo is not None and html is None:
+        raise DataError("--photo is drawn on the page alone; give a file for it too: --html FILE.")
     if html is not None:
         check_place(html)
     measured = measure(model, size, needs_weights=html is not None, with_latency=latency)
@@ -41,6 +48,9 @@ def profile(
         typer.echo(json.dumps(record(measured), indent=1))
         return
     typer.echo(_text(measured))
+    if why:
+        found = reasons(measured.seen, measured.halo, measured.cost)
+        typer.echo("\n" + "\n".join(found or ["every number is exact"]))
     if layers:
         typer.echo("\n" + _layer_table(measured.cost))
     if html is not None:
@@ -57,9 +67,11 @@ def record(measured: "Measured") -> dict[str, object]:
         "params": cost.params,
         "weights": cost.weights,
         "biases": cost.biases,
+        "frozen": cost.frozen,
         "macs": cost.macs,
         "counted": cost.counted,
         "uncounted": list(cost.uncounted),
+        "unmeasured": list(cost.unmeasured),
         "receptive_field": _field_record(seen),
         "halo": {
             "pixels": list(halo.pixels) if halo.is_finite else None,
@@ -78,6 +90,7 @@ def record(measured: "Measured") -> dict[str, object]:
 
 def _field_record(seen: "ReceptiveField") -> dict[str, object]:
     return {
+        "layer": seen.layer,
         "size": list(seen.field.size),
         "jump": list(seen.field.jump),
         "start": list(seen.field.start),
@@ -85,6 +98,9 @@ def _field_record(seen: "ReceptiveField") -> dict[str, object]:
         "exact": seen.is_exact,
         "aligned": seen.is_aligned,
         "coverage": seen.field.coverage,
+        "notes": [
+            {"kind": n.kind, "op": n.op, "layer": n.layer, "line": n.line} for n in seen.notes
+        ],
     }
 
 
@@ -110,15 +126,18 @@ def _text(measured: "Measured") -> str:
     lines = [
         f"{measured.name} on {shape}",
         "",
-        f"parameters        {cost.params:>16,}   {cost.weights:,} weights, {cost.biases:,} biases",
+        f"parameters        {cost.params:>16,}   {cost.weights:,} weights, {cost.biases:,} biases"
+        + (f", {cost.frozen:,} of them frozen" if cost.frozen else ""),
         f"MACs              {at_least + format(cost.macs, ','):>16}   FLOPs: twice that",
         f"receptive field   {field_text(seen.field):>16}   "
-        + ("exact" if seen.is_exact else "a bound")
+        + ("exact" if seen.is_exact else "a bound: see --why")
+        + ("" if seen.layer == "output" else f", of {seen.layer}")
         + ("" if seen.is_aligned else "; paths of different centres meet"),
         f"jump              {_numbers(seen.field.jump):>16}   start {_numbers(seen.field.start)}",
         f"halo              {_halo_text(halo)}",
         f"peak memory       {scaled(cost.peak_activation_bytes) + 'B':>16}   maps, inference",
-        f"training memory   {scaled(cost.training_bytes) + 'B':>16}   estimate, Adam",
+        f"training memory   {scaled(cost.training_bytes) + 'B':>16}   estimate, Adam"
+        + (", at least" if cost.unmeasured else ""),
     ]
     coverage = seen.field.coverage
     if coverage is not None and coverage < 1:

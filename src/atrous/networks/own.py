@@ -60,7 +60,9 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
     with _beside(path):
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except AtrousError:
+            raise
+        except (Exception, SystemExit) as error:
             raise _raised(str(path), error) from error
     if not hasattr(module, name):
         known = [known for known in vars(module) if callable(getattr(module, known))]
@@ -69,8 +71,10 @@ def load_function(path: Path, name: str) -> Callable[..., Any]:
     return function
 
 
-def call_function(path: Path, name: str) -> nn.Module:
-    """The model that a function of the user's file gives without arguments.
+def call_function(path: Path, name: str) -> tuple[nn.Module, Any]:
+    """The model that a function of the user's file gives without arguments, and its inputs.
+
+    The function gives a model, or a model and example inputs, which are None otherwise.
 
     Raises:
         DataError: If the file or the function cannot be run, or gives something else.
@@ -82,17 +86,20 @@ def call_function(path: Path, name: str) -> nn.Module:
             model = function()
         except AtrousError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _raised(f"{path}:{name}", error) from error
+    inputs = None
+    if isinstance(model, tuple) and len(model) == 2:
+        model, inputs = model
     if not isinstance(model, nn.Module):
         raise DataError(
             f"{path}:{name} gave a {type(model).__name__}, expected a torch.nn.Module; return the "
-            "model itself."
+            "model itself, or the model and its inputs."
         )
-    return model
+    return model, inputs
 
 
-def _raised(where: str, error: Exception) -> DataError:
+def _raised(where: str, error: BaseException) -> DataError:
     return DataError(
         f"{where} raised {type(error).__name__}: {error}; expected a function that gives a model "
         "when called without arguments; mend it there."

@@ -46,6 +46,11 @@ def input_size(opened: "NamedModel", size_text: str | None) -> tuple[int | None,
         return parse_input_size(size_text, spatial_dims=spatial_dims_of(opened.model))
     if opened.size is not None:
         return None, opened.size
+    if opened.inputs is not None:
+        from atrous.analysis.tracing.arguments import as_arguments, need_axes
+
+        call = as_arguments(opened.model, (), in_channels=None, inputs=opened.inputs)
+        return call.tensors[0].shape[1], need_axes(call, 0, "receptive field or halo")
     raise ShapeError(f"{opened.name} has no usual input size; give one: --size 3x224x224.")
 
 
@@ -76,18 +81,26 @@ def measure(
     from atrous.pipelines.models import open_model
 
     opened = open_model(text, needs_weights=needs_weights or with_latency, encoder=encoder)
+    model, inputs = opened.model, opened.inputs if size_text is None else None
     in_channels, size = input_size(opened, size_text)
-    model = opened.model
-    seen = receptive_field(model, size, in_channels=in_channels, counts_holes=counts_holes)
+    seen = receptive_field(
+        model, size, in_channels=in_channels, inputs=inputs, counts_holes=counts_holes
+    )
+    cost = profile(model, size, in_channels=in_channels, inputs=inputs)
+    if with_latency and inputs is not None:
+        raise ShapeError(
+            f"{opened.name} gives its own inputs, and only images of a size are timed; give a "
+            "size: --size 3x224x224."
+        )
     return Measured(
         name=opened.name,
         model=model,
         size=size,
         in_channels=in_channels,
         has_trained_weights=opened.is_trained,
-        cost=_with_fields(profile(model, size, in_channels=in_channels), seen),
+        cost=_with_fields(cost, seen),
         seen=seen,
-        halo=halo(model, size, in_channels=in_channels, seen=seen),
+        halo=halo(model, size, in_channels=in_channels, inputs=inputs, seen=seen),
         latency=latency(model, size, in_channels=in_channels) if with_latency else None,
     )
 

@@ -1,5 +1,6 @@
 """Any model by what a user writes: a name, a weights file, or a file with a function."""
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from atrous.networks.shipped import SHIPPED, resolve_weights
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from atrous.analysis.tracing.arguments import Given
 
 MODEL_HELP = (
     "A name that `atrous networks` lists, with --weights or without, torchvision:NAME, timm:NAME, "
@@ -28,12 +31,14 @@ class NamedModel:
         model: Perhaps on the meta device, without weights.
         size: Spatial size its costs are usually quoted at, where that is known.
         is_trained: Whether its weights came from a file with a card.
+        inputs: What its forward takes, where its author's function gives that too.
     """
 
     name: str
     model: "nn.Module"
     size: tuple[int, ...] | None
     is_trained: bool = False
+    inputs: "Given | None" = None
 
 
 def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = None) -> NamedModel:
@@ -64,7 +69,8 @@ def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = 
     if separator and source.endswith(".py"):
         from atrous.networks.own import call_function
 
-        return NamedModel(name=text, model=call_function(Path(source), name).eval(), size=None)
+        model, inputs = call_function(Path(source), name)
+        return NamedModel(name=text, model=_evaluating(model), size=None, inputs=inputs)
     if separator and source in _LIBRARIES:
         build, size = _LIBRARIES[source](name)
     else:
@@ -113,8 +119,9 @@ def _torchvision(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] |
 
     if name not in models.list_models():
         raise UnknownNameError("torchvision model", name, models.list_models())
-    is_segmenter = name in models.list_models(module=models.segmentation)
-    arguments = {"weights_backbone": None} if is_segmenter else {}
+    on_backbone = (models.segmentation, models.detection)
+    has_backbone = any(name in models.list_models(module=kind) for kind in on_backbone)
+    arguments = {"weights_backbone": None} if has_backbone else {}
 
     def build() -> "nn.Module":
         with warnings.catch_warnings():
@@ -136,3 +143,10 @@ def _timm(name: str) -> "tuple[Callable[[], nn.Module], tuple[int, ...] | None]"
 
 
 _LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _evaluating(model: "nn.Module") -> "nn.Module":
+    """The model in evaluation mode; modules of exported programs are, and refuse to be set."""
+    with contextlib.suppress(NotImplementedError):
+        model.eval()
+    return model

@@ -43,11 +43,13 @@ def parse_input_size(text: str, *, spatial_dims: int) -> tuple[int | None, Size]
 
 
 def spatial_dims_of(model: "nn.Module") -> int:
-    """Spatial axes of a model's input, told by its first convolution; 2 if it has none."""
+    """Spatial axes of a model's input: those of most of its convolutions; 2 if it has none."""
     from torch import nn
 
+    counts = {1: 0, 2: 0, 3: 0}
     for module in model.modules():
-        for dims, kind in ((1, nn.Conv1d), (2, nn.Conv2d), (3, nn.Conv3d)):
-            if isinstance(module, kind):
-                return dims
-    return 2
+        if isinstance(module, nn.modules.conv._ConvNd):
+            counts[len(module.kernel_size)] += 1
+    if not any(counts.values()):
+        return 2
+    return max(counts, key=lambda dims: (counts[dims], dims))

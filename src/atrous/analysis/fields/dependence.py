@@ -1,31 +1,49 @@
 """What a tensor knows about the input it came from, and the bookkeeping of one analysis run."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import numpy as np
 from torch import Tensor
 
-from atrous.analysis.fields.axes import Array, Axis, align, reduce
+from atrous.analysis.fields.axes import FAR, Array, Axis, Shape, align, reduce
 
-NoteKind = Literal["global", "data-dependent", "unknown", "shift-variant"]
+NoteKind = Literal[
+    "global", "data-dependent", "unknown", "shift-variant", "masked", "wraps", "size-dependent"
+]
+BOUNDS: Final = frozenset(["data-dependent", "unknown", "masked", "size-dependent"])
+"""Kinds of notes that make a field a bound."""
+
+
+Step = tuple[str, str, tuple[Any, ...], Shape]
+"""Op, layer, its numbers where they must not depend on the size, and the shape that came out."""
+
+Guess = tuple[tuple[float, Fraction], ...]
+"""Field size and jump per axis by the textbook recursion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something about an op that the field alone does not show.
 
-    `step` counts the ops of the run. Kinds: `global` sees the whole input along an axis;
+    `step` counts the ops of the run, and `line` is where it is in the user's code, such as
+    `model.py:12`; empty if that was not found. Kinds: `global` sees the whole input along an axis;
     `data-dependent` reads positions that the values choose, so the field holds all it may read;
-    `unknown` is an op without a rule, so the field is a lower bound; `shift-variant` treats equal
-    content at different places differently.
+    `unknown` is an op without a rule, taken to see everything; `shift-variant` treats equal
+    content at different places differently; `masked` multiplies by or chooses with a constant that
+    may be zero, so less may be seen; `wraps` joins opposite borders; `size-dependent` is another
+    op, or one of another reach, at a larger size, so the field is that of the size asked for only.
     """
 
     kind: NoteKind
     op: str
     layer: str
     step: int
+    line: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +67,18 @@ class Dependence:
 
     axes: tuple[Array, ...]
     notes: frozenset[Note]
-    guess: tuple[tuple[float, float], ...]
+    guess: Guess
     is_solid: bool = True
 
     def map(self, change: Callable[[Axis, Array], Array], run: "Run") -> "Dependence":
         """Apply the same change to the array of every input axis."""
         axes = tuple(change(axis, v) for axis, v in zip(run.axes, self.axes, strict=True))
         return replace(self, axes=axes)
+
+    def fixed_forgotten(self) -> "Dependence":
+        """The same, without the notes that it does not grow with the image: for border rows."""
+        kept = frozenset(note for note in self.notes if note.kind != "size-dependent")
+        return self if len(kept) == len(self.notes) else replace(self, notes=kept)
 
     def noting(self, *notes: Note) -> "Dependence":
         return replace(self, notes=self.notes.union(notes))
@@ -67,6 +90,17 @@ class Run:
 
     A thorough run also looks for holes and for paths that meet off centre. `largest` is the length
     of the largest array that was needed: what a run at a larger size will cost.
+
+    Attributes:
+        is_fractional: Whether an op resampled by a factor that is neither whole nor a whole
+            number's inverse.
+        weights: Memory of the model's own tensors, by its address.
+        spoiled: Memory of constants that were written to, and what is known of it now.
+        meetings: What constants and numbers met the input's maps, to be compared between sizes.
+        trail: Op, layer and shape of every step, to be compared between sizes.
+        expected: The trail of a smaller size, which this run should follow.
+        has_strayed: Whether it has come to another op than that trail.
+        stray_note: Where.
     """
 
     axes: tuple[Axis, ...]
@@ -75,10 +109,70 @@ class Run:
     layer: str = ""
     step: int = 0
     largest: int = 0
+    is_fractional: bool = False
+    weights: frozenset[int] = frozenset()
+    spoiled: dict[int, Any] = field(default_factory=dict)
+    meetings: list[tuple[Any, ...]] = field(default_factory=list)
+    trail: list[Step] = field(default_factory=list)
+    expected: "Expected | None" = None
+    has_strayed: bool = False
+    stray_note: Note | None = None
     misalignments: list[Misalignment] = field(default_factory=list)
 
     def note(self, kind: NoteKind) -> Note:
-        return Note(kind, self.op, self.layer, self.step)
+        return Note(kind, self.op, self.layer, self.step, users_line())
+
+
+_NOT_THE_USERS = ("torch.", "atrous.analysis.", "contextlib", "numpy.", "functools")
+
+
+def users_line() -> str:
+    """Where the code that is running was called from, as `file.py:12`; torch's own left out."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if not f"{name}.".startswith(_NOT_THE_USERS):
+            return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        if name == "atrous.analysis.tracing.trace" and frame.f_code.co_name == "run":
+            return ""
+        frame = frame.f_back
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The trail of a run at a smaller size, and by how much the size has grown along each axis."""
+
+    trail: Sequence[Step]
+    factors: tuple[float, ...]
+
+
+def beside(run: Run, shape: Shape) -> Dependence:
+    """Another input on the same grid: it sees nothing of the source, but has the same borders."""
+    ndim = len(shape)
+    first = ndim - len(run.axes)
+    arrays = []
+    for i, axis in enumerate(run.axes):
+        dims = [1] * ndim + [len(axis.empty)]
+        dims[first + i] = shape[first + i]
+        arrays.append(np.broadcast_to(axis.empty, dims).copy())
+    return Dependence(tuple(arrays), frozenset(), ((1.0, Fraction(1)),) * len(run.axes))
+
+
+def nothing(run: Run, ndim: int) -> Dependence:
+    """No position of the input, for what was written over."""
+    arrays = tuple(axis.empty.reshape((1,) * ndim + (-1,)) for axis in run.axes)
+    return Dependence(arrays, frozenset(), ((1.0, Fraction(1)),) * len(run.axes))
+
+
+def everything(run: Run, ndim: int) -> Dependence:
+    """The whole input, for a tensor of which nothing is known."""
+    arrays = []
+    for axis in run.axes:
+        whole = axis.union.reduce(axis.source(), axis=0)
+        arrays.append(whole.reshape((1,) * ndim + (-1,)))
+    guess = ((1.0, Fraction(1)),) * len(run.axes)
+    return Dependence(tuple(arrays), frozenset([run.note("unknown")]), guess, is_solid=False)
 
 
 def source(run: Run, ndim: int) -> Dependence:
@@ -90,7 +184,7 @@ def source(run: Run, ndim: int) -> Dependence:
         shape = [1] * ndim + [rows.shape[-1]]
         shape[first + i] = axis.length
         arrays.append(rows.reshape(shape))
-    return Dependence(tuple(arrays), frozenset(), ((1.0, 1.0),) * len(run.axes))
+    return Dependence(tuple(arrays), frozenset(), ((1.0, Fraction(1)),) * len(run.axes))
 
 
 def merge(run: Run, parts: Sequence[Dependence | None], ndim: int) -> Dependence | None:
@@ -145,9 +239,11 @@ def join_notes(parts: Sequence[Dependence]) -> frozenset[Note]:
     return notes
 
 
-def join_guesses(parts: Sequence[Dependence]) -> tuple[tuple[float, float], ...]:
+def join_guesses(parts: Sequence[Dependence]) -> Guess:
     """The widest guess; the parts meet on one grid, so the finest jump holds."""
     guesses = [part.guess for part in parts]
+    if all(guess is guesses[0] or guess == guesses[0] for guess in guesses):
+        return guesses[0]
     return tuple(
         (max(g[i][0] for g in guesses), min(g[i][1] for g in guesses))
         for i in range(len(guesses[0]))
@@ -235,6 +331,14 @@ def _by_position(v: Array, dim: int) -> tuple[np.ndarray, np.ndarray]:
 def of(tensor: Tensor) -> Dependence | None:
     """What is known of a tensor; None if it does not depend on the input."""
     return getattr(tensor, "_atrous_dependence", None)
+
+
+def is_nothing(run: Run, dep: Dependence) -> bool:
+    """Whether no element of a tensor sees any of the input."""
+    return all(
+        bool((v[..., 0] >= FAR).all()) if axis.is_interval else not v[..., :-1].any()
+        for axis, v in zip(run.axes, dep.axes, strict=True)
+    )
 
 
 def attach(tensor: Tensor, dependence: Dependence | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -20,8 +21,8 @@ from atrous.analysis.fields.axes import (
 from atrous.analysis.fields.dependence import Dependence, touch_along
 
 Extent = Literal["finite", "whole", "cut"]
-"""finite: all of it was seen; whole: the input, however large; cut: the border of the input hides
-the rest."""
+"""finite: all of it was seen; whole: all of the input, whatever its border hides; cut: the border
+of the input hides the rest."""
 
 _MAX_PERIOD = 256
 
@@ -123,7 +124,9 @@ def main_dim(axis: Axis, v: Array, num_axes: int, i: int) -> int | None:
     return max(long, key=travel)
 
 
-def read_field(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> Field:
+def read_field(
+    dep: Dependence, shape: Shape, axes: tuple[Axis, ...], *, is_fractional: bool = False
+) -> Field:
     """The field of a feature map of `shape`, from intervals."""
     is_mixed = any(note.kind == "global" for note in dep.notes)
     lines = []
@@ -134,7 +137,13 @@ def read_field(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> Field:
             lines.append(_read_irregular(v.reshape(-1, 3), axis.length, is_mixed))
         else:
             lines.append(
-                _read_line(middle_rows(axis, v, dim, dims), axis.length, dep.guess[i][1], is_mixed)
+                _read_line(
+                    middle_rows(axis, v, dim, dims),
+                    axis.length,
+                    dep.guess[i][1],
+                    is_mixed=is_mixed,
+                    is_fractional=is_fractional,
+                )
             )
     return Field(
         size=tuple(line.size for line in lines),
@@ -163,7 +172,9 @@ def _read_irregular(rows: Array, length: int, is_mixed: bool) -> _Line:
     return _Line(size, None, None, None, extent, 0)
 
 
-def _read_line(rows: Array, length: int, guess: float, is_mixed: bool) -> _Line:
+def _read_line(
+    rows: Array, length: int, guess: Fraction, *, is_mixed: bool, is_fractional: bool = False
+) -> _Line:
     """A regular axis: size, jump and start from the outputs that no border touches."""
     low, high, sees = _spans(rows)
     sizes = np.where(sees, high - low + 1, 0)
@@ -177,16 +188,16 @@ def _read_line(rows: Array, length: int, guess: float, is_mixed: bool) -> _Line:
     size = int(sizes[at].max())
     widest = at[sizes[at] == size]
     central = int(widest[np.abs(widest - len(rows) / 2).argmin()])
-    period = _period(low[at], high[at], guess)
+    period = _period(low[at], high[at], guess, is_fractional=is_fractional)
     if period is None:
         return _Line(size, None, None, None, "finite", central)
     count, shift = period
-    jump = shift / count
+    jump = Fraction(shift, count)
     seeing = at[sees[at]]
     origin = seeing[(seeing % count).argmin()]  # the phase of output 0, if that one sees anything
-    start = float(low[origin] - origin * jump)
-    centre = float((low[origin] + high[origin]) / 2 - origin * jump)
-    return _Line(size, jump, start, centre, "finite", central)
+    start = float(int(low[origin]) - int(origin) * jump)
+    centre = float(Fraction(int(low[origin] + high[origin]), 2) - int(origin) * jump)
+    return _Line(size, float(jump), start, centre, "finite", central)
 
 
 def _longest_run(at: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -197,11 +208,17 @@ def _longest_run(at: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _period(
-    low: NDArray[np.int64], high: NDArray[np.int64], guess: float | None
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
+    guess: Fraction | None,
+    *,
+    is_fractional: bool = False,
 ) -> tuple[int, int] | None:
     """Smallest number of outputs after which the fields repeat, and by how many pixels they moved.
 
-    Outputs that see nothing, with `low` beyond any image, must recur too.
+    Outputs that see nothing, with `low` beyond any image, must recur too. A repetition is believed
+    if it is the textbook's jump, seen over two periods; else over four, and only if no op resampled
+    by a fraction, whose own period may be longer than what is seen.
     """
     sees = low < FAR
     for count in range(1, min(_MAX_PERIOD, len(low) - 1) + 1):
@@ -211,20 +228,24 @@ def _period(
         moves = (low[count:] - low[:-count])[both]
         shift = int(moves[0])
         if (moves == shift).all() and ((high[count:] - high[:-count])[both] == shift).all():
-            is_expected = guess is not None and abs(shift / count - guess) <= 0.02 * guess
-            if is_expected or len(low) >= max(32, 4 * count):
+            if guess is not None and Fraction(shift, count) == guess:
+                if len(low) >= 2 * count or count == 1:
+                    return count, shift
+            elif not is_fractional and len(low) >= max(32, 4 * count):
                 return count, shift
     return None
 
 
-def period_of(rows: Array, guess: float) -> tuple[int, int] | None:
+def period_of(
+    rows: Array, guess: Fraction, *, is_fractional: bool = False
+) -> tuple[int, int] | None:
     """(outputs, pixels) after which the fields in the middle repeat; None if they do not."""
     low, high, _ = _spans(rows)
     at = np.flatnonzero(rows[:, 2] == 1)
     if len(at) < 2:
         return None
     at = _longest_run(at)
-    return _period(low[at], high[at], guess)
+    return _period(low[at], high[at], guess, is_fractional=is_fractional)
 
 
 def is_solid(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> bool:

@@ -1,17 +1,20 @@
 """One run that follows fields, and the larger runs that free them from the border."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Shape, align, interval_axis, position_axis
-from atrous.analysis.fields.dependence import Dependence, Run
-from atrous.analysis.fields.field import Field, count_seen, main_dim, read_field
+from atrous.analysis.fields.constants import given
+from atrous.analysis.fields.dependence import Dependence, Expected, Run
+from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field
+from atrous.analysis.fields.outputs import named_tensors
 from atrous.analysis.fields.propagate import FieldListener, Graph
+from atrous.analysis.tracing.arguments import Arguments
 from atrous.analysis.tracing.call import Call
 from atrous.analysis.tracing.trace import Stage
 from atrous.errors import AtrousError
@@ -23,11 +26,24 @@ _LARGEST_ARRAY = 100_000_000  # entries; a few such arrays are alive at a time
 
 @dataclass(slots=True, eq=False)
 class Sight:
-    """Everything one run found out about fields."""
+    """Everything one run found out about fields.
+
+    Attributes:
+        run: The run.
+        graph: What every dependence was made from, if that was asked for.
+        maps: Dependence and shape of every layer that sees some of the input.
+        steps: Ops that had the input in them when a map was returned.
+        returned: Names of all tensors that the model returned.
+        error: Why the run ended early.
+        fields: Fields that have been read, by dependence and shape.
+        seen: Positions that the central output of a layer reads.
+    """
 
     run: Run
     graph: Graph
     maps: dict[str, tuple[Dependence, Shape]] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    returned: list[str] = field(default_factory=list)
     error: AtrousError | None = None
     fields: dict[tuple[int, Shape], Field] = field(default_factory=dict)
     seen: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
@@ -41,7 +57,9 @@ class Sight:
         dep, shape = self.maps[name]
         key = id(dep), shape
         if key not in self.fields:
-            self.fields[key] = read_field(dep, shape, self.run.axes)
+            self.fields[key] = read_field(
+                dep, shape, self.run.axes, is_fractional=self.run.is_fractional
+            )
         return self.fields[key]
 
 
@@ -67,79 +85,104 @@ class SightListener:
         maps = self.sight.maps
         for name, tensor in named_tensors(layer or "output", output):
             dep = dependence.of(tensor)
-            if dep is None:
+            if not layer:
+                self.sight.returned.append(name)
+            if dep is None or dependence.is_nothing(self.sight.run, dep):
                 continue
             if self.intervals is None:
                 maps.pop(name, None)  # a layer used twice stands where it was used last
                 maps[name] = dep, tuple(tensor.shape)
+                self.sight.steps[name] = len(self.sight.run.trail)
             elif name in self.intervals.maps:
                 plain, shape = self.intervals.maps[name]
                 self.sight.seen[name] = count_seen(dep, plain, shape, self.sight.run.axes)
 
 
-def named_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    """Tensors in what a layer returned, named `layer` or `layer[key]`."""
-    if isinstance(value, Tensor):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from named_tensors(f"{name}[{key}]", item)
-    elif isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            yield from named_tensors(f"{name}[{position}]", item)
-
-
 def look(
     stage: Stage,
-    inputs: Sequence[Tensor],
+    inputs: Arguments,
     *,
     source: int = 0,
     intervals: Sight | None = None,
+    expected: Expected | None = None,
     keeps_graph: bool = False,
 ) -> Sight:
     """Run once and follow the field; a run that fails keeps what it saw until then."""
     listener = sight_listener(
-        inputs[source].shape[2:], intervals=intervals, keeps_graph=keeps_graph
+        stage, inputs.lengths(source), intervals=intervals, keeps_graph=keeps_graph
     )
     sight = listener.sight
-    fakes = stage.fake(inputs)
-    dependence.attach(fakes[source], dependence.source(sight.run, fakes[source].ndim))
+    sight.run.expected = expected
+    fakes = start(stage, inputs, sight.run, source)
     try:
-        stage.run(fakes, [listener])
+        stage.run(fakes.args, [listener], fakes.kwargs)
     except AtrousError as error:
         sight.error = error
     return sight
 
 
+def start(stage: Stage, inputs: Arguments, run: Run, source: int) -> Arguments:
+    """Inputs without numbers, each knowing what it is to the source."""
+    fakes = stage.fake(inputs.tensors)
+    lengths = inputs.lengths(source)
+    for position, fake in enumerate(fakes):
+        if position == source:
+            dependence.attach(fake, dependence.source(run, fake.ndim))
+        elif lengths and _is_same_grid(inputs.lengths(position), lengths):
+            dependence.attach(fake, dependence.beside(run, tuple(fake.shape)))
+        else:
+            given(fake, position)
+    return inputs.replaced(fakes)
+
+
+def _is_same_grid(lengths: Sequence[int], others: Sequence[int]) -> bool:
+    """Whether two inputs are cut alike: of the same size, or of whole multiples of it."""
+    return len(lengths) == len(others) and all(
+        max(a, b) % max(min(a, b), 1) == 0 and min(a, b) > 1
+        for a, b in zip(lengths, others, strict=True)
+    )
+
+
 def sight_listener(
-    lengths: Sequence[int], *, intervals: Sight | None = None, keeps_graph: bool = False
+    stage: Stage,
+    lengths: Sequence[int],
+    *,
+    intervals: Sight | None = None,
+    keeps_graph: bool = False,
 ) -> SightListener:
     """A listener for an input whose spatial lengths are `lengths`."""
     make = interval_axis if intervals is None else position_axis
     run = Run(tuple(make(n) for n in lengths), is_thorough=intervals is None)
+    run.weights = frozenset(fake.untyped_storage()._cdata for _, fake in stage.weights.values())
     fields = FieldListener(run, keeps_graph=keeps_graph)
     return SightListener(fields, Sight(run, fields.graph), intervals)
 
 
-def enlarged(inputs: Sequence[Tensor], factors: Sequence[int]) -> tuple[Tensor, ...]:
-    """The same inputs with every spatial length multiplied."""
-    return tuple(
-        torch.empty(
-            (*t.shape[:2], *(n * f for n, f in zip(t.shape[2:], factors, strict=True))),
-            dtype=t.dtype,
-            device="meta",
-        )
-        if t.ndim == len(factors) + 2
-        else t
-        for t in inputs
+def enlarged(inputs: Arguments, factors: Sequence[int], source: int = 0) -> Arguments:
+    """The same inputs, every spatial length multiplied of those on the source's grid."""
+    lengths = inputs.lengths(source)
+    return inputs.replaced(
+        [
+            torch.empty(
+                (*t.shape[:2], *(n * f for n, f in zip(t.shape[2:], factors, strict=True))),
+                dtype=t.dtype,
+                device="meta",
+            )
+            if _is_same_grid(inputs.lengths(position), lengths)
+            else t
+            for position, t in enumerate(inputs.tensors)
+        ]
     )
 
 
-def grow(stage: Stage, inputs: Sequence[Tensor], first: Sight, *, source: int = 0) -> Sight:
-    """Run at larger sizes until the fields in the middle are whole, or it stops helping."""
+def grow(stage: Stage, inputs: Arguments, first: Sight, *, source: int = 0) -> Sight:
+    """Run at larger sizes until the fields in the middle are whole, or it stops helping.
+
+    There is one larger run at least: it shows whether the fields depend on the size.
+    """
     last, factors = first, [1] * len(first.size)
     for _ in range(_MAX_RUNS):
-        affordable = int((_LARGEST_ARRAY / last.run.largest) ** 0.5)
+        affordable = int((_LARGEST_ARRAY / max(last.run.largest, 1)) ** 0.5)
         wanted = [
             min(new, old * affordable)
             for new, old in zip(_wanted(first, last, factors), factors, strict=True)
@@ -147,10 +190,18 @@ def grow(stage: Stage, inputs: Sequence[Tensor], first: Sight, *, source: int = 
         if affordable < 2 or wanted == factors:
             break
         factors = wanted
-        larger = look(stage, enlarged(inputs, factors), source=source)
-        if larger.maps:
+        larger = look(
+            stage,
+            enlarged(inputs, factors, source),
+            source=source,
+            expected=Expected(first.run.trail, tuple(factors)),
+        )
+        if larger.maps or larger.error is None:
             last = larger
         if larger.error is not None:
+            # It is not shown; the frames of its cause would keep the run's tensors alive.
+            larger.error = larger.error.with_traceback(None)
+            larger.error.__cause__ = larger.error.__context__ = None
             break
     return last
 
@@ -158,7 +209,7 @@ def grow(stage: Stage, inputs: Sequence[Tensor], first: Sight, *, source: int = 
 def _wanted(first: Sight, last: Sight, factors: list[int]) -> list[int]:
     """Multiples of the first size at which the fields should be whole in the middle."""
     need = list(last.size)
-    largest_jump = [1.0] * len(need)
+    largest_jump = [Fraction(1)] * len(need)
     for dep, _ in last.maps.values():
         for i, (_, jump) in enumerate(dep.guess):
             largest_jump[i] = max(largest_jump[i], jump)
@@ -173,6 +224,8 @@ def _wanted(first: Sight, last: Sight, factors: list[int]) -> list[int]:
             if extent == "cut" or seen.jump[i] is None:
                 asked = int(dep.guess[i][0] + 4 * largest_jump[i])
                 need[i] = max(need[i], asked if asked > last.size[i] else 2 * last.size[i])
+    if last is first:
+        need = [max(n, 2 * m) for n, m in zip(need, first.size, strict=True)]
     return [
         max(f, min(-(-n // start), max(_LARGEST // start, 1)))
         for n, start, f in zip(need, first.size, factors, strict=True)
@@ -192,24 +245,72 @@ def _fixed_length(first: Sight, last: Sight, name: str, i: int) -> int | None:
 
 
 def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
-    """Field of every layer: from the larger run, unless its map does not grow with the input."""
+    """Field of every layer: from the larger run, unless that is another network or another map."""
     fields = {}
     for name in first.maps:
-        seen = first.field(name)
-        if last is first:
-            fields[name] = seen
-            continue
-        grows = name in last.maps and all(
-            _fixed_length(first, last, name, i) in (None, 1) for i in range(len(first.size))
-        )
-        if grows:
-            larger = last.field(name)
-            size = tuple(
-                n if extent == "whole" else m
-                for n, m, extent in zip(first.size, larger.size, larger.extent, strict=True)
-            )
-            fields[name] = replace(larger, size=size)
+        seen = _at_this_size(first, name)
+        if holds_at_any_size(first, last, name):
+            fields[name] = _joined(first.size, seen, last.field(name))
+        elif last is first or (last.error is not None and name not in last.maps):
+            fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
             extent = tuple("cut" if e == "finite" else e for e in seen.extent)
             fields[name] = replace(seen, extent=extent)
     return fields
+
+
+def is_irregular(sight: Sight, name: str) -> bool:
+    """Whether the fields of a map do not repeat, so that elsewhere there may be larger ones."""
+    shape, seen = sight.maps[name][1], sight.field(name)
+    if len(shape) != len(sight.size) + 2 or max(shape[2:]) < 2:
+        return False
+    return any(
+        extent == "finite" and jump is None and size > 0
+        for extent, jump, size in zip(seen.extent, seen.jump, seen.size, strict=True)
+    )
+
+
+def _at_this_size(first: Sight, name: str) -> Field:
+    """The field in the run of the size asked for; one output for all of it sees all there is."""
+    seen, shape = first.field(name), first.maps[name][1]
+    is_map = len(shape) == len(first.size) + 2 and max(shape[2:]) > 1
+    if is_map or "cut" not in seen.extent:
+        return seen
+    extent: tuple[Extent, ...] = tuple(
+        "whole" if e == "cut" and n >= length else e
+        for e, n, length in zip(seen.extent, seen.size, first.size, strict=True)
+    )
+    return replace(seen, extent=extent)
+
+
+def _joined(lengths: Shape, seen: Field, larger: Field) -> Field:
+    """The field of the larger run; where even there the border cuts it, that of the asked size."""
+    axes = range(len(lengths))
+    is_cut = [larger.extent[i] == "cut" for i in axes]
+    size = tuple(
+        lengths[i] if larger.extent[i] == "whole" else seen.size[i] if is_cut[i] else larger.size[i]
+        for i in axes
+    )
+    extent: tuple[Extent, ...] = tuple(
+        ("whole" if seen.extent[i] == "whole" else "cut") if is_cut[i] else larger.extent[i]
+        for i in axes
+    )
+    return replace(larger, size=size, extent=extent)
+
+
+def holds_at_any_size(first: Sight, last: Sight, name: str) -> bool:
+    """Whether the field of a map in the larger run is that of the size asked for."""
+    if last is first or name not in last.maps:
+        return False
+    (_, old), (dep, new) = first.maps[name], last.maps[name]
+    if is_irregular(last, name):
+        return False
+    if first.steps[name] != last.steps[name]:
+        return False
+    if any(note.kind == "size-dependent" for note in dep.notes):
+        return False
+    if len(old) < 3 and len(old) == len(new) and old[:1] != new[:1]:
+        return False  # the image has become part of the batch
+    return len(old) == len(new) and all(
+        _fixed_length(first, last, name, i) in (None, 1) for i in range(len(first.size))
+    )

@@ -1,20 +1,20 @@
 """Carries fields along while a network runs, also through writes into views."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
-from weakref import ref
+from dataclasses import dataclass, field
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from atrous.analysis.fields import dependence
-from atrous.analysis.fields.axes import Array, Axis, align, reshape, spread
-from atrous.analysis.fields.dependence import Dependence, Run, collapse, merge
-from atrous.analysis.rules import op_name, rule_of
-from atrous.analysis.rules.pointwise import UNIFORM, is_uniform
-from atrous.analysis.rules.views import order_of, parts_of, slice_of
-from atrous.analysis.tracing.call import Call, written_arguments
+from atrous.analysis.fields.axes import Shape
+from atrous.analysis.fields.constants import constant_of, mark_result, record, written_tensors
+from atrous.analysis.fields.dependence import Dependence, Run, collapse, everything, merge, nothing
+from atrous.analysis.fields.follow import follow
+from atrous.analysis.fields.meeting import is_random, meet
+from atrous.analysis.fields.writes import overwrite, register_view
+from atrous.analysis.rules import READS_FIRST, op_name, rule_of
+from atrous.analysis.rules.pointwise import pointwise
+from atrous.analysis.tracing.call import Call, outputs
 
 Graph = dict[int, tuple[Dependence, tuple[Dependence, ...], str, str]]
 """By id: a dependence, what it was made from, and the op and layer that made it."""
@@ -32,43 +32,113 @@ class FieldListener:
         """Carry the fields of one op."""
         call.run = self.run
         call.out_shapes = tuple(tuple(t.shape) for t in outputs(call.out))
+        call.is_pointwise = rule_of(call.func) is pointwise
         tensors = call.tensors()
-        written = written_arguments(call.func)
-        is_fed = any(dependence.of(t) is not None for t in tensors)
-        if not is_fed:
-            self._constant(call, tensors, is_writing=bool(written))
-            result: Any = None
-        else:
-            self.run.op, self.run.layer = op_name(call.func), layer
-            self.run.step += 1
-            result = rule_of(call.func)(call)
-            self._remember(result, tensors)
-        if written:
-            if is_fed or any(
-                hasattr(t, "_atrous_view") or hasattr(t, "_atrous_views") for t in tensors
-            ):
-                self._write(call, written, result)
-            return
-        if is_fed:
-            give(call.out, result)
-        if call.func.is_view:
-            _register_view(call)
-
-    def _constant(self, call: Call, tensors: list[Tensor], *, is_writing: bool) -> None:
         name = op_name(call.func)
-        if (
-            (name in UNIFORM)
-            if not tensors or is_writing
-            else (name in UNIFORM or all(map(is_uniform, tensors)))
-        ):
-            for tensor in outputs(call.out):
-                tensor._atrous_uniform = True  # type: ignore[attr-defined]  # our own mark
+        is_fed = False
+        for tensor in tensors:
+            is_fed = self._origin(tensor) or is_fed
+        self.run.op, self.run.layer = name, layer
+        self.run.step += 1
+        if is_fed:
+            result = meet(self.run, call, name, self._proved(call))
+            result = follow(self.run, call, name, result)
+            self._remember(result, tensors)
+            if torch.Tag.inplace_view in call.func.tags:
+                dependence.attach(call.first, result[0])
+            else:
+                self._give(call, name, written_tensors(call), result)
+        else:
+            record(self.run, call, name, is_random=is_random(call, name))
+            for tensor in written_tensors(call):
+                if hasattr(tensor, "_atrous_view") or hasattr(tensor, "_atrous_views"):
+                    overwrite(self.run, tensor, None)
+        if call.func.is_view:
+            register_view(call)
 
-    def _remember(self, result: Any, tensors: list[Tensor]) -> None:
+    def _origin(self, tensor: Tensor) -> bool:
+        """Whether a tensor depends on the input; one of unknown origin may depend on all of it."""
+        try:
+            return tensor._atrous_dependence is not None  # type: ignore[attr-defined]
+        except AttributeError:
+            pass
+        if constant_of(self.run, tensor) is not None:
+            return False
+        self.run.op = "a tensor of unknown origin"
+        dependence.attach(tensor, everything(self.run, tensor.ndim))
+        return True
+
+    def _proved(self, call: Call) -> list[Dependence | None]:
+        """What the op's rule says of every output; a bound where it says nothing that fits."""
+        shapes = call.out_shapes
+        rule = rule_of(call.func)
+        try:
+            result = rule(call)
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError):
+            # A rule that cannot read the op's arguments proves nothing about the op.
+            return [self._anything(call, len(shape)) for shape in shapes]
+        results: list[Dependence | None]
+        if result is None or isinstance(result, Dependence):
+            results = [result] * len(shapes)
+        else:
+            results = list(result)
+        if len(results) < len(shapes):
+            results += [None] * (len(shapes) - len(results))
+        if rule in READS_FIRST and len(call.tensors()) > 1:
+            others = [d for d in map(dependence.of, call.tensors()[1:]) if d is not None]
+            if others:
+                return [self._anything(call, len(shape)) for shape in shapes]
+        return [
+            dep if dep is None or _fits(dep, shape) else self._anything(call, len(shape))
+            for dep, shape in zip(results, shapes, strict=False)
+        ]
+
+    def _anything(self, call: Call, ndim: int) -> Dependence | None:
+        """All that the tensors of an op depend on, as a bound."""
+        known = [d for d in map(dependence.of, call.tensors()) if d is not None]
+        total = merge(self.run, [collapse(self.run, d) for d in known], ndim)
+        return None if total is None else total.noting(self.run.note("unknown"))
+
+    def _give(
+        self, call: Call, name: str, targets: list[Tensor], result: list[Dependence | None]
+    ) -> None:
+        """Attach what is known to new outputs, and to the arguments that were written to."""
+        produced = outputs(call.out)
+        of_target: dict[int, Dependence | None] = {}
+        for tensor, dep in zip(produced, result, strict=False):
+            if any(tensor is target for target in targets):
+                of_target[id(tensor)] = dep
+            else:
+                dependence.attach(tensor, dep)
+                if dep is None:
+                    mark_result(call, name, tensor)
+        for target in targets:
+            # What an op writes besides what it returns (statistics, counters) may hold anything.
+            dep = (
+                of_target[id(target)]
+                if id(target) in of_target
+                else self._anything(call, target.ndim)
+            )
+            if dep is None:
+                mark_result(call, name, target)
+                if self._writes_places(call, target):
+                    dep = nothing(self.run, target.ndim).noting(self.run.note("shift-variant"))
+            overwrite(self.run, target, dep)
+
+    def _writes_places(self, call: Call, target: Tensor) -> bool:
+        """Whether a constant that differs from place to place is written over the input's maps."""
+        for tensor in call.tensors():
+            if tensor is not target and dependence.of(tensor) is None:
+                constant = constant_of(self.run, tensor)
+                if constant is None or constant.is_noise or constant.varying():
+                    return True
+        return False
+
+    def _remember(self, result: list[Dependence | None], tensors: list[Tensor]) -> None:
         """Note how large the arrays get and, if asked, what a dependence was made from."""
         run = self.run
         parents: tuple[Dependence, ...] | None = None
-        for dep in result if isinstance(result, list | tuple) else (result,):
+        for dep in result:
             if dep is None:
                 continue
             run.largest = max(run.largest, *(v.size for v in dep.axes))
@@ -78,143 +148,13 @@ class FieldListener:
                 if not any(dep is parent for parent in parents):
                     self.graph[id(dep)] = (dep, parents, run.op, run.layer)
 
-    def _write(self, call: Call, written: tuple[str, ...], result: Any) -> None:
-        """Take over what was written, in the tensor and in all that share its memory."""
-        if "running_mean" in written:  # statistics of a layer, no path of the data
-            give(call.out, result)
-            return
-        for position, name in enumerate(written):
-            target = call[name]
-            targets = target if isinstance(target, list | tuple) else [target]
-            for i, tensor in enumerate(targets):
-                if isinstance(tensor, Tensor):
-                    _overwrite(self.run, tensor, _nth(result, position if len(written) > 1 else i))
 
-
-def outputs(out: Any) -> list[Tensor]:
-    """Tensors an op returned."""
-    if isinstance(out, Tensor):
-        return [out]
-    if isinstance(out, list | tuple):
-        return [tensor for item in out for tensor in outputs(item)]
-    return []
-
-
-def _nth(result: Any, position: int) -> Dependence | None:
-    if isinstance(result, list | tuple):
-        return result[position] if position < len(result) else None
-    return result
-
-
-def give(out: Any, result: Any) -> None:
-    """Attach one dependence to every output, or to each its own."""
-    if isinstance(out, Tensor):
-        dependence.attach(out, _nth(result, 0))
-        return
-    for position, tensor in enumerate(outputs(out)):
-        dependence.attach(tensor, _nth(result, position))
-
-
-def _register_view(call: Call) -> None:
-    """Remember how a view was made, so that writes reach the tensors that share its memory."""
-    base = call.first
-    if not isinstance(base, Tensor):
-        return
-    recipe = replace(call, out=None)
-    views = getattr(base, "_atrous_views", None)
-    if views is None:
-        views = base._atrous_views = []  # type: ignore[attr-defined]  # our own mark
-    for position, tensor in enumerate(outputs(call.out)):
-        if tensor is base:
-            continue
-        tensor._atrous_view = (recipe, position)  # type: ignore[attr-defined]  # our own mark
-        views.append(ref(tensor))
-
-
-def _overwrite(run: Run, tensor: Tensor, dep: Dependence | None) -> None:
-    dependence.attach(tensor, dep)
-    made = getattr(tensor, "_atrous_view", None)
-    if made is not None:
-        recipe, position = made
-        _overwrite(run, recipe.first, _put_back(recipe, position, dep))
-    else:
-        _refresh(tensor)
-
-
-def _refresh(tensor: Tensor) -> None:
-    """Look again through every view of a tensor that has changed."""
-    for view in _live_views(tensor):
-        recipe, position = view._atrous_view  # type: ignore[attr-defined]  # our own mark
-        dependence.attach(view, _nth(rule_of(recipe.func)(recipe), position))
-        _refresh(view)
-
-
-def _live_views(tensor: Tensor) -> Iterator[Tensor]:
-    for weak in getattr(tensor, "_atrous_views", ()):
-        view = weak()
-        if view is not None:
-            yield view
-
-
-RESHAPES = frozenset(
-    ["view", "_unsafe_view", "_reshape_alias", "unsqueeze", "squeeze", "alias", "detach"]
-)
-
-
-def _put_back(recipe: Call, position: int, child: Dependence | None) -> Dependence | None:
-    """What a tensor depends on after a view of it got the dependence `child`."""
-    run, name = recipe.run, op_name(recipe.func)
-    shape = tuple(recipe.first.shape)
-    if name in RESHAPES:
-        if child is None:
-            return None
-        return child.map(lambda _, v: reshape(v, recipe.out_shapes[position], shape), run)
-    if name in ("permute", "transpose", "t"):
-        order = np.argsort(order_of(recipe)).tolist()
-        return (
-            None if child is None else child.map(lambda _, v: v.transpose(*order, v.ndim - 1), run)
-        )
-    parent = dependence.of(recipe.first)
-    if parent is None and child is None:
-        return None
-    if name in ("slice", "select"):
-        dim, part = slice_of(recipe)
-    elif name in ("split", "split_with_sizes", "unbind"):
-        dim, parts = parts_of(recipe)
-        part = parts[position]
-    else:
-        total = None if child is None else collapse(run, child).noting(run.note("data-dependent"))
-        return merge(run, [parent, total], len(shape))
-    if child is not None and name in ("select", "unbind"):
-        child = child.map(lambda _, v: np.expand_dims(v, dim), run)
-    return _put_slice(run, parent, child, shape, dim, part)
-
-
-def _put_slice(
-    run: Run,
-    parent: Dependence | None,
-    child: Dependence | None,
-    shape: tuple[int, ...],
-    dim: int,
-    part: slice,
-) -> Dependence:
-    """Replace a range of one dimension."""
-    arrays = []
-    for i, axis in enumerate(run.axes):
-        v = _or_empty(axis, parent, i, len(shape))
-        w = _or_empty(axis, child, i, len(shape))
-        around = np.broadcast_shapes(
-            (*v.shape[:dim], 1, *v.shape[dim + 1 :]), (*w.shape[:dim], 1, *w.shape[dim + 1 :])
-        )
-        v = np.broadcast_to(
-            spread(v, dim, shape[dim]), (*around[:dim], shape[dim], *around[dim + 1 :])
-        ).copy()
-        v[(slice(None),) * dim + (part,)] = w
-        arrays.append(v)
-    known = [d for d in (child, parent) if d is not None]
-    is_solid = all(d.is_solid for d in known)
-    return Dependence(tuple(arrays), dependence.join_notes(known), known[0].guess, is_solid)
-
-
-def _or_empty(axis: Axis, dep: Dependence | None, i: int, ndim: int) -> Array:
-    return align(axis.empty if dep is None else dep.axes[i], ndim)
+def _fits(dep: Dependence, shape: Shape) -> bool:
+    """Whether arrays broadcast to a tensor's shape, as every rule promises."""
+    for v in dep.axes:
+        if v.ndim != len(shape) + 1:
+            return False
+        for a, b in zip(v.shape, shape, strict=False):
+            if a not in (1, b):
+                return False
+    return True

@@ -51,21 +51,45 @@ def _taps(index: Index, length: int, step: int) -> Taps:
     )
 
 
+def _rows(kernel: int, used: tuple[int, ...] | None) -> Index:
+    """Rows of a kernel; a kernel of zeros has the one that lies beyond every map."""
+    if used is None:
+        return np.arange(kernel)
+    return np.array(used or (-(1 << 30),), dtype=np.intp)
+
+
 @lru_cache(maxsize=4096)
 def window_taps(
-    length: int, outputs: int, *, kernel: int, stride: int, padding: int, dilation: int
+    length: int,
+    outputs: int,
+    *,
+    kernel: int,
+    stride: int,
+    padding: int,
+    dilation: int,
+    used: tuple[int, ...] | None = None,
 ) -> Taps:
-    """Convolution and pooling: output o reads `o * stride - padding + t * dilation`."""
-    at = np.arange(outputs) * stride - padding + (np.arange(kernel) * dilation)[:, None]
+    """Convolution and pooling: output o reads `o * stride - padding + t * dilation`.
+
+    Of the kernel's rows t, `used` are the ones that are not all zero; None for all.
+    """
+    at = np.arange(outputs) * stride - padding + (_rows(kernel, used) * dilation)[:, None]
     return _taps(np.where((at >= 0) & (at < length), at, OUTSIDE), length, dilation)
 
 
 @lru_cache(maxsize=4096)
 def transposed_taps(
-    length: int, outputs: int, *, kernel: int, stride: int, padding: int, dilation: int
+    length: int,
+    outputs: int,
+    *,
+    kernel: int,
+    stride: int,
+    padding: int,
+    dilation: int,
+    used: tuple[int, ...] | None = None,
 ) -> Taps:
     """Transposed convolution: input i writes to `i * stride - padding + t * dilation`."""
-    scaled = np.arange(outputs) + padding - (np.arange(kernel) * dilation)[:, None]
+    scaled = np.arange(outputs) + padding - (_rows(kernel, used) * dilation)[:, None]
     at, rest = np.divmod(scaled, stride)
     at = np.where((at >= 0) & (at < length), at, OUTSIDE)
     return _taps(np.where(rest == 0, at, EMPTY), length, dilation // gcd(stride, dilation))

@@ -1,7 +1,7 @@
 """The table from op to the rule that carries fields through it.
 
-To teach the analysis a new op, add its name (without `aten::`) and a rule; ops that torch tags as
-pointwise need no entry.
+To teach the analysis a new op of torch, add its name (without `aten::`) and a rule; ops that torch
+tags as pointwise need no entry. Ops of others are stated with `atrous.analysis.register`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,13 +11,25 @@ from typing import Final
 import torch
 
 from atrous.analysis.fields.dependence import Dependence
-from atrous.analysis.rules import matmul, rearrange, reductions, views, windows
+from atrous.analysis.rules import (
+    matmul,
+    own,
+    rearrange,
+    recurrent,
+    reductions,
+    select,
+    views,
+    windows,
+)
 from atrous.analysis.rules.pointwise import (
     CONSTANT,
     POINTWISE,
+    by_item,
     constant,
     copied,
+    filled,
     pointwise,
+    random_slopes,
     unknown,
 )
 from atrous.analysis.tracing.call import Call, Op
@@ -65,10 +77,12 @@ RULES: Final[Mapping[str, Rule]] = {
     # the same elements elsewhere
     **dict.fromkeys(
         [
-            *["clone", "alias", "detach", "_to_copy", "lift_fresh", "tril", "triu"],
+            *["clone", "alias", "detach", "_to_copy", "lift_fresh"],
         ],
         views.same,
     ),
+    "tril": views.masked,
+    "triu": views.masked,
     **dict.fromkeys(
         [
             *["view", "_unsafe_view", "_reshape_alias", "_reshape_copy", "unsqueeze"],
@@ -76,6 +90,10 @@ RULES: Final[Mapping[str, Rule]] = {
         ],
         views.view,
     ),
+    "unsqueeze_": views.unsqueezed,
+    "view_as_real": views.view_as_real,
+    "view_as_complex": views.view_as_complex,
+    "rrelu_with_noise": random_slopes,
     "permute": views.permute,
     "transpose": views.permute,
     "t": views.permute,
@@ -103,6 +121,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "channel_shuffle": rearrange.channel_shuffle,
     "native_channel_shuffle": rearrange.channel_shuffle,
     "copy_": copied,
+    "fill": filled,
+    "fill_": filled,
     # reductions and normalisation
     **dict.fromkeys(
         [
@@ -147,6 +167,8 @@ RULES: Final[Mapping[str, Rule]] = {
         matmul.matmul,
     ),
     "_trilinear": matmul.trilinear,
+    "quantized::linear_dynamic": matmul.packed_linear,
+    "quantized::linear_relu_dynamic": matmul.packed_linear,
     **dict.fromkeys(
         [
             *["_scaled_dot_product_flash_attention_for_cpu"],
@@ -160,30 +182,50 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
     "_native_multi_head_attention": matmul.multi_head_attention,
     "_transformer_encoder_layer_fwd": matmul.transformer_layer,
+    "mkldnn_rnn_layer": recurrent.lstm_layer,
     # positions chosen by values
-    **dict.fromkeys(
-        [
-            *["index_select", "index", "gather", "embedding"],
-        ],
-        reductions.index,
-    ),
+    "index_select": select.index,
+    "index": select.index,
+    "gather": select.gather,
+    "embedding": select.embedding,
     **dict.fromkeys(
         [
             *["grid_sampler_2d", "grid_sampler_3d", "roi_align", "roi_pool", "ps_roi_align"],
             *["deform_conv2d", "scatter", "scatter_add", "index_put", "index_add"],
             *["index_copy", "masked_scatter", "take"],
         ],
-        reductions.picked,
+        select.picked,
     ),
 }
+
+
+_FOREACH_SUMS = ("_foreach_norm", "_foreach_max", "_foreach_powsum")
+"""Ops over lists of tensors that reduce each of them; the others work element by element."""
+
+READS_FIRST: Final[frozenset[Rule]] = frozenset(
+    [
+        *[windows.pool, windows.adaptive_pool, windows.pad, windows.resample],
+        *[views.same, views.masked, views.view, views.permute, views.expand, views.cut],
+        *[views.split, views.flip, views.roll, views.repeat, views.as_strided],
+        *[rearrange.unfold, rearrange.im2col, rearrange.col2im, rearrange.pixel_shuffle],
+        *[rearrange.pixel_unshuffle, rearrange.channel_shuffle],
+        *[reductions.reduction, reductions.along_dim, reductions.cumulative],
+        *[reductions.layer_norm, reductions.glu, reductions.whole, matmul.transformer_layer],
+    ]
+)
+"""Rules that follow the first tensor; if another one has the input in it, they prove nothing."""
 
 
 @lru_cache(maxsize=4096)
 def rule_of(func: Op) -> Rule:
     """The rule for an op, pointwise by its tag, or `unknown`."""
     name = op_name(func)
+    if name in own.FIELDS:
+        return own.FIELDS[name]
     if name in CONSTANT:
         return constant
+    if name.startswith("_foreach_") and not name.startswith(_FOREACH_SUMS):
+        return by_item
     rule = RULES.get(name) or RULES.get(name.removesuffix("_copy"))
     if rule is not None:
         return rule

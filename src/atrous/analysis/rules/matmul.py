@@ -32,6 +32,19 @@ def matmul(call: Call) -> Dependence | None:
     return merge(call.run, parts, ndim)
 
 
+def packed_linear(call: Call) -> Dependence | None:
+    """A linear layer with weights packed for an integer kernel: it mixes the last dimension.
+
+    The scale that its input is rounded by comes from all of it, so the field is a bound.
+    """
+    dep = call.dep("X")
+    if dep is None:
+        return None
+    total = collapse(call.run, dep)
+    own = reduce_dims(call.run, dep, [dep.axes[0].ndim - 2])
+    return merge(call.run, [own, total], len(call.out_shape))
+
+
 def attend(
     call: Call, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_causal: bool
 ) -> Dependence | None:
@@ -102,6 +115,9 @@ def multi_head_attention(call: Call) -> list[Dependence | None]:
         dep = call.dep(name)
         if dep is not None:
             parts.append(reduce_dims(call.run, dep, [1, 2] if is_whole else [2]))
+    mask = call.dep("mask")
+    if mask is not None:
+        parts.append(collapse(call.run, mask))
     out = merge(call.run, parts, 3)
     return [out, out if len(call.out_shapes) > 1 else None][: len(call.out_shapes)]
 

@@ -1,6 +1,5 @@
 """Fields through ops where element meets element, and through ops that have no rule."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -13,16 +12,13 @@ CONSTANT: Final = frozenset(
     [
         *["zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"],
         *["randint_like", "new_empty", "new_empty_strided", "new_full", "new_ones"],
-        *["new_zeros", "fill_", "zero_", "fill", "zero", "uniform_", "normal_", "bernoulli_"],
+        *["new_zeros", "zero_", "zero", "uniform_", "normal_"],
         *["random_", "exponential_", "empty", "empty_strided", "zeros", "ones", "full"],
         *["eye", "arange", "linspace", "scalar_tensor", "rand", "randn", "randint"],
         *["randperm"],
     ]
 )
 """Ops whose result does not depend on the values of any tensor."""
-
-UNIFORM: Final = CONSTANT - {"eye", "arange", "linspace", "randperm"}
-"""Those of them that give one value everywhere, or noise."""
 
 POINTWISE: Final = frozenset(
     [
@@ -37,35 +33,41 @@ POINTWISE: Final = frozenset(
 
 
 def pointwise(call: Call) -> Dependence | None:
-    """Element meets element; everything else that meets must not vary over the map."""
-    tensors = call.tensors()
-    ndim = len(call.out_shape)
-    parts = [dependence.of(t) for t in tensors]
-    merged = merge(call.run, parts, ndim)
-    if merged is not None and None in parts:
-        for tensor, part in zip(tensors, parts, strict=True):
-            if part is None and _varies(tensor.shape, merged, ndim) and not is_uniform(tensor):
-                return merged.noting(call.run.note("shift-variant"))
-    return merged
-
-
-def _varies(shape: Sequence[int], dep: Dependence, ndim: int) -> bool:
-    """Whether a constant has several entries along a dimension that carries the input."""
-    offset = ndim - len(shape)
-    return any(
-        n > 1 and v.shape[offset + d] > 1 and offset + d != 1
-        for d, n in enumerate(shape)
-        for v in dep.axes
-    )
-
-
-def is_uniform(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is known to hold one value everywhere, or noise."""
-    return getattr(tensor, "_atrous_uniform", False)
+    """Element meets element."""
+    parts = [dependence.of(t) for t in call.tensors()]
+    return merge(call.run, parts, len(call.out_shape))
 
 
 def constant(_: Call) -> None:
     """An op that looks at the shape of its arguments only, or overwrites them."""
+
+
+def random_slopes(call: Call) -> Dependence | None:
+    """`rrelu` in training: how many random numbers are drawn depends on every element."""
+    merged = pointwise(call)
+    if merged is None or not call["training"]:
+        return merged
+    total = merge(call.run, [collapse(call.run, merged)], len(call.out_shape))
+    return None if total is None else total.noting(call.run.note("data-dependent"))
+
+
+def by_item(call: Call) -> list[Dependence | None]:
+    """`_foreach_…`: element by element, the first of every list with the first of the others."""
+    lists = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, list)]
+    single = [value for value in call.args if isinstance(value, torch.Tensor)]
+    results = []
+    for position, tensor in enumerate(call.args[0]):
+        met = [items[position] for items in lists if position < len(items)]
+        parts = [dependence.of(t) for t in (*met, *single) if isinstance(t, torch.Tensor)]
+        results.append(merge(call.run, parts, tensor.ndim))
+    return results
+
+
+def filled(call: Call) -> Dependence | None:
+    """`fill_`: every element is the one value, which may come from the input."""
+    value = call["value"]
+    dep = dependence.of(value) if isinstance(value, torch.Tensor) else None
+    return merge(call.run, [dep], call.first.ndim)
 
 
 def copied(call: Call) -> Dependence | None:
@@ -73,18 +75,10 @@ def copied(call: Call) -> Dependence | None:
     return merge(call.run, [call.dep("src")], call.first.ndim)
 
 
-def unknown(call: Call) -> Dependence | None:
-    """No rule: taken to look at its own position if shapes allow, else at everything."""
+def unknown(call: Call) -> list[Dependence | None]:
+    """No rule: taken to look at everything, which is a bound."""
     known = [d for d in map(dependence.of, call.tensors()) if d is not None]
-    if not known or not call.out_shapes:
-        return None
-    shapes = [tuple(t.shape) for t in call.tensors() if dependence.of(t) is not None]
-    ndim = len(call.out_shape)
-    fits = all(
-        len(s) <= ndim
-        and all(a in (1, b) for a, b in zip(s[::-1], call.out_shape[::-1], strict=False))
-        for s in shapes
-    )
-    parts = known if fits else [collapse(call.run, d) for d in known]
-    merged = merge(call.run, parts, ndim)
-    return None if merged is None else merged.noting(call.run.note("unknown"))
+    totals = [collapse(call.run, d) for d in known]
+    merged = [merge(call.run, totals, len(shape)) for shape in call.out_shapes]
+    note = call.run.note("unknown")
+    return [None if dep is None else dep.noting(note) for dep in merged]

@@ -1,4 +1,4 @@
-"""Fields through reductions, normalisation and look-ups."""
+"""Fields through reductions and normalisation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from atrous.analysis.fields import dependence
-from atrous.analysis.fields.axes import Array, Axis, align, reshape, spread
+from atrous.analysis.fields.axes import Array, Axis, reshape, spread
+from atrous.analysis.fields.borders import runs_along
 from atrous.analysis.fields.dependence import Dependence, collapse, merge, reduce_dims
 from atrous.analysis.tracing.call import Call
 
@@ -52,8 +53,12 @@ def cumulative(call: Call) -> Dependence | None:
     def each(axis: Axis, v: Array) -> Array:
         return v if v.shape[dim] == 1 else axis.union.accumulate(v, axis=dim)
 
-    dep = replace(dep, is_solid=False, notes=dep.notes | {call.run.note("global")})
-    return dep.map(each, call.run)
+    if all(v.shape[dim] == 1 for v in dep.axes):
+        return dep
+    notes = dep.notes
+    if runs_along(call.run, dep, dim):
+        notes = notes | {call.run.note("global")}
+    return replace(dep, is_solid=False, notes=notes).map(each, call.run)
 
 
 def batch_norm(call: Call) -> list[Dependence | None]:
@@ -65,7 +70,7 @@ def batch_norm(call: Call) -> list[Dependence | None]:
     if call.func._schema.name in _ALWAYS_BATCH:
         uses_batch = True
     if dep is None or not uses_batch:
-        parts = [dep, *_affine(call, 1)]
+        parts = [dep, *_affine(call, 1, ("weight", "bias", "running_mean", "running_var"))]
         return [merge(call.run, parts, call.first.ndim)] + [None] * (len(call.out_shapes) - 1)
     dims = [d for d in range(call.first.ndim) if d != 1]
     mixed = reduce_dims(call.run, dep, dims)
@@ -77,10 +82,12 @@ def batch_norm(call: Call) -> list[Dependence | None]:
 _ALWAYS_BATCH = ("aten::_batch_norm_with_update", "aten::_batch_norm_with_update_functional")
 
 
-def _affine(call: Call, channel: int) -> list[Dependence | None]:
+def _affine(
+    call: Call, channel: int, names: Sequence[str] = ("weight", "bias")
+) -> list[Dependence | None]:
     """Scale and shift computed from the input, laid along the channel dimension."""
     parts = []
-    for name in ("weight", "bias"):
+    for name in names:
         dep = call.dep(name) if call.has(name) else None
         if dep is not None:
             after = (1,) * (call.first.ndim - channel - 1)
@@ -148,42 +155,3 @@ def whole(call: Call) -> Dependence | None:
         return None
     dims: Sequence[Any] = call["dim"] if call.has("dim") else range(call.first.ndim)
     return reduce_dims(call.run, dep, [d % call.first.ndim for d in dims])
-
-
-def picked(call: Call) -> Dependence | None:
-    """Sampling at positions that a tensor holds: any element may be read."""
-    known = [d for d in map(dependence.of, call.tensors()) if d is not None]
-    if not known:
-        return None
-    parts = [collapse(call.run, d) for d in known]
-    both = merge(call.run, parts, len(call.out_shape))
-    return None if both is None else both.noting(call.run.note("data-dependent"))
-
-
-def index(call: Call) -> Dependence | None:
-    """`index_select`, `index`, `gather`: whole along the indexed dimensions only."""
-    dep = dependence.of(call.first)
-    known = [d for d in map(dependence.of, call.tensors()[1:]) if d is not None]
-    if dep is None:
-        return picked(call)
-    if call.has("dim"):
-        dim = call["dim"] % call.first.ndim
-        dep = dep.noting(call.run.note("data-dependent"))
-        result = reduce_dims(call.run, dep, [dim])
-        return merge(
-            call.run, [result, *(collapse(call.run, d) for d in known)], len(call.out_shape)
-        )
-    indices: list[Any] = list(call["indices"])
-    at = [d for d, tensor in enumerate(indices) if tensor is not None]
-    if len(at) != 1 or known:
-        return picked(call)
-    extra = indices[at[0]].ndim - 1
-    result = reduce_dims(call.run, dep.noting(call.run.note("data-dependent")), at)
-
-    def widen(_: Axis, v: Array) -> Array:
-        return np.expand_dims(v, tuple(range(at[0], at[0] + extra))) if extra > 0 else v
-
-    result = result.map(widen, call.run)
-    if extra < 0:
-        result = result.map(lambda _, v: v[(slice(None),) * at[0] + (0,)], call.run)
-    return result.map(lambda _, v: align(v, len(call.out_shape)), call.run)

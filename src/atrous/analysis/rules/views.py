@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import (
@@ -15,6 +17,7 @@ from atrous.analysis.fields.axes import (
     reshape,
     squeeze_equal,
 )
+from atrous.analysis.fields.borders import apart_from_middle, runs_along, set_apart
 from atrous.analysis.fields.dependence import (
     Dependence,
     join_guesses,
@@ -28,12 +31,63 @@ def same(call: Call) -> Dependence | None:
     return dependence.of(call.first)
 
 
+def masked(call: Call) -> Dependence | None:
+    """`tril` and `triu`: zeros over a corner, which lies where the last two dimensions say."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return None
+    dep = dep.noting(call.run.note("masked"))
+    if any(runs_along(call.run, dep, d) for d in (call.first.ndim - 2, call.first.ndim - 1)):
+        dep = dep.noting(call.run.note("shift-variant"))
+    return dep
+
+
 def view(call: Call) -> Dependence | None:
     """`view`, `reshape`, `squeeze`, `unsqueeze`: same elements in the same order."""
     dep, old, new = dependence.of(call.first), tuple(call.first.shape), call.out_shape
     if dep is None or old == new:
         return dep
+    if _volume(old) != _volume(new):
+        return _other_width(call, dep, old[-1], new[-1])
+    if 0 in old:  # nothing is in it that could depend on anything
+        return dependence.collapse(call.run, dep).map(lambda _, v: align(v, len(new)), call.run)
     return dep.map(lambda _, v: reshape(v, old, new), call.run)
+
+
+def _other_width(call: Call, dep: Dependence, before: int, after: int) -> Dependence:
+    """A view as numbers of another width, which splits or joins those of the last dimension."""
+
+    def each(axis: Axis, v: Array) -> Array:
+        if v.shape[-2] == 1:
+            return v
+        if after % before == 0:
+            return np.repeat(v, after // before, -2)
+        groups = v.reshape(*v.shape[:-2], after, before // after, v.shape[-1])
+        return axis.union.reduce(groups, axis=-2)
+
+    return replace(dep.map(each, call.run), is_solid=False)
+
+
+def view_as_real(call: Call) -> Dependence | None:
+    """Real and imaginary parts in a new last dimension."""
+    dep = dependence.of(call.first)
+    return None if dep is None else dep.map(lambda _, v: np.expand_dims(v, -2), call.run)
+
+
+def view_as_complex(call: Call) -> Dependence | None:
+    """Real and imaginary parts of the last dimension joined."""
+    dep = dependence.of(call.first)
+    if dep is None:
+        return None
+    joined = dependence.reduce_dims(call.run, dep, [call.first.ndim - 1])
+    return joined.map(lambda _, v: v[..., 0, :], call.run)
+
+
+def unsqueezed(call: Call) -> Dependence | None:
+    """`unsqueeze_`: one more dimension; the tensor has its new shape already."""
+    dep, dim = dependence.of(call.first), call["dim"]
+    at = dim % call.first.ndim
+    return None if dep is None else dep.map(lambda _, v: np.expand_dims(v, at), call.run)
 
 
 def order_of(call: Call) -> list[int]:
@@ -133,6 +187,15 @@ def join(call: Call) -> Dependence | None:
     if call.run.is_thorough and not is_stack and dim < ndim - len(call.run.axes):
         dependence.check_centres(call.run, known, ndim)
     lengths = [1 if is_stack else t.shape[dim] for t in tensors]
+    if not is_stack and any(note.kind == "size-dependent" for d in known for note in d.notes):
+        middle = _middle_part(lengths)
+        deps = [
+            d
+            if d is None or i == middle or not runs_along(call.run, d, dim)
+            else d.fixed_forgotten()
+            for i, d in enumerate(deps)
+        ]
+        known = [d for d in deps if d is not None]
     arrays = []
     for i, axis in enumerate(call.run.axes):
         columns = [None if d is None else d.axes[i] for d in deps]
@@ -140,7 +203,26 @@ def join(call: Call) -> Dependence | None:
             columns = [None if v is None else np.expand_dims(v, dim) for v in columns]
         arrays.append(concatenate(axis, columns, lengths, dim))
     is_solid = all(d.is_solid for d in known)
-    return Dependence(tuple(arrays), join_notes(known), join_guesses(known), is_solid)
+    result = Dependence(tuple(arrays), join_notes(known), join_guesses(known), is_solid)
+    if is_stack:
+        moving = ndim != len(call.run.axes) + 2 and runs_along(call.run, result, dim)
+        return result.noting(call.run.note("shift-variant")) if moving else result
+    if all(d is not None and all(v.shape[dim] == 1 for v in d.axes) for d in deps):
+        return result  # such as joining channels
+    return set_apart(call.run, result, dim, _joined_apart(lengths))
+
+
+def _middle_part(lengths: Sequence[int]) -> int:
+    """Which part of a join holds its middle."""
+    ends = np.cumsum(lengths)
+    return min(int(np.searchsorted(ends, ends[-1] // 2, side="right")), len(lengths) - 1)
+
+
+def _joined_apart(lengths: Sequence[int]) -> NDArray[np.bool_]:
+    """All rows of a join but those of the part that holds the middle."""
+    middle = _middle_part(lengths)
+    end = sum(lengths[: middle + 1])
+    return apart_from_middle(sum(lengths), slice(end - lengths[middle], end))
 
 
 def flip(call: Call) -> Dependence | None:
@@ -149,7 +231,7 @@ def flip(call: Call) -> Dependence | None:
     if dep is None:
         return None
     dims = [d % call.first.ndim for d in call["dims"]]
-    if any(v.shape[d] > 1 for v in dep.axes for d in dims):
+    if any(runs_along(call.run, dep, d) for d in dims):
         dep = dep.noting(call.run.note("shift-variant"))
     return dep.map(lambda _, v: np.flip(v, tuple(d for d in dims if v.shape[d] > 1)), call.run)
 
@@ -162,38 +244,46 @@ def roll(call: Call) -> Dependence | None:
     shape = tuple(call.first.shape)
     shifts, dims = list(call["shifts"]), [d % len(shape) for d in call["dims"]]
     if not dims:  # torch rolls the flattened tensor
-        flat = dep.map(
-            lambda _, v: np.roll(reshape(v, shape, (_volume(shape),)), shifts[0], 0), call.run
+        total = dependence.collapse(call.run, dep)
+        return total.map(lambda _, v: align(v, len(shape)), call.run).noting(
+            call.run.note("shift-variant")
         )
-        return flat.map(lambda _, v: reshape(v, (_volume(shape),), shape), call.run)
+    for shift, dim in zip(shifts, dims, strict=True):
+        dep = dep.map(partial(_rolled, shift=shift, dim=dim), call.run)
+        n = shape[dim]
+        if shift % n if n else 0:
+            is_apart = np.zeros(n, bool)
+            is_apart[: shift % n] = True
+            dep = set_apart(call.run, dep, dim, ~is_apart if is_apart[n // 2] else is_apart)
+    return dep
 
-    def each(axis: Axis, v: Array) -> Array:
-        for shift, dim in zip(shifts, dims, strict=True):
-            n = v.shape[dim]
-            if n > 1:
-                v = np.roll(v, shift, dim)
-                wrapped = slice(0, shift % n) if shift > 0 else slice(n - (-shift % n), n)
-                at = (slice(None),) * dim + (wrapped,)
-                v[at] = axis.union(v[at], axis.outside)
-        return v
 
-    return dep.map(each, call.run)
+def _rolled(_: Axis, v: Array, *, shift: int, dim: int) -> Array:
+    return np.roll(v, shift, dim) if v.shape[dim] > 1 else v
 
 
 def repeat(call: Call) -> Dependence | None:
-    """Tiles of the whole tensor."""
+    """Tiles of the whole tensor; of those, the one in the middle is the map, the others wrap."""
     dep = dependence.of(call.first)
     if dep is None:
         return None
     times = list(call["repeats"])
+    ndim = len(times)
+    shape = (1,) * (ndim - call.first.ndim) + tuple(call.first.shape)
 
     def each(_: Axis, v: Array) -> Array:
-        v = align(v, len(times))
+        v = align(v, ndim)
         return np.tile(
             v, [t if n > 1 else 1 for t, n in zip(times, v.shape[:-1], strict=True)] + [1]
         )
 
-    return dep.map(each, call.run)
+    dep = dep.map(each, call.run)
+    for dim, (count, n) in enumerate(zip(times, shape, strict=True)):
+        if count > 1:
+            first = count // 2 * n
+            is_apart = apart_from_middle(count * n, slice(first, first + n))
+            dep = set_apart(call.run, dep, dim, is_apart)
+    return dep
 
 
 def as_strided(call: Call) -> Dependence | None:

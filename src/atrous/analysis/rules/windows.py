@@ -1,14 +1,17 @@
 """Fields through convolution, pooling, padding and interpolation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis, align, gather, reduce
-from atrous.analysis.fields.dependence import Dependence, Run, merge, touch_along
+from atrous.analysis.fields.constants import constant_of
+from atrous.analysis.fields.dependence import Dependence, Guess, Run, merge, touch_along
 from atrous.analysis.fields.taps import (
     PadMode,
     Resampling,
@@ -21,8 +24,6 @@ from atrous.analysis.fields.taps import (
     window_taps,
 )
 from atrous.analysis.tracing.call import Call
-
-Guess = tuple[tuple[float, float], ...]
 
 
 def along(
@@ -61,7 +62,9 @@ def _guess_window(
     for (size, jump), k, s, d in zip(guess, kernel, stride, dilation, strict=True):
         span = d * (k - 1)
         grown.append(
-            (size + span / s * jump, jump / s) if is_transposed else (size + span * jump, jump * s)
+            (size + span / s * float(jump), jump / s)
+            if is_transposed
+            else (size + span * float(jump), jump * s)
         )
     return tuple(grown)
 
@@ -100,10 +103,16 @@ def convolution(call: Call) -> Dependence | None:
     if dep is not None:
         dep = _mix_channels(run, dep, call["groups"], call.out_shape[1])
         make = transposed_taps if is_transposed else window_taps
+        used = _used_taps(run, weight)
+        if used is None:
+            dep = dep.noting(run.note("masked"))
+            used = [None] * spatial
+        elif used != [None] * spatial:
+            dep = replace(dep, is_solid=False)
         taps = [
-            make(n, m, kernel=k, stride=s, padding=p, dilation=d)
-            for n, m, k, s, p, d in zip(
-                before, after, kernel, stride, padding, dilation, strict=True
+            make(n, m, kernel=k, stride=s, padding=p, dilation=d, used=u)
+            for n, m, k, s, p, d, u in zip(
+                before, after, kernel, stride, padding, dilation, used, strict=True
             )
         ]
         guess = _guess_window(dep.guess, kernel, stride, dilation, is_transposed=is_transposed)
@@ -111,6 +120,28 @@ def convolution(call: Call) -> Dependence | None:
     if dependence.of(weight) is None and call.dep("bias") is None:
         return result
     return merge(run, [result, *_dynamic(call, spatial)], len(call.out_shape))
+
+
+def _used_taps(run: Run, weight: Tensor) -> list[tuple[int, ...] | None] | None:
+    """Per axis, the rows of a kernel that are not all zero; None where that is not known.
+
+    Learned weights have no zeros by construction; a mask that they are multiplied by may, and so
+    may a fixed kernel.
+    """
+    spatial = weight.ndim - 2
+    if dependence.of(weight) is not None:
+        return [None] * spatial
+    constant = constant_of(run, weight)
+    if constant is None:
+        return None
+    support = constant.support if constant.value is None else constant.value != 0
+    if support is None:
+        return [None] * spatial if constant.is_generic else None
+    used: list[tuple[int, ...] | None] = []
+    for d in range(2, weight.ndim):
+        rows = support.expand(weight.shape).movedim(d, 0).reshape(weight.shape[d], -1).any(1)
+        used.append(None if bool(rows.all()) else tuple(rows.nonzero().flatten().tolist()))
+    return used
 
 
 def _dynamic(call: Call, spatial: int) -> list[Dependence | None]:
@@ -172,14 +203,20 @@ def adaptive_pool(call: Call) -> Dependence | None:
     spatial = _spatial(call)
     before, after = tuple(call.first.shape)[-spatial:], call.out_shape[-spatial:]
     first = call.first.ndim - spatial
-    taps = []
+    taps, guess = [], list(dep.guess)
     for i, (n, m) in enumerate(zip(before, after, strict=True)):
         if m == 1:
             dep = dependence.reduce_dims(call.run, dep, [first + i])
-        elif n % m:
-            dep = dep.noting(call.run.note("shift-variant"))
+        else:
+            scale = Fraction(n, m)
+            call.run.is_fractional |= scale.numerator != 1 and scale.denominator != 1
+            if n % m and not _repeats(scale, n):
+                dep = dep.noting(call.run.note("shift-variant"))
+            if len(guess) == spatial:
+                size, jump = guess[i]
+                guess[i] = (size + float(jump) * (n // m), jump * scale)
         taps.append(adaptive_taps(n, m))
-    return along(call.run, dep, taps)
+    return along(call.run, dep, taps, tuple(guess))
 
 
 def unpool(call: Call) -> Dependence | None:
@@ -248,8 +285,9 @@ def resample(call: Call) -> Dependence | None:
         scale = _scale(call, i, spatial, n, m)
         taps.append(_resample_taps(name, n, m, scale, align_corners))
         is_even &= n == m or (not align_corners and _repeats(scale, n))
-        size, jump = dep.guess[i] if spatial == len(dep.guess) else (1.0, 1.0)
-        guess.append((size + jump, jump * n / m))
+        call.run.is_fractional |= scale.numerator != 1 and scale.denominator != 1
+        size, jump = dep.guess[i] if spatial == len(dep.guess) else (1.0, Fraction(1))
+        guess.append((size + float(jump), jump * scale))
     if not is_even:
         dep = dep.noting(call.run.note("shift-variant"))
     return along(call.run, dep, taps, tuple(guess) if spatial == len(dep.guess) else None)

@@ -1,14 +1,13 @@
 """How much memory the feature maps of a run take, at every moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from weakref import ref
 
 from torch import Tensor
 
-from atrous.analysis.fields.propagate import outputs
 from atrous.analysis.rules import op_name
-from atrous.analysis.tracing.call import Call
+from atrous.analysis.tracing.call import Call, outputs
 
 
 class Ledger:
@@ -44,6 +43,10 @@ class Ledger:
         self.peak = max(self.peak, self.live)
         return size
 
+    def work(self, size: int, returned: int) -> None:
+        """Memory that a kernel takes while it runs, besides what it returned in the end."""
+        self.peak = max(self.peak, self.live - returned + size)
+
     def _leaver(self, key: int) -> Callable[[object], None]:
         def leave(_: object) -> None:
             self.live -= self._sizes.pop(key)
@@ -59,6 +62,40 @@ class Ledger:
             self._kept.add(key)
             self.kept += self._sizes[key]
 
+
+def _attention_bytes(tokens: Tensor, heads: int) -> int:
+    """Of the fused kernel: the projections before and after they are split, or with all scores."""
+    batch, length, width = tokens.shape
+    maps = batch * length * width
+    scores = batch * heads * length * length
+    return max(6 * maps, 3 * maps + scores) * tokens.element_size()
+
+
+def multi_head_workspace(call: Call) -> int:
+    """`nn.MultiheadAttention` in one kernel."""
+    return _attention_bytes(call["query"], call["num_head"])
+
+
+def transformer_workspace(call: Call) -> int:
+    """`nn.TransformerEncoderLayer` in one kernel: its attention, or its hidden layer."""
+    tokens: Tensor = call["src"]
+    maps = tokens.numel() * tokens.element_size()
+    hidden = maps // tokens.shape[-1] * call["ffn_weight_1"].shape[0]
+    attention = _attention_bytes(tokens, call["num_heads"])
+    return max(attention, 2 * maps + hidden) + (maps if call["norm_first"] else 0)
+
+
+WORKSPACES: Final[Mapping[str, Callable[[Call], int]]] = {
+    "_native_multi_head_attention": multi_head_workspace,
+    "_transformer_encoder_layer_fwd": transformer_workspace,
+}
+"""Bytes at the peak of kernels that take memory of their own.
+
+Source: the allocations of torch's kernels on CPUs, as its profiler counts them.
+"""
+
+UNMEASURED: Final = frozenset(["mkldnn_rnn_layer"])
+"""Ops that keep memory for the backward pass of which the shapes do not tell."""
 
 KEEPS_INPUTS: Final = frozenset(
     [
@@ -79,6 +116,7 @@ KEEPS_INPUTS: Final = frozenset(
         *["_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d"],
         *["_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention"],
         *["_scaled_dot_product_efficient_attention", "_native_multi_head_attention"],
+        *["mkldnn_rnn_layer"],
         *["_transformer_encoder_layer_fwd", "grid_sampler_2d", "grid_sampler_3d", "where"],
         *["reflection_pad2d", "reflection_pad3d", "replication_pad2d", "replication_pad3d"],
     ]
@@ -88,7 +126,13 @@ KEEPS_INPUTS: Final = frozenset(
 KEEPS_OUTPUT: Final = frozenset(
     [
         *["relu", "sigmoid", "tanh", "exp", "sqrt", "rsqrt", "elu", "_softmax", "_log_softmax"],
-        *["_safe_softmax", "reciprocal", "linalg_vector_norm", "native_dropout"],
+        *[
+            "_safe_softmax",
+            "mkldnn_rnn_layer",
+            "reciprocal",
+            "linalg_vector_norm",
+            "native_dropout",
+        ],
         *["_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention"],
         *["_scaled_dot_product_efficient_attention"],
     ]

@@ -41,6 +41,8 @@ class Call:
     out: Any
     out_shapes: tuple[Shape, ...]
     run: Run
+    base_ndim: int = 0
+    is_pointwise: bool = False
 
     def __getitem__(self, name: str) -> Any:
         position, default = _places(self.func)[name]
@@ -55,6 +57,10 @@ class Call:
         """The dependence of a tensor argument."""
         value = self[name]
         return dependence.of(value) if isinstance(value, Tensor) else None
+
+    def of(self, tensor: Tensor) -> Dependence | None:
+        """What is known of any tensor."""
+        return dependence.of(tensor)
 
     def shape(self, name: str) -> Shape:
         return tuple(self[name].shape)
@@ -77,3 +83,12 @@ class Call:
             elif isinstance(value, list | tuple):
                 found += [item for item in value if isinstance(item, Tensor)]
         return found
+
+
+def outputs(out: Any) -> list[Tensor]:
+    """Tensors an op returned."""
+    if isinstance(out, Tensor):
+        return [out]
+    if isinstance(out, list | tuple):
+        return [tensor for item in out for tensor in outputs(item)]
+    return []

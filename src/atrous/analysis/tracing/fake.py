@@ -1,8 +1,7 @@
-"""Running a model on tensors that have shapes but no numbers, and leaving it as it was found."""
+"""Tensors that have shapes but no numbers, in place of a model's own and of its inputs."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +11,20 @@ from torch.nn.parameter import is_lazy
 from atrous.errors import AtrousError, ShapeError
 
 CPU = torch.device("cpu")
+_LARGEST = 10**12  # numbers of one input
 
 
 def new_fake(mode: FakeTensorMode, like: Tensor) -> Tensor:
-    """A fake tensor of the shape, strides and type of another; nothing of that one is read."""
+    """A fake tensor of the shape, strides and type of another; nothing of that one is read.
+
+    It is a parameter if the other is one, and asks for gradients if the other does.
+    """
     device = CPU if like.device.type == "meta" else like.device
     empty = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device="meta")
-    return FakeTensor(mode, empty, device)
+    fake = FakeTensor(mode, empty, device, requires_grad=like.requires_grad)
+    if isinstance(like, nn.Parameter):
+        fake._is_param = True
+    return fake
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -32,6 +38,12 @@ def unwrap(model: nn.Module) -> nn.Module:
             f"Expected a torch.nn.Module, but got {type(model).__name__}; pass the model itself."
         )
     model = getattr(model, "_orig_mod", model)
+    is_callable = type(model).__call__ is not nn.Module.__call__ or "forward" in model.__dict__
+    if not is_callable and type(model).forward is nn.Module.forward:
+        raise AtrousError(
+            f"{type(model).__name__} has no `forward`, so it cannot be run; pass the module that "
+            "does, or write its forward."
+        )
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise AtrousError(
@@ -45,49 +57,6 @@ def unwrap(model: nn.Module) -> nn.Module:
                     "lazy model once on real data before it is analysed."
                 )
     return model
-
-
-@contextmanager
-def without_weights(model: nn.Module, mode: FakeTensorMode) -> Iterator[None]:
-    """Replace every tensor of a model by a fake one; on leaving, restore each module's attributes.
-
-    Whatever the forward pass stores on a module, or appends to one of its lists, is undone too.
-    """
-    found = [(module, dict(module.__dict__)) for module in model.modules()]
-    contents = [
-        (value, value.copy())
-        for _, attributes in found
-        for value in attributes.values()
-        if type(value) in (list, dict, set)
-    ]
-    fakes: dict[int, Tensor] = {}
-
-    def fake(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            if id(value) not in fakes:
-                fakes[id(value)] = new_fake(mode, value)
-            return fakes[id(value)]
-        if isinstance(value, list | tuple) and any(isinstance(item, Tensor) for item in value):
-            return type(value)(fake(item) for item in value)
-        return value
-
-    try:
-        for module, attributes in found:
-            for store in (module._parameters, module._buffers):
-                for key, value in store.items():
-                    if value is not None:
-                        store[key] = fake(value)
-            for key, value in attributes.items():
-                if isinstance(value, Tensor | list):
-                    module.__dict__[key] = fake(value)
-        yield
-    finally:
-        for value, copy in contents:
-            value.clear()
-            value.extend(copy) if isinstance(value, list) else value.update(copy)
-        for module, attributes in found:
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
 
 
 def input_dtype(model: nn.Module) -> torch.dtype:
@@ -105,14 +74,17 @@ def input_device(model: nn.Module) -> torch.device:
 
 
 def guess_in_channels(model: nn.Module, size: Sequence[int]) -> int:
-    """Channels that the first convolution, or failing that the first linear layer, takes.
+    """Channels that the first convolution takes, of those with as many axes as the size if any.
+
+    Failing that, what the first linear layer takes.
 
     Raises:
         ShapeError: If the model has neither.
     """
-    for module in model.modules():
-        if isinstance(module, nn.modules.conv._ConvNd):
-            return module.in_channels
+    convolutions = [m for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd)]
+    if convolutions:
+        fitting = [m for m in convolutions if len(m.kernel_size) == len(size)]
+        return (fitting or convolutions)[0].in_channels
     pixels = 1
     for length in size:
         pixels *= length
@@ -144,5 +116,11 @@ def image_shape(
         raise ShapeError(
             f"The input would have shape {shape} (batch, channels, *size); every number must be a "
             "whole number of at least 1."
+        )
+    if prod(shape) > _LARGEST:
+        raise ShapeError(
+            f"The input would have shape {shape} (batch, channels, *size), which is more numbers "
+            f"than any memory holds; every number must be a whole number, and all together below "
+            f"{_LARGEST:.0e}."
         )
     return shape

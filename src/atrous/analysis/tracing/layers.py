@@ -7,11 +7,15 @@ from typing import Any
 from torch import nn
 
 from atrous.analysis.fields.field import Field
-from atrous.analysis.fields.field_trace import named_tensors
-from atrous.analysis.fields.propagate import outputs
+from atrous.analysis.fields.outputs import named_tensors
 from atrous.analysis.rules import op_name
-from atrous.analysis.tracing.activation_memory import Ledger, keep_for_backward
-from atrous.analysis.tracing.call import Call
+from atrous.analysis.tracing.activation_memory import (
+    UNMEASURED,
+    WORKSPACES,
+    Ledger,
+    keep_for_backward,
+)
+from atrous.analysis.tracing.call import Call, outputs
 from atrous.analysis.tracing.macs import cost_of
 
 
@@ -47,6 +51,7 @@ class LayerProfile:
         calls: Times its forward pass ran; 0 for containers and for heads that were not used.
         weights: Own learned numbers that are no biases.
         biases: Own learned numbers called bias.
+        frozen: Own learned numbers that ask for no gradient.
         buffers: Own numbers that are kept but not learned.
         params: Learned numbers here and below; one that is shared counts where it is met first.
         own_macs: MACs of ops run by this layer itself.
@@ -62,6 +67,7 @@ class LayerProfile:
     calls: int
     weights: int
     biases: int
+    frozen: int
     buffers: int
     params: int
     own_macs: int
@@ -78,6 +84,7 @@ class CostListener:
     ledger: Ledger = field(default_factory=Ledger)
     ops: list[OpProfile] = field(default_factory=list)
     uncounted: dict[str, None] = field(default_factory=dict)
+    unmeasured: dict[str, None] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -86,6 +93,11 @@ class CostListener:
         new_bytes = 0
         for tensor in produced:
             new_bytes += self.ledger.enter(tensor)
+        name = op_name(call.func)
+        if name in WORKSPACES:
+            self.ledger.work(WORKSPACES[name](call), new_bytes)
+        if name in UNMEASURED:
+            self.unmeasured[f"{name} in {layer or 'the model'}"] = None
         keep_for_backward(self.ledger, call)
         rule = cost_of(call.func)
         macs: int | None = 0
@@ -93,11 +105,11 @@ class CostListener:
             macs = rule(call)
         elif rule is False:
             macs = None
-            self.uncounted[f"{op_name(call.func)} in {layer or 'the model'}"] = None
+            self.uncounted[f"{name} in {layer or 'the model'}"] = None
         shape = tuple(produced[0].shape) if produced else ()
         self.ops.append(
             OpProfile(
-                op=op_name(call.func),
+                op=name,
                 layer=layer,
                 macs=macs,
                 output_shape=shape,
@@ -121,10 +133,9 @@ def is_bias(name: str) -> bool:
 
 
 def layer_rows(
-    model: nn.Module, costs: CostListener, fields: Mapping[str, Field]
+    modules: Mapping[str, nn.Module], costs: CostListener, fields: Mapping[str, Field]
 ) -> tuple[LayerProfile, ...]:
-    """Rows of all modules: parents before children, children by first use."""
-    modules = dict(model.named_modules())
+    """Rows of all modules by name: parents before children, children by first use."""
     own_macs = dict.fromkeys(modules, 0)
     own_bytes = dict.fromkeys(modules, 0)
     for op in costs.ops:
@@ -150,7 +161,7 @@ def layer_rows(
     stack = [("", 0)]
     while stack:
         name, depth = stack.pop()
-        weights, biases, buffers = numbers[name]
+        weights, biases, buffers, frozen = numbers[name]
         rows.append(
             LayerProfile(
                 name=name,
@@ -159,6 +170,7 @@ def layer_rows(
                 calls=costs.calls.get(name, 0),
                 weights=weights,
                 biases=biases,
+                frozen=frozen,
                 buffers=buffers,
                 params=params[name],
                 own_macs=own_macs[name],
@@ -173,12 +185,14 @@ def layer_rows(
     return tuple(rows)
 
 
-def _own_numbers(module: nn.Module, met: set[int]) -> tuple[int, int, int]:
-    """Weights, biases and buffers that are this module's own and were not met before."""
-    counts = [0, 0, 0]
+def _own_numbers(module: nn.Module, met: set[int]) -> tuple[int, int, int, int]:
+    """Weights, biases, buffers and frozen numbers, this module's own and not met before."""
+    counts = [0, 0, 0, 0]
     for store, kind in ((module._parameters, 0), (module._buffers, 2)):
         for name, tensor in store.items():
             if tensor is not None and id(tensor) not in met:
                 met.add(id(tensor))
                 counts[1 if kind == 0 and is_bias(name) else kind] += tensor.numel()
-    return counts[0], counts[1], counts[2]
+                if kind == 0 and not tensor.requires_grad:
+                    counts[3] += tensor.numel()
+    return counts[0], counts[1], counts[2], counts[3]

@@ -12,7 +12,7 @@ from typing import Final
 
 from torch import Tensor
 
-from atrous.analysis.rules import op_name, rule_of
+from atrous.analysis.rules import op_name, own, rule_of
 from atrous.analysis.rules.pointwise import unknown
 from atrous.analysis.tracing.call import Call, Op
 
@@ -95,6 +95,12 @@ def distances(call: Call) -> int:
     return a.numel() * b.shape[-2]
 
 
+def packed_linear(call: Call) -> int:
+    """A linear layer whose weights are packed for an integer kernel."""
+    image: Tensor = call["X"]
+    return int(call.out.numel() * image.shape[-1])
+
+
 def deformable(call: Call) -> int:
     """`torchvision.ops.deform_conv2d`: the convolution, without the sampling before it."""
     out: Tensor = call.out
@@ -118,6 +124,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "_euclidean_dist": distances,
     "mkldnn_rnn_layer": recurrent_layer,
     "deform_conv2d": deformable,
+    "quantized::linear_dynamic": packed_linear,
+    "quantized::linear_relu_dynamic": packed_linear,
     "_scaled_dot_product_flash_attention_for_cpu": attention,
     "_scaled_dot_product_flash_attention": attention,
     "_scaled_dot_product_efficient_attention": attention,
@@ -155,6 +163,18 @@ FREE: Final = frozenset(
             "_embedding_bag",
             "record_stream",
         ],
+        *["view_as_real", "_weight_norm_interface", "_fused_moving_avg_obs_fq_helper"],
+        *["fake_quantize_per_tensor_affine_cachemask", "_record_function_exit"],
+        *["fake_quantize_per_channel_affine_cachemask", "_record_function_enter_new"],
+        *["fake_quantize_per_tensor_affine_cachemask_tensor_qparams", "_record_function_enter"],
+        *["_fake_quantize_learnable_per_tensor_affine", "nll_loss_forward", "mse_loss"],
+        *["_fake_quantize_learnable_per_channel_affine", "nll_loss2d_forward", "huber_loss"],
+        *["smooth_l1_loss", "l1_loss", "binary_cross_entropy", "soft_margin_loss"],
+        *["binary_cross_entropy_with_logits", "multi_margin_loss", "_ctc_loss"],
+        *["multilabel_margin_loss_forward", "kl_div", "repeat_interleave", "renorm"],
+        *["_pad_enum", "pad_sequence", "isin", "frobenius_norm", "_histogramdd_bin_edges"],
+        *["diff", "unfold_copy", "movedim", "tensor_split", "quantile", "nanmedian"],
+        *["max_pool2d_with_indices_backward", "detach_", "requires_grad_", "_unsafe_index"],
     ]
 )
 """Ops without a field rule that multiply and sum nothing."""
@@ -165,8 +185,14 @@ def cost_of(func: Op) -> Rule | bool:
     """The rule for an op; True if it is known to cost nothing, False if that is not known."""
     name = op_name(func)
     base = name.removesuffix("_")
+    if name in own.COSTS:
+        return own.COSTS[name]
     if base in RULES:
         return RULES[base]
     if name in UNCOUNTED:
         return False
+    if base.startswith("_foreach_") or name.startswith("profiler::"):
+        return (
+            True  # lists of tensors are taken element by element; profiling marks compute nothing
+        )
     return name in FREE or base in FREE or rule_of(func) is not unknown

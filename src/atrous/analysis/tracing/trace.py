@@ -1,27 +1,27 @@
 """One run of a model on fake tensors, with listeners that see every op and every layer."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Protocol
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensor,
-    FakeTensorMode,
-    UnsupportedOperatorException,
-)
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from atrous.analysis.fields.dependence import Run, forget
 from atrous.analysis.tracing.call import Call, Op, written_arguments
-from atrous.analysis.tracing.fake import new_fake, without_weights
-from atrous.errors import AtrousError, ShapeError
+from atrous.analysis.tracing.explain import explain
+from atrous.analysis.tracing.fake import new_fake
+from atrous.analysis.tracing.leaks import check_leaks
+from atrous.analysis.tracing.state import State
+from atrous.errors import AtrousError
 
 Key = tuple[Any, ...]
 Meta = tuple[torch.Size, tuple[int, ...], torch.dtype, torch.device]
@@ -59,6 +59,8 @@ class Memo:
         parts: list[Any] = [func]
         for value in (*args, *kwargs, *kwargs.values()):
             if isinstance(value, FakeTensor):
+                if value.constant is not None:  # its value is known: the op computes with it
+                    return None
                 parts.append((value.shape, value.stride(), value.dtype, value.fake_device))
             elif isinstance(value, Tensor):
                 return None
@@ -70,9 +72,17 @@ class Memo:
                     parts.append(inner)
                 else:
                     parts.append(tuple(value))
-            else:
+            elif value is None or isinstance(value, _PLAIN):
                 parts += (type(value), value)
+            else:
+                return None
         return tuple(parts)
+
+
+_PLAIN = (
+    *(bool, int, float, complex, str),
+    *(torch.dtype, torch.device, torch.layout, torch.memory_format),
+)
 
 
 def _is_memorable(func: Op) -> bool:
@@ -90,14 +100,19 @@ def _is_memorable(func: Op) -> bool:
         and torch.Tag.inplace_view not in func.tags
         and not schema.name.endswith("resize_")
     )
-    answer = (is_new or is_inplace) and not (
-        {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output} & set(func.tags)
+    answer = (
+        (is_new or is_inplace)
+        and schema.name.startswith(("aten::", "prims::", "torchvision::"))
+        and not ({torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output} & set(func.tags))
     )
     _MEMORABLE[func] = answer
     return answer
 
 
 _MEMORABLE: dict[Op, bool] = {}
+
+
+_FILLS = (torch.ops.aten.full.default, torch.ops.aten.zeros.default, torch.ops.aten.ones.default)
 
 
 class Trace(TorchDispatchMode):
@@ -113,6 +128,8 @@ class Trace(TorchDispatchMode):
         self.layers = [""]
         self.idle = Run(())
         self.bug: Exception | None = None
+        self.made: list[ref[Tensor]] = []
+        self.written: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __torch_dispatch__(
         self, func: Op, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -120,7 +137,17 @@ class Trace(TorchDispatchMode):
         if func is torch.ops.prim.device.default and isinstance(args[0], FakeTensor):
             return args[0].fake_device
         kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled():  # torch hands over composite ops whole then
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        self._save_written(func, args, kwargs)
         out = self._execute(func, args, kwargs)
+        if isinstance(out, Tensor):
+            self.made.append(ref(out))
+        elif isinstance(out, list | tuple):
+            self.made += [ref(item) for item in out if isinstance(item, Tensor)]
         call = Call(func, args, kwargs, out, (), self.idle)
         try:
             for listener in self.listeners:
@@ -130,7 +157,27 @@ class Trace(TorchDispatchMode):
             raise
         return out
 
+    def _save_written(self, func: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Copy a real tensor that the op is about to write to; the model never sees the change."""
+        if not written_arguments(func):
+            return
+        call = Call(func, args, kwargs, None, (), self.idle)
+        for name in written_arguments(func):
+            value = call[name]
+            for tensor in value if isinstance(value, list | tuple) else [value]:
+                is_real = isinstance(tensor, Tensor) and not isinstance(tensor, FakeTensor)
+                if is_real and id(tensor) not in self.written:
+                    self.written[id(tensor)] = tensor, tensor.detach().clone()
+
+    def undo_writes(self) -> None:
+        """Give real tensors that the run wrote to their numbers back."""
+        for tensor, copy in self.written.values():
+            tensor.detach().copy_(copy)
+            forget(tensor)
+
     def _execute(self, func: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if func in _FILLS and prod(args[0]) == 1:
+            return self._one_number(func, args, kwargs)
         key = self.memo.key(func, args, kwargs) if _is_memorable(func) else None
         fresh = self.memo.known.get(key) if key is not None else None
         if fresh is not None:
@@ -138,11 +185,26 @@ class Trace(TorchDispatchMode):
                 return args[0]
             made = tuple(None if meta is None else self._make(meta) for meta in fresh.metas)
             return made[0] if fresh.is_single else made
-        with self.fake_mode:
-            out = func(*args, **kwargs)
+        before = self.fake_mode.cache_enabled
+        if any(isinstance(arg, torch.ScriptObject) for arg in args):
+            self.fake_mode.cache_enabled = False  # packed weights cannot be compared
+        try:
+            with self.fake_mode:
+                out = func(*args, **kwargs)
+        finally:
+            self.fake_mode.cache_enabled = before
         if key is not None:
             self.memo.known[key] = _freshness(out, args)
         return out
+
+    def _one_number(self, func: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A single number that forward makes; its value is known, as that of `torch.tensor` is."""
+        if kwargs.get("device") not in (None, torch.device("cpu")):
+            with self.fake_mode:
+                return func(*args, **kwargs)
+        real = func(*args, **kwargs)
+        converter = self.fake_mode.fake_tensor_converter
+        return converter.from_real_tensor(self.fake_mode, real, make_constant=True)
 
     def _make(self, meta: Meta) -> Tensor:
         shape, stride, dtype, device = meta
@@ -174,47 +236,96 @@ def _freshness(out: Any, args: tuple[Any, ...]) -> _Fresh | None:
     return _Fresh(is_single=isinstance(out, Tensor), metas=tuple(metas))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Stage:
-    """A model whose tensors are fake for the time being, ready to run any number of times."""
+    """A model whose tensors are fake for the time being, ready to run any number of times.
+
+    Attributes:
+        model: The module.
+        mode: Whose fake tensors they are.
+        memo: Shapes of ops seen before.
+        state: Every container the model can reach.
+        weights: The fake tensors in place of the model's, by the id of the real one.
+        modules: Layers by name, those among them that the last run made.
+    """
 
     model: nn.Module
     mode: FakeTensorMode
     memo: Memo
+    state: State
+    weights: Mapping[int, tuple[Tensor, Tensor]]
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    made: list[ref[Tensor]] = field(default_factory=list)
 
     def fake(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Inputs of the same shapes without numbers."""
         return tuple(new_fake(self.mode, tensor) for tensor in inputs)
 
-    def run(self, fakes: Sequence[Tensor], listeners: Sequence[Listener]) -> Any:
-        """Run once; returns the fake output.
+    def run(
+        self,
+        args: Sequence[Any],
+        listeners: Sequence[Listener],
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run once; returns the fake output, and tells the listeners of it under the name `""`.
 
         Raises:
             ShapeError: If the model does not take inputs of these shapes.
             AtrousError: If its forward pass needs numbers, or fails otherwise.
         """
         trace = Trace(self.mode, listeners, self.memo)
+        tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         try:
             with torch.no_grad(), _quiet(), _watching_layers(self.model, trace), trace:
-                return self.model(*fakes)
+                for listener in listeners:
+                    listener.enter("")
+                out = self.model(*args, **(kwargs or {}))
+            del trace.layers[1:]
+            for listener in listeners:
+                listener.leave("", out)
         except AtrousError:
             raise
         except Exception as error:
             if error is trace.bug:
                 raise
-            raise _explain(error, self.model, trace, fakes) from error
+            raise explain(error, self.model, trace.layers[-1], tensors) from error
+        else:
+            return out
         finally:
-            for tensor in (*self.model.parameters(), *self.model.buffers()):
-                forget(tensor)
+            self.modules = dict(self.model.named_modules())
+            self.made += trace.made
+            trace.undo_writes()
+            self.state.rewind()
+            for _, fake in self.weights.values():
+                forget(fake)
 
 
 @contextmanager
 def staged(model: nn.Module) -> Iterator[Stage]:
-    """Make a model's tensors fake; on leaving, it is as it was."""
+    """Make a model's tensors fake; on leaving, it is as it was.
+
+    Raises:
+        AtrousError: On leaving, if a run has put its tensors where they cannot be taken back from.
+    """
     mode = FakeTensorMode(allow_non_fake_inputs=True)
+    weights: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def swap(tensor: Tensor) -> Tensor:
+        if id(tensor) not in weights:
+            weights[id(tensor)] = tensor, new_fake(mode, tensor)
+            weights[id(tensor)][1]._of_model = tensor  # type: ignore[attr-defined]  # our own mark
+        return weights[id(tensor)][1]
+
     # In inference mode some ops come under another name, with other arguments.
-    with torch.inference_mode(False), without_weights(model, mode):
-        yield Stage(model, mode, Memo())
+    with torch.inference_mode(False):
+        state = State(model, swap)
+        stage = Stage(model, mode, Memo(), state, weights)
+        try:
+            yield stage
+        finally:
+            state.restore()
+            stage.modules.clear()
+        check_leaks(stage.made, model)
 
 
 @contextmanager
@@ -230,11 +341,24 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _watching_layers(model: nn.Module, trace: Trace) -> Iterator[None]:
-    """Keep the stack of layer names, by hooks that are no model's own."""
-    names = {id(module): name for name, module in model.named_modules()}
+    """Keep the stack of layer names, by hooks that are no model's own.
+
+    The model itself is no layer here: what it returns is what its caller gets, whether or not it
+    went through `nn.Module.__call__`.
+    """
+    names = {id(module): name for name, module in model.named_modules() if name}
+    foreign: set[int] = {id(model)}
+    hooks = []
+
+    def name_of(module: nn.Module) -> str | None:
+        key = id(module)
+        if key not in names and key not in foreign:  # it was made by this very run, or is no part
+            names.update({id(m): n for n, m in model.named_modules() if n and id(m) not in names})
+            foreign.add(key)
+        return names.get(key)
 
     def enter(module: nn.Module, _: Any) -> None:
-        name = names.get(id(module))
+        name = name_of(module)
         if name is not None:
             trace.layers.append(name)
             for listener in trace.listeners:
@@ -242,50 +366,24 @@ def _watching_layers(model: nn.Module, trace: Trace) -> Iterator[None]:
 
     def leave(module: nn.Module, _: Any, output: Any) -> None:
         name = names.get(id(module))
-        if name is not None:
+        if name is not None and name in trace.layers:
             while trace.layers.pop() != name:
                 pass  # layers that were left by an exception the model itself caught
             for listener in trace.listeners:
                 listener.leave(name, output)
 
-    hooks = (register_module_forward_pre_hook(enter), register_module_forward_hook(leave))
+    def leave_early(module: nn.Module, inputs: Any, output: Any) -> None:
+        if not module._forward_hooks:
+            leave(module, inputs, output)
+
+    hooks += [
+        module.register_forward_hook(leave)
+        for module in model.modules()  # torch runs the hooks of a module after those of all
+        if module._forward_hooks and module is not model
+    ]
+    hooks += [register_module_forward_pre_hook(enter), register_module_forward_hook(leave_early)]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _explain(
-    error: Exception, model: nn.Module, trace: Trace, inputs: Sequence[Tensor]
-) -> AtrousError:
-    """Turn whatever a forward pass raised into one line for its user."""
-    name = trace.layers[-1]
-    try:
-        layer = model.get_submodule(name)
-    except AttributeError:
-        layer = model
-    where = f"layer {name!r} ({type(layer).__name__})" if name else type(layer).__name__
-    shapes = " and ".join("x".join(map(str, tensor.shape)) for tensor in inputs)
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    first_line += "" if first_line[-1] in ".!?" else "."
-    if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
-        return AtrousError(
-            f"In {where} the op {error.func} turns values of a tensor into control flow or into a "
-            "shape, so the cost depends on the data and not on the size alone; take that step out "
-            "of forward, or analyse the parts before and after it."
-        )
-    if isinstance(error, UnsupportedOperatorException | NotImplementedError):
-        return AtrousError(
-            f"An op in {where} cannot run without numbers: {first_line} Register a fake kernel for "
-            "it (torch.library.register_fake), or analyse the parts before and after it."
-        )
-    if isinstance(error, RuntimeError | ValueError | AssertionError | IndexError):
-        return ShapeError(
-            f"{type(model).__name__} does not take an input of {shapes}: {where} says: "
-            f"{first_line} Check the size, the number of channels, and whether it must be larger."
-        )
-    return AtrousError(
-        f"The forward pass of {type(model).__name__} failed on an input of {shapes}, in {where}: "
-        f"{type(error).__name__}: {first_line}"
-    )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from atrous.analysis import Field, Halo, LayerProfile, Profile, ReceptiveField
+from atrous.analysis import Field, Halo, LayerProfile, Profile, ReceptiveField, reasons
 from atrous.reports.charts import growth_chart
 from atrous.reports.page import render
 
@@ -18,6 +18,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 _BOX = (207, 34, 46)
 _SHEET = (170, 176, 184)
+_MAX_REASONS = 8  # that the page shows
 MAX_PICTURE = 720
 """Pictures are shrunk to this many pixels at their longest side."""
 
@@ -151,19 +152,12 @@ def _card(label: str, value: str, note: str) -> dict[str, str]:
 
 
 def _notes(cost: Profile, seen: ReceptiveField, halo: Halo) -> list[str]:
-    notes = []
-    if cost.uncounted:
-        notes.append(f"Not counted, so MACs are at least this many: {', '.join(cost.uncounted)}.")
-    if not seen.is_exact:
-        ops = {f"{n.op} in {n.layer}" for n in seen.notes if n.kind != "global"}
-        notes.append(f"The field is a bound, not exact, because of: {', '.join(sorted(ops))}.")
-    if halo.blockers:
-        first = halo.blockers[0]
-        notes.append(
-            f"No halo makes tiles exact: {first.op} in {first.layer or 'the model'} is "
-            f"{first.kind}"
-            + (f", and {len(halo.blockers) - 1} more." if halo.blockers[1:] else ".")
-        )
+    notes = [f"{reason[0].upper()}{reason[1:]}." for reason in reasons(seen, halo, cost)]
+    notes[_MAX_REASONS:] = (
+        [f"And {len(notes) - _MAX_REASONS} more; --why lists them."]
+        if len(notes) > _MAX_REASONS
+        else []
+    )
     if not seen.is_aligned:
         worst = max(seen.misalignments, key=lambda m: abs(m.offset))
         notes.append(
