@@ -100,10 +100,10 @@ def ask(case: Case, model: nn.Module, after: Callable[[str], None]) -> Claims:
 
 
 def _bound(seen: Any) -> Bound:
-    """An op without a rule makes a lower bound, one that picks by values an upper one."""
+    """An op without a rule makes a lower bound; values that choose and masks make an upper one."""
     if seen.is_exact:
         return "exact"
     kinds = {note.kind for note in seen.notes}
-    if {"unknown", "data-dependent"} <= kinds:
+    if "unknown" in kinds and kinds & {"data-dependent", "masked"}:
         return "vague"
     return "at least" if "unknown" in kinds else "at most"

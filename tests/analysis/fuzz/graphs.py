@@ -67,7 +67,7 @@ IDIOMS: tuple[Callable[[Random], Case], ...] = (
     *[positions.border_count, positions.zero_padded_constant, positions.noise],
     *[positions.checkerboard, positions.embedded, positions.two_images, positions.wraps],
     *[outputs.objects, outputs.own_call, outputs.hooked, outputs.decorated, outputs.words],
-    *[outputs.nothing, outputs.no_image, outputs.sequences, outputs.ranks, outputs.control],
+    *[outputs.nothing, outputs.no_image, heads.sequences, outputs.ranks, outputs.control],
     *[outputs.tokens, heads.classifier, heads.windowed, heads.pyramid, heads.recurrent_rows],
     *[heads.nothing_returned, heads.other_width],
 )

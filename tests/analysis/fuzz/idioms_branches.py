@@ -111,7 +111,6 @@ def in_training(r: Random) -> Case:
             lambda: nn.BatchNorm2d(3, dtype=DTYPE),
             lambda: nn.Dropout(0.5),
             lambda: nn.Dropout2d(0.5),
-            lambda: nn.RReLU(),
             lambda: nn.BatchNorm2d(3, track_running_stats=False, dtype=DTYPE),
         ]
     )

@@ -88,6 +88,35 @@ def recurrent_rows(r: Random) -> Case:
     )
 
 
+def sequences(r: Random) -> Case:
+    """Recurrent layers and their final states: everything sees everything."""
+
+    def crnn(x, a, rnn, f):
+        _, state = rnn(a(x).mean(2).transpose(1, 2).to(dtype))
+        hidden = state[0] if isinstance(state, tuple) else state
+        return f(hidden.transpose(0, 1).flatten(1).to(x.dtype))
+
+    def squeezed(x, a, rnn, f):
+        _, state = rnn(a(x).mean(2).transpose(1, 2).to(dtype))
+        hidden = state[0] if isinstance(state, tuple) else state
+        return f(hidden.squeeze(0).to(x.dtype))
+
+    layer = r.choice([nn.LSTM, nn.LSTM, nn.GRU, nn.RNN])
+    run, dtype = r.choice([crnn, squeezed]), r.choice([DTYPE, torch.float32])
+
+    def make():
+        model = Step(run, conv(), layer(3, 4, batch_first=True), nn.Linear(4, 2))
+        model.part1.to(dtype)  # in float32 one kernel runs the whole layer
+        return model
+
+    return Case(
+        kind="output: final state",
+        make=make,
+        shapes=((1, 3, 12, 16),),
+        scales=True,
+    )
+
+
 def nothing_returned(r: Random) -> Case:
     """The model returns None, or no tensor: there is no output to speak of."""
     value = r.choice([None, "done", {}])

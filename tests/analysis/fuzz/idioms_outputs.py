@@ -214,35 +214,6 @@ def no_image(r: Random) -> Case:
     return Case(kind="output: no image", make=make, shapes=shapes, is_image=False)
 
 
-def sequences(r: Random) -> Case:
-    """Recurrent layers and their final states: everything sees everything."""
-
-    def crnn(x, a, rnn, f):
-        _, state = rnn(a(x).mean(2).transpose(1, 2).to(dtype))
-        hidden = state[0] if isinstance(state, tuple) else state
-        return f(hidden.transpose(0, 1).flatten(1).to(x.dtype))
-
-    def squeezed(x, a, rnn, f):
-        _, state = rnn(a(x).mean(2).transpose(1, 2).to(dtype))
-        hidden = state[0] if isinstance(state, tuple) else state
-        return f(hidden.squeeze(0).to(x.dtype))
-
-    layer = r.choice([nn.LSTM, nn.LSTM, nn.GRU, nn.RNN])
-    run, dtype = r.choice([crnn, squeezed]), r.choice([DTYPE, torch.float32])
-
-    def make():
-        model = Step(run, conv(), layer(3, 4, batch_first=True), nn.Linear(4, 2))
-        model.part1.to(dtype)  # in float32 one kernel runs the whole layer
-        return model
-
-    return Case(
-        kind="output: final state",
-        make=make,
-        shapes=((1, 3, 12, 16),),
-        scales=True,
-    )
-
-
 def ranks(r: Random) -> Case:
     """Outputs and ops whose ranks differ, and empty tensors."""
 
@@ -274,7 +245,13 @@ def control(r: Random) -> Case:
     def with_numpy(x, a):
         return a(x) * float(x.detach().numpy().shape[1])
 
-    run = r.choice([cond, by_value, with_numpy])
+    def by_written_number(x, a):
+        number = torch.full((), 5)
+        number.zero_()
+        number.add_(2)
+        return x if number == 5 else a(x)
+
+    run = r.choice([cond, by_value, with_numpy, by_written_number])
     return Case(kind="output: control flow", make=lambda: Step(run, conv()), may_refuse=True)
 
 

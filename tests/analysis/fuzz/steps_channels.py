@@ -47,7 +47,10 @@ def channel_norm(r: Random, c: int, n: int) -> nn.Module:
 
 def channel_softmax(r: Random, c: int, n: int) -> nn.Module:
     _several(c)
-    return r.choice([nn.Softmax(1), Step(lambda x: x + x.log_softmax(1)), nn.Softmin(1)])
+    run = r.choice(
+        [lambda x: x + x.softmax(1), lambda x: x + x.log_softmax(1), lambda x: x - F.softmin(x, 1)]
+    )
+    return Step(run)
 
 
 def channel_sort(r: Random, c: int, n: int) -> nn.Module:
@@ -136,7 +139,7 @@ def constant_like(r: Random, c: int, n: int) -> nn.Module:
 
 
 def fixed_channels(r: Random, c: int, n: int) -> nn.Module:
-    order = torch.tensor([r.randrange(c) for _ in range(c)])
+    order = torch.tensor(r.sample(range(c), c))
     run = r.choice(
         [
             lambda x: x[:, order],

@@ -26,8 +26,7 @@ REDUCTIONS = (
     lambda x, d: torch.var_mean(x, d, correction=0, keepdim=True)[1],
     lambda x, d: x.var(d, correction=0, keepdim=True),
     lambda x, d: x.norm(2, d, keepdim=True),
-    lambda x, d: (x > 0.7).all(d, keepdim=True).to(x.dtype),
-    lambda x, d: (x > 0.7).any(d, keepdim=True).to(x.dtype),
+    lambda x, d: (x > -0.5).all(d, keepdim=True).to(x.dtype),
     lambda x, d: (x > 0.9).double().count_nonzero(d).unsqueeze(d).to(x.dtype),
 )
 """What is left along one dimension, kept at length one."""

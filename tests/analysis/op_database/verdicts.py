@@ -94,6 +94,9 @@ def _fields(reach: list[Reach], claims: Claims, result: Result) -> list[str]:
     faults = []
     field_of_op = claims.seen.field
     for axis, line in enumerate(reach):
+        if not line.at_most:  # its other arguments decide all by themselves, as `x or True` does
+            result.counts["field not seen"] += 1
+            continue
         size, extent = field_of_op.size[axis], field_of_op.extent[axis]
         is_exact = claims.bound == "exact" and extent != "cut"
         result.counts["field exact" if is_exact else "field bound"] += 1
