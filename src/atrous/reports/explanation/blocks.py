@@ -12,22 +12,16 @@ if TYPE_CHECKING:
     from atrous.analysis.explain_blocks import Explained, ExplainedLayer
 
 BLOCKS: Final = (
-    *["AtrousPyramidPooling", "BilinearUp", "BottleneckBlock", "ContextModule", "ConvBiasAct"],
-    *["ConvNormAct", "DecoderLevel", "DepthwisePyramid", "DepthwiseSeparableBlock"],
-    *["DilatedPyramid", "EESPBlock", "ESPBlock", "EfficientPyramidPooling", "GatedConv"],
-    *[
-        "PyramidPoolingModule",
-        "HalvingPyramid",
-        "InceptionA",
-        "InceptionB",
-        "InceptionBlock",
-        "InceptionC",
-    ],
-    *["InceptionD", "InceptionE", "KernelPyramid", "LineConvNormAct", "NormAct"],
-    *["NormedESPBlock", "PyramidPooling", "ResidualBlock", "LocalResponseNorm"],
-    *["SeparableConvNormAct", "ShuffleV1Block", "ShuffleV2Block", "SkipLevel"],
-    *["StridedEESPBlock", "StridedESPBlock", "StridedShuffleV1Block", "StridedShuffleV2Block"],
-    *["VGGBlock", "ValidConvNormAct", "WideESPBlock"],
+    *("AtrousPyramidPooling", "BilinearUp", "BottleneckBlock", "ContextModule"),
+    *("ConvBiasAct", "ConvNormAct", "DecoderLevel", "DepthwisePyramid"),
+    *("DepthwiseSeparableBlock", "DilatedPyramid", "EESPBlock", "ESPBlock"),
+    *("EfficientPyramidPooling", "GatedConv", "HalvingPyramid", "InceptionA"),
+    *("InceptionB", "InceptionBlock", "InceptionC", "InceptionD"),
+    *("InceptionE", "KernelPyramid", "LineConvNormAct", "LocalResponseNorm"),
+    *("NormAct", "NormedESPBlock", "PyramidPooling", "PyramidPoolingModule"),
+    *("ResidualBlock", "SeparableConvNormAct", "ShuffleV1Block", "ShuffleV2Block"),
+    *("SkipLevel", "StridedEESPBlock", "StridedESPBlock", "StridedShuffleV1Block"),
+    *("StridedShuffleV2Block", "VGGBlock", "ValidConvNormAct", "WideESPBlock"),
 )
 """Our blocks by name: written out, so that knowing them loads nothing."""
 
