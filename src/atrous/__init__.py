@@ -76,6 +76,14 @@ _HOMES = {
 }
 """The module that each public name comes from, and its name there where that is another."""
 
+_ROOMS = frozenset(
+    {
+        *("analysis", "arithmetic", "blocks", "data", "evaluation", "inference", "metrics"),
+        *("networks", "pipelines", "recipes", "reports", "training"),
+    }
+)
+"""Sub-packages, which `import atrous` alone makes reachable too."""
+
 __all__ = [
     "AtrousError",
     "Card",
@@ -117,6 +125,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is
         from importlib.metadata import version
 
         return version("atrous")
+    if name in _ROOMS:
+        return import_module(f"atrous.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'atrous' has no attribute {name!r}")
     module, _, there = _HOMES[name].partition(":")
