@@ -90,3 +90,13 @@ def test_half_size_files_give_float32_networks_that_differ_by_rounding(tmp_path)
     for name, tensor in network.state_dict().items():
         assert loaded[name].dtype == tensor.dtype
         torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tiny_weights, tmp_path, number):
+    weights = load_weights(tiny_weights)
+    with torch.no_grad():
+        next(weights.network.parameters()).view(-1)[0] = number
+    save_weights(tmp_path / "broken.safetensors", weights.network, weights.card)
+    with pytest.raises(DataError, match="holds NaN or infinity; expected finite numbers"):
+        load_weights(tmp_path / "broken.safetensors")

@@ -56,7 +56,8 @@ def load_weights(path: Path | str) -> Weights:
     """Read a file that `save_weights` wrote.
 
     Raises:
-        DataError: If the file is missing, of another kind, without a card, or does not fit it.
+        DataError: If the file is missing, of another kind, without a card, does not fit it, or
+            holds numbers that are not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -75,6 +76,12 @@ def load_weights(path: Path | str) -> Weights:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} {_what_it_is(path, error)}") from error
+    wrong = next((key for key, tensor in state.items() if not tensor.isfinite().all()), None)
+    if wrong is not None:
+        raise DataError(
+            f"{path}: tensor {wrong!r} holds NaN or infinity; expected finite numbers; fetch or "
+            "convert the file again."
+        )
     network = build_network(card.network, card.arguments)
     _fill(network, state, card, path)
     return Weights(network=network.eval(), card=card)

@@ -223,3 +223,18 @@ def test_the_pixel_limit_is_passed_on(tmp_path):
     for read in (read_image, read_rgb8):
         with pytest.raises(DataError, match="max_pixels=220"):
             read(path, max_pixels=220)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_grey_whose_zero_is_white_is_what_it_shows(tmp_path, kind):
+    tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
+    top = 1 if kind is np.float32 else np.iinfo(kind).max
+    shown = np.random.default_rng(0).random((5, 7))
+    values = (shown * top).astype(kind)
+    for photometric, stored in (
+        ("minisblack", values),
+        ("miniswhite", (top - values).astype(kind)),
+    ):
+        tifffile.imwrite(tmp_path / "grey.tif", stored, photometric=photometric)
+        read = read_image(tmp_path / "grey.tif")
+        assert np.abs(read[0].numpy() - shown).max() < 1 / 200

@@ -3,6 +3,7 @@
 What becomes of each kind of pixel, because readers differ in it silently:
 
 - Grey is repeated over the three channels. 16-bit grey is divided by 65535, not clipped at 255.
+  Where a TIFF says that white is zero, grey is inverted.
 - 16-bit colour keeps the upper 8 bits of each channel, which is all that Pillow gives.
 - Where a pixel is transparent, white shows through.
 - CMYK and YCbCr become RGB by arithmetic; colour profiles are not applied.
@@ -37,6 +38,10 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+_PHOTOMETRIC: Final = 262
+"""TIFF's tag that tells what its numbers mean: 0 where white is zero."""
 
 
 def read_image(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tensor:
@@ -108,6 +113,8 @@ def _deep_grey(image: Image.Image, path: Path) -> NDArray[np.float32] | None:
         raw = np.asarray(image)
         grey = raw.astype(np.float32)
         grey /= 65535
+        if _white_is_zero(image):
+            return 1 - grey
         if "transparency" in image.info:  # a PNG may name one grey level as transparent
             grey[raw == image.info["transparency"]] = 1
         return grey
@@ -119,8 +126,14 @@ def _deep_grey(image: Image.Image, path: Path) -> NDArray[np.float32] | None:
                 f"{path}: floating-point pixels from {low:g} to {high:g}; expected [0, 1]; "
                 "scale them, or save as 8 or 16-bit."
             )
-        return grey
+        return 1 - grey if _white_is_zero(image) else grey
     return None
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether a TIFF says that its numbers count up to black; Pillow heeds it for 8 bits alone."""
+    tags = getattr(image, "tag_v2", None)
+    return tags is not None and tags.get(_PHOTOMETRIC, 1) == 0
 
 
 def _rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """torchvision's backbones under the encoder contract; torchvision is imported where it is used."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,6 +53,16 @@ class TorchvisionEncoder(CheckedEncoder):
         )
         self.backbone = create_feature_extractor(backbone, [tap.node for tap in taps])
         self.taps = tuple(taps)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "TorchvisionEncoder":
+        # torchvision's extractor comes back from a copy in training mode, whatever it was in.
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        twin.train(self.training)
+        for mine, its in zip(self.modules(), twin.modules(), strict=True):
+            its.training = mine.training
+        return twin
 
     def forward(self, x: Tensor) -> list[Tensor]:
         self.check_input(x)
