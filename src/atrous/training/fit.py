@@ -141,7 +141,7 @@ def fit(
 
     Args:
         state: Changed by every step.
-        batches: From `state.step` on, see `training.feed.feed`.
+        batches: From `state.step` on, see `training.batches.feed`.
         objective: What is made small.
         recipe: For how.
         facts: How images are normalised; not resized.

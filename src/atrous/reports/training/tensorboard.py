@@ -8,7 +8,7 @@ from atrous._extras import require
 
 
 class Record(Protocol):
-    """What an evaluated epoch reached, as `training.run.EpochRecord`."""
+    """What an evaluated epoch reached, as `training.run.run.EpochRecord`."""
 
     @property
     def step(self) -> int: ...

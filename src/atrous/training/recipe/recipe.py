@@ -48,7 +48,7 @@ class Recipe:
     other classes (fine-tuning), and to start a network from its trained encoder."""
     inflate: Inflate = "none"
     """How `weights` of a network for images become those of its form for volumes: the kernels'
-    slices `mean`, equal, or `centre`, all in the middle one, see `networks.inflate`."""
+    slices `mean`, equal, or `centre`, all in the middle one, see `networks.convert.inflate`."""
 
     # The data
     layout: str
@@ -92,7 +92,7 @@ class Recipe:
     """Of RGB in [0, 1], taken off each pixel; ImageNet's unless said."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
-    # What a network of volumes is fed, see `networks.volume_facts.VolumeSpec`
+    # What a network of volumes is fed, see `networks.preprocessing.volume_spec.VolumeSpec`
     channel_names: tuple[str, ...] = ()
     """Of the scans' channels, in order; empty for what the layout says, or numbers."""
     crop: Crop = "none"
@@ -104,7 +104,7 @@ class Recipe:
     working_sizes: tuple[tuple[int, int, int], ...] = ()
     largest_only: tuple[str, ...] = ()
 
-    # Augmentation, see `data.augment.Augmentation`
+    # Augmentation, see `data.augment.photos.Augmentation`
     size: tuple[int, int] | tuple[int, int, int] | None = None
     """Size `(H, W)`, of volumes `(D, H, W)`, of what training sees; None for the samples' own,
     which must then be equal."""
@@ -128,7 +128,7 @@ class Recipe:
     stain_shift: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
-    # Of volumes only, see `data.augment_volume.VolumeAugmentation`
+    # Of volumes only, see `data.augment.volumes.VolumeAugmentation`
     views_per_volume: int = 1
     """How often an epoch sees each volume, each time another part or view of it."""
     foreground: float = 0.0

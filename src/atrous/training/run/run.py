@@ -1,6 +1,6 @@
 """A training run from its first step to its best weights, resumable at every step.
 
-run = open_run(recipe, folder, accelerator)  # of `training.open_run`
+run = open_run(recipe, folder, accelerator)  # of `training.run.open`
 for progress in run.steps():
     ...  # print it; `run.save()` and stop whenever you like
 """
