@@ -68,7 +68,7 @@ def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str)
 
 def _images(named: Sequence[Path]) -> Inputs:
     paths = list_images(named, suffixes=IMAGE_SUFFIXES | SLIDE_SUFFIXES)
-    slides = [path for path in paths if _is_slide(path)]
+    slides = [path for path in paths if is_slide_file(path)]
     if slides and len(slides) < len(paths):
         image = next(path for path in paths if path not in slides)
         raise DataError(
@@ -121,7 +121,8 @@ def _holds_volumes_only(path: Path) -> bool:
     return not any(entry.suffix.lower() in suffixes for entry in path.iterdir())
 
 
-def _is_slide(path: Path) -> bool:
+def is_slide_file(path: Path) -> bool:
+    """Whether a file is a whole slide, by its suffix or by what it holds."""
     if path.suffix.lower() in SLIDE_SUFFIXES:
         return True
     try:

@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
+from atrous.data.inputs import is_slide_file
 from atrous.data.photos.read import as_rgb8, read_rgb8
 from atrous.errors import DataError, ShapeError
 from atrous.inference.fold import fold
@@ -189,7 +190,7 @@ def pixels_of(image: Image) -> Tensor:
     if isinstance(image, Tensor):
         return _checked(image)
     if isinstance(image, str | Path):
-        image = read_rgb8(Path(image))
+        image = _read(Path(image))
     elif isinstance(image, PILImage.Image):
         image = as_rgb8(image)
     if not isinstance(image, np.ndarray):
@@ -207,6 +208,18 @@ def pixels_of(image: Image) -> Tensor:
     if not image.flags.writeable:  # torch warns of memory that must not change
         image = image.copy()
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    try:
+        return read_rgb8(path)
+    except DataError as error:
+        if path.is_file() and is_slide_file(path):
+            raise DataError(
+                f"{path} is a whole slide, too large to be one image; expected a photo; run it "
+                "tile by tile into a folder: atrous.predict(model, slide, out)."
+            ) from error
+        raise
 
 
 def _checked(image: Tensor) -> Tensor:
