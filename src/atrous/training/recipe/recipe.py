@@ -88,9 +88,11 @@ class Recipe:
     predict_shorter_side: int | None = None
     """Length of the shorter side before the middle of `predict_size` is cut out, for classifiers;
     None to resize whatever the aspect."""
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    """Of RGB in [0, 1], taken off each pixel; ImageNet's unless said."""
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] | None = None
+    """Mean of RGB in [0, 1], taken off each pixel; None for all preprocessing of the card of
+    `weights` (mean, std, channel order, range, size), or for ImageNet's mean without such."""
+    std: tuple[float, ...] | None = None
+    """Standard deviation of RGB in [0, 1] that each pixel is divided by; None as for `mean`."""
 
     # What a network of volumes is fed, see `networks.preprocessing.volume_spec.VolumeSpec`
     channel_names: tuple[str, ...] = ()
@@ -245,10 +247,13 @@ class Recipe:
             f"limit = {self.limit}, expected at least 1": self.limit is not None and self.limit < 1,
             "data is empty, expected at least one folder": not self.data,
             "losses are empty, expected at least one": not self.losses,
-            f"mean has {len(self.mean)} values and std {len(self.std)}, expected as many": len(
-                self.mean
+            f"mean is {self.mean} and std is {self.std}, expected both, as many numbers": len(
+                self.mean or ()
             )
-            != len(self.std),
+            != len(self.std or ()),
+            f"mean is {self.mean}, expected it of pixels in [0, 1]: divide by 255": any(
+                not 0 <= value <= 1 for value in self.mean or ()
+            ),
             f"size_steps = {self.size_steps}, expected rising shares below 1": [
                 share for share, *_ in self.size_steps
             ]

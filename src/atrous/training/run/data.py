@@ -1,8 +1,9 @@
 """The samples that a recipe names, and what a card says of a network trained on them."""
 
 import inspect
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from atrous.data.augment.photos import Augmentation
 from atrous.data.catalog import open_layout
@@ -63,7 +64,11 @@ def open_data(recipe: Recipe) -> RunData:
     return RunData(train, val, _mask_labels(recipe, train), label_names if task == "joint" else ())
 
 
-def card_of(recipe: Recipe, data: RunData) -> Card:
+_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+
+
+def card_of(recipe: Recipe, data: RunData, start: Card | None = None) -> Card:
     """The card of the network that the recipe makes; its scores are still empty."""
     task = network_entry(recipe.network).task
     arguments: dict[str, Argument] = dict(recipe.network_arguments)
@@ -85,7 +90,7 @@ def card_of(recipe: Recipe, data: RunData) -> Card:
         palette=data.labels.palette,
         void_class=data.labels.void_class,
         label_names=data.label_names,
-        preprocessing=preprocessing_of(recipe) if facts is None else _as_prepared(facts),
+        preprocessing=_as_prepared(facts) if facts else preprocessing_of(recipe, start),
         volume=facts,
         mask_resize="linear",
         mpp=recipe.mpp,
@@ -112,11 +117,21 @@ def _as_prepared(facts: VolumeSpec) -> Preprocessing:
     return Preprocessing(mean=(0.0,) * count, std=(1.0,) * count)
 
 
-def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """What the trained network must be fed when it is used."""
+def preprocessing_of(recipe: Recipe, start: Card | None = None) -> Preprocessing:
+    """What the trained network must be fed when it is used.
+
+    Args:
+        recipe: The recipe, which is silent of mean and std, or overrules the start weights.
+        start: Card of the weights that training starts from; None without such.
+    """
+    if start is not None and start.volume is None and recipe.mean is None and recipe.std is None:
+        theirs = start.preprocessing
+        if recipe.predict_size is None:
+            return theirs
+        return replace(theirs, size=recipe.predict_size, shorter_side=recipe.predict_shorter_side)
     return Preprocessing(
-        mean=recipe.mean,
-        std=recipe.std,
+        mean=_IMAGENET_MEAN if recipe.mean is None else recipe.mean,
+        std=_IMAGENET_STD if recipe.std is None else recipe.std,
         size=recipe.predict_size,
         shorter_side=recipe.predict_shorter_side,
         interpolation="bilinear_antialias",
@@ -124,9 +139,9 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
     )
 
 
-def training_facts(recipe: Recipe) -> Preprocessing:
-    """The same for augmented views, which have their size already."""
-    return Preprocessing(mean=recipe.mean, std=recipe.std)
+def training_facts(card: Card) -> Preprocessing:
+    """What augmented views are fed as, which have their size already."""
+    return replace(card.preprocessing, size=None, shorter_side=None)
 
 
 def augmentation_of(recipe: Recipe) -> Augmentation:

@@ -1,5 +1,6 @@
 """Make a run ready to go: data, network, optimiser and objective, checked before all else."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -8,8 +9,10 @@ from torch import Tensor
 
 from atrous.data.check.fingerprint import fingerprint
 from atrous.errors import DataError
+from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.shipped import resolve_weights
+from atrous.networks.weights import load_weights
 from atrous.training.batches import steps_per_epoch
 from atrous.training.class_weights import cached_counts, class_weights
 from atrous.training.fit import start_state
@@ -20,6 +23,8 @@ from atrous.training.run.folder import RunFolder
 from atrous.training.run.run import Run
 from atrous.training.run.start_weights import start_from
 from atrous.training.run.volumes import prepare_volumes
+
+logger = logging.getLogger(__name__)
 
 
 def open_run(
@@ -41,9 +46,10 @@ def open_run(
     folder = RunFolder(root)
     data = open_data(recipe)
     check_augmentation(recipe, data)  # says what is wrong before anything is written
-    card = card_of(recipe, data)
-    steps_per_epoch(num_views(data, recipe), recipe.batch_size)
     start = None if recipe.weights is None else resolve_weights(recipe.weights)
+    start_card = None if start is None else load_weights(start).card
+    card = card_of(recipe, data, start_card)
+    steps_per_epoch(num_views(data, recipe), recipe.batch_size)
     if accelerator.is_main_process:
         if overwrite:
             folder.clear()
@@ -78,10 +84,29 @@ def open_run(
     )
     torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
     run = Run(recipe, folder, data, card, state, objective, volumes)
+    run.start_scores = () if start_card is None else start_card.scores
     if accelerator.is_main_process:
+        _tell_preprocessing(card, start_card, recipe)
         folder.write_facts({"data": prints})
     run.resume()
     return run
+
+
+def _tell_preprocessing(card: Card, start: Card | None, recipe: Recipe) -> None:
+    """Say what the network is fed where training starts from weights that were fed something."""
+    if start is None or card.volume is not None or start.volume is not None:
+        return
+    ours, theirs = card.preprocessing, start.preprocessing
+    keys = ("mean", "std", "channel_order", "value_range", "final_scale")
+    apart = [key for key in keys if getattr(ours, key) != getattr(theirs, key)]
+    if apart:
+        said = "; ".join(f"{k} {getattr(ours, k)} instead of {getattr(theirs, k)}" for k in apart)
+        logger.warning(
+            "note: %s feeds its network otherwise than its start weights were fed: %s; what they "
+            "know fits other pixels; leave mean and std out to take the card's",
+            recipe.name,
+            said,
+        )
 
 
 def _check_data_unchanged(folder: RunFolder, recipe: Recipe, prints: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import torch
 from safetensors.torch import save
@@ -45,6 +46,9 @@ from atrous.training.validate import Validation, selection_metric, validate, val
 
 logger = logging.getLogger(__name__)
 
+_FAR_UNDER: Final = 0.8
+"""Share of the card's own score under which a start is called far from it."""
+
 
 class Run:
     """A run that is ready to go on; made by `open_run`.
@@ -59,6 +63,7 @@ class Run:
         steps_per_epoch: How many.
         total_steps: Of the whole training.
         history: The records so far, as `metrics.jsonl` holds them.
+        start_scores: Scores on the card of the weights that training starts from.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Run:
         self.steps_per_epoch = steps_per_epoch(num_views(data, recipe), recipe.batch_size)
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.history: list[dict[str, object]] = []
+        self.start_scores: tuple[Score, ...] = ()
         self._objective = objective
         self._tally = RunningMeans()
         self._saved_at = -1
@@ -105,7 +111,7 @@ class Run:
             batches,
             self._objective,
             self.recipe,
-            training_facts(self.recipe),
+            training_facts(self.card),
             total_steps=self.total_steps,
             steps_per_epoch=self.steps_per_epoch,
         )
@@ -113,6 +119,8 @@ class Run:
         threads_before = torch.get_num_threads()
         torch.set_num_threads(self.recipe.num_threads or threads_before)
         try:
+            if self.state.step == 0 and self.recipe.weights is not None and not self.history:
+                self._evaluate_start()
             for step in steps:
                 self._tally.add(step, time.monotonic() - started)
                 started = time.monotonic()
@@ -195,19 +203,43 @@ class Run:
         epoch = done // self.steps_per_epoch
         return epoch % self.recipe.evaluate_every == 0 or epoch == self.recipe.epochs
 
+    def _evaluate_start(self) -> None:
+        """Score the start weights before the first step, as epoch 0, and say what came out."""
+        record = self._recorded(epoch=0, step=0, learning_rate=0.0)
+        if not self.state.accelerator.is_main_process:
+            return
+        chief = selection_metric(self.card.task, self.data.val)
+        found = record.scores[chief]
+        logger.warning("note: before the first step the start weights have %s %.2f", chief, found)
+        known = [s.value for s in self.start_scores if s.metric == chief]
+        if known and not found >= _FAR_UNDER * max(known):
+            logger.warning(
+                "note: that is far under the %.2f of their card: other data, other classes, or "
+                "pixels that are fed otherwise; a new head begins at nothing, too",
+                max(known),
+            )
+
     def _evaluated(self, step: Step) -> EpochRecord:
+        return self._recorded(
+            epoch=(step.number + 1) // self.steps_per_epoch,
+            step=step.number + 1,
+            learning_rate=step.learning_rate,
+        )
+
+    def _recorded(self, *, epoch: int, step: int, learning_rate: float) -> EpochRecord:
         tally = self._tally
         started = time.monotonic()
         result = self._validation()
         chief = result.scores[selection_metric(self.card.task, self.data.val)]
         is_best = not math.isnan(chief) and chief > tally.best
         tally.best = max(tally.best, chief) if is_best else tally.best
+        trained = tally.training_seconds
         record = EpochRecord(
-            epoch=(step.number + 1) // self.steps_per_epoch,
-            step=step.number + 1,
+            epoch=epoch,
+            step=step,
             seconds=tally.seconds + time.monotonic() - started,
-            images_per_second=tally.num_images / tally.training_seconds,
-            learning_rate=step.learning_rate,
+            images_per_second=tally.num_images / trained if trained else 0.0,
+            learning_rate=learning_rate,
             losses={name: total / tally.num_steps for name, total in tally.losses.items()},
             scores=result.scores,
             class_iou=result.class_iou,
