@@ -247,13 +247,13 @@ class Recipe:
             f"limit = {self.limit}, expected at least 1": self.limit is not None and self.limit < 1,
             "data is empty, expected at least one folder": not self.data,
             "losses are empty, expected at least one": not self.losses,
+            f"mean is {self.mean}, expected it of pixels in [0, 1]: divide by 255": any(
+                not 0 <= value <= 1 for value in self.mean or ()
+            ),
             f"mean is {self.mean} and std is {self.std}, expected both, as many numbers": len(
                 self.mean or ()
             )
             != len(self.std or ()),
-            f"mean is {self.mean}, expected it of pixels in [0, 1]: divide by 255": any(
-                not 0 <= value <= 1 for value in self.mean or ()
-            ),
             f"size_steps = {self.size_steps}, expected rising shares below 1": [
                 share for share, *_ in self.size_steps
             ]
