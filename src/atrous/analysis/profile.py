@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from atrous.analysis.fields.field import Field
 from atrous.analysis.fields.field_trace import choose_fields, grow, sight_listener, start
+from atrous.analysis.text import profile_text
 from atrous.analysis.tracing.arguments import Given, as_arguments
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.layers import CostListener, LayerProfile, OpProfile, layer_rows
@@ -75,6 +76,9 @@ class Profile:
         """Estimate for one training step with Adam: weights, gradients, two moments, kept maps."""
         learned = self.param_bytes * self.trainable / max(self.params, 1)
         return int(self.param_bytes + 3 * learned) + self.buffer_bytes + self.saved_activation_bytes
+
+    def __str__(self) -> str:
+        return profile_text(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; without the ops."""

@@ -21,6 +21,7 @@ from atrous.analysis.fields.field_trace import (
     is_irregular,
     look,
 )
+from atrous.analysis.text import field_text, numbers_text
 from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.mode import Mode, in_mode
@@ -55,6 +56,13 @@ class ReceptiveField:
     layers: Mapping[str, Field]
     size: Shape
     mode: str
+
+    def __str__(self) -> str:
+        how = "exact" if self.is_exact else "a bound"
+        of = "" if self.layer == "output" else f" of {self.layer}"
+        jump, start = numbers_text(self.field.jump), numbers_text(self.field.start)
+        mode = "" if self.mode == "eval" else f", in mode {self.mode}"
+        return f"{field_text(self.field)}{of} ({how}{mode}), jump {jump}, start {start}"
 
     @property
     def is_aligned(self) -> bool:

@@ -55,7 +55,7 @@ def compare(
 
 
 def _table(measured: "list[Measured]") -> str:
-    from atrous.reports.profile.page import field_text, scaled
+    from atrous.analysis.text import field_text, scaled
 
     rows = [["network", "input", "params", "MACs", "peak memory", "field", "jump", "halo"]]
     for one in measured:

@@ -128,9 +128,9 @@ def networks(
     """
     from fnmatch import fnmatchcase
 
+    from atrous.analysis.text import scaled
     from atrous.errors import UnknownNameError
     from atrous.networks.catalog import NETWORKS
-    from atrous.reports.profile.page import scaled
 
     if weights:
         _list_shipped(pattern, as_json=as_json)

@@ -133,7 +133,7 @@ def _text(
     model: str | None,
     min_pixels: int,
 ) -> str:
-    from atrous.reports.profile.page import field_text
+    from atrous.analysis.text import field_text
 
     lines = [f"Connected objects of {min_pixels} pixels or more in {len(samples)} images"]
     header = f"{'class':<20}{'objects':>9}{'images':>8}   longest side: p10, median, p90"

@@ -34,6 +34,7 @@ def profile(
     """Show what a network costs and sees: parameters, MACs, memory, receptive field, tile halo."""
     from atrous._files import check_place, write_text
     from atrous.analysis import reasons
+    from atrous.analysis.text import layer_table
     from atrous.errors import DataError
     from atrous.pipelines.measure import measure
 
@@ -52,7 +53,7 @@ def profile(
         found = reasons(measured.seen, measured.halo, measured.cost)
         typer.echo("\n" + "\n".join(found or ["every number is exact"]))
     if layers:
-        typer.echo("\n" + _layer_table(measured.cost))
+        typer.echo("\n" + layer_table(measured.cost))
     if html is not None:
         typer.echo(f"page: {html}")
 
@@ -118,7 +119,7 @@ def latency_record(latency: "Latency") -> dict[str, object]:
 
 
 def _text(measured: "Measured") -> str:
-    from atrous.reports.profile.page import field_text, scaled
+    from atrous.analysis.text import field_text, numbers_text, scaled
 
     cost, seen, halo = measured.cost, measured.seen, measured.halo
     at_least = "" if cost.counted == "all" else "at least "
@@ -133,7 +134,8 @@ def _text(measured: "Measured") -> str:
         + ("exact" if seen.is_exact else "a bound: see --why")
         + ("" if seen.layer == "output" else f", of {seen.layer}")
         + ("" if seen.is_aligned else "; paths of different centres meet"),
-        f"jump              {_numbers(seen.field.jump):>16}   start {_numbers(seen.field.start)}",
+        f"jump              {numbers_text(seen.field.jump):>16}   "
+        f"start {numbers_text(seen.field.start)}",
         f"halo              {_halo_text(halo)}",
         f"peak memory       {scaled(cost.peak_activation_bytes) + 'B':>16}   maps, inference",
         f"training memory   {scaled(cost.training_bytes) + 'B':>16}   estimate, Adam"
@@ -159,30 +161,6 @@ def _halo_text(halo: "Halo") -> str:
         return f"{pixels:>16}   px per side; tiles begin at multiples of {halo.alignment[0]}"
     first = halo.blockers[0]
     return f"{'none will do':>16}   {first.op} in {first.layer or 'the model'} is {first.kind}"
-
-
-def _numbers(values: "tuple[float | None, ...]") -> str:
-    texts = ["-" if value is None else f"{value:g}" for value in values]
-    return texts[0] if len(set(texts)) == 1 else "x".join(texts)
-
-
-def _layer_table(cost: "Profile") -> str:
-    from atrous.reports.profile.page import field_text
-
-    rows = [("layer", "kind", "output", "params", "MACs", "field")]
-    for layer in cost.layers:
-        output = "x".join(map(str, layer.output_shape[1:])) if layer.output_shape else "not run"
-        field = field_text(layer.field) if layer.field else ""
-        name = "  " * layer.depth + (layer.name.rpartition(".")[2] or "(all)")
-        rows.append((name, layer.kind, output, f"{layer.params:,}", f"{layer.macs:,}", field))
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    return "\n".join(
-        "  ".join(
-            text.ljust(width) if column < 2 else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
 
 
 def _page(measured: "Measured", photo: Path | None) -> str:
@@ -227,9 +205,10 @@ def field_pictures(measured: "Measured", photo: Path | None) -> "list[Picture]":
     from PIL import Image, ImageOps
 
     from atrous.analysis import effective_receptive_field
+    from atrous.analysis.text import field_text
     from atrous.data.photos.read import read_rgb8
     from atrous.data.synthetic.shapes import draw_shapes
-    from atrous.reports.profile.page import Picture, field_on_photo, field_text, heat_picture
+    from atrous.reports.profile.page import Picture, field_on_photo, heat_picture
 
     height, width = measured.size
     pixels = draw_shapes(0, size=(height, width))[0] if photo is None else read_rgb8(photo)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from atrous.analysis import Field, Halo, LayerProfile, Profile, ReceptiveField, reasons
+from atrous.analysis.text import field_text, scaled
 from atrous.reports.charts import growth_chart
 from atrous.reports.page import render
 
@@ -224,15 +225,6 @@ def _rows(cost: Profile) -> list[dict[str, object]]:
     return rows
 
 
-def field_text(field: Field) -> str:
-    """`33x33`, with `whole` for an axis that is seen from end to end, `>=` for a cut one."""
-    words = {"finite": "{}", "whole": "whole", "cut": ">= {}"}
-    parts = [
-        words[extent].format(size) for size, extent in zip(field.size, field.extent, strict=True)
-    ]
-    return "whole input" if set(field.extent) == {"whole"} else "x".join(parts)
-
-
 def _jump_text(field: Field) -> str:
     return f"jump {_numbers(field.jump)} px" if any(field.jump) else "one output for all of it"
 
@@ -240,14 +232,6 @@ def _jump_text(field: Field) -> str:
 def _numbers(values: Sequence[float | None]) -> str:
     texts = ["-" if value is None else f"{value:g}" for value in values]
     return texts[0] if len(set(texts)) == 1 else " x ".join(texts)
-
-
-def scaled(value: float) -> str:
-    """`4.780 G` for 4.78e9, ready for a unit."""
-    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.3f} {unit}"
-    return f"{value:g} "
 
 
 def _embedded(pixels: Pixels) -> str:
