@@ -121,7 +121,8 @@ def profile(
 
     Args:
         model: Any module.
-        size: Spatial lengths of the input, `(H, W)` or 1 or 3 of them.
+        size: Spatial lengths of the input, `(H, W)` or 1 or 3 of them; or with the channels,
+            `(C, H, W)`, or the whole shape, `(1, C, H, W)`.
         in_channels: Channels of the input; read off the first convolution if left out.
         inputs: What `forward` takes instead of an image of `size`: a tensor, a list of arguments,
             or a dictionary of them by name; only shapes are used.

@@ -89,7 +89,8 @@ def receptive_field(
 
     Args:
         model: Any module.
-        size: Spatial lengths of the input, `(H, W)` or 1 or 3 of them.
+        size: Spatial lengths of the input, `(H, W)` or 1 or 3 of them; or with the channels,
+            `(C, H, W)`, or the whole shape, `(1, C, H, W)`.
         output: A layer's dotted name, or a key of what the model returns. Default: the first thing
             returned.
         in_channels: Channels of the input; read off the first convolution if left out.

@@ -101,15 +101,39 @@ def guess_in_channels(model: nn.Module, size: Sequence[int]) -> int:
     )
 
 
+def _first_convolution(model: nn.Module) -> tuple[int, int]:
+    """Spatial axes and channels of the first convolution's input; zeros if there is none."""
+    kinds = ((nn.Conv1d, 1), (nn.Conv2d, 2), (nn.Conv3d, 3))
+    for module in model.modules():
+        for kind, axes in kinds:
+            if isinstance(module, kind):
+                return axes, module.in_channels
+    return 0, 0
+
+
 def image_shape(
     model: nn.Module, size: Sequence[int], *, in_channels: int | None, batch_size: int
 ) -> tuple[int, ...]:
     """Shape `(B, C, *S)` of the input that is asked for.
 
+    A size may hold the channels before the lengths, `(C, *S)`, or be the whole shape `(B, C, *S)`,
+    where axes and channels of the model's first convolution tell them apart.
+
     Raises:
-        ShapeError: If a length, the channels or the batch is not a positive whole number.
+        ShapeError: If a length, the channels or the batch is not a positive whole number, or the
+            channels are given twice, and differently.
     """
     size = tuple(size)
+    axes, channels = _first_convolution(model)
+    extra = len(size) - axes
+    if axes and extra in (1, 2) and size[extra - 1] == channels:
+        given, size = size[:extra], size[extra:]
+        if in_channels not in (None, given[-1]):
+            raise ShapeError(
+                f"The size {(*given, *size)} has {given[-1]} channels and in_channels is "
+                f"{in_channels}; expected one number; leave one of them out."
+            )
+        in_channels, batch_size = given[-1], given[0] if extra == 2 else batch_size
     channels = guess_in_channels(model, size) if in_channels is None else in_channels
     shape = (batch_size, channels, *size)
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in shape):
