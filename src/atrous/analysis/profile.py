@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from atrous.analysis.fields.field import Field
 from atrous.analysis.fields.field_trace import choose_fields, grow, sight_listener, start
-from atrous.analysis.text import profile_text
+from atrous.analysis.text import layer_table, scaled
 from atrous.analysis.tracing.arguments import Given, as_arguments
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.layers import CostListener, LayerProfile, OpProfile, layer_rows
@@ -78,7 +78,22 @@ class Profile:
         return int(self.param_bytes + 3 * learned) + self.buffer_bytes + self.saved_activation_bytes
 
     def __str__(self) -> str:
-        return profile_text(self)
+        at_least = "" if self.counted == "all" else "at least "
+        shapes = ", ".join("x".join(map(str, shape)) for shape in self.input_shapes)
+        frozen = f", {self.frozen:,} of them frozen" if self.frozen else ""
+        unmeasured = ", at least" if self.unmeasured else ""
+        peak, training = scaled(self.peak_activation_bytes), scaled(self.training_bytes)
+        lines = [
+            f"{self.network} on {shapes}",
+            "",
+            f"parameters        {self.params:>16,}   {self.weights:,} weights, "
+            f"{self.biases:,} biases{frozen}",
+            f"MACs              {at_least + format(self.macs, ','):>16}   FLOPs: twice that",
+            f"peak memory       {peak + 'B':>16}   maps, inference",
+            f"training memory   {training + 'B':>16}   estimate, Adam{unmeasured}",
+            *(f"not counted: {op}" for op in self.uncounted),
+        ]
+        return "\n".join([*lines, "", layer_table(self.layers)])
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON; without the ops."""

@@ -1,36 +1,15 @@
-"""Costs and fields as text: what `print` shows of a profile, and what the command line prints."""
+"""Layers, fields and numbers as text, for `print` and for the command line."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from atrous.analysis.fields.field import Field
-    from atrous.analysis.profile import Profile
+from atrous.analysis.fields.field import Field
+from atrous.analysis.tracing.layers import LayerProfile
 
 
-def profile_text(cost: "Profile") -> str:
-    """The totals of a network, then a table of its layers."""
-    at_least = "" if cost.counted == "all" else "at least "
-    shapes = ", ".join("x".join(map(str, shape)) for shape in cost.input_shapes)
-    frozen = f", {cost.frozen:,} of them frozen" if cost.frozen else ""
-    lines = [
-        f"{cost.network} on {shapes}",
-        "",
-        f"parameters        {cost.params:>16,}   {cost.weights:,} weights, {cost.biases:,} biases"
-        f"{frozen}",
-        f"MACs              {at_least + format(cost.macs, ','):>16}   FLOPs: twice that",
-        f"peak memory       {scaled(cost.peak_activation_bytes) + 'B':>16}   maps, inference",
-        f"training memory   {scaled(cost.training_bytes) + 'B':>16}   estimate, Adam"
-        + (", at least" if cost.unmeasured else ""),
-        *(f"not counted: {op}" for op in cost.uncounted),
-    ]
-    return "\n".join([*lines, "", layer_table(cost)])
-
-
-def layer_table(cost: "Profile") -> str:
+def layer_table(layers: Sequence[LayerProfile]) -> str:
     """One row per layer, indented by what holds it; fields where they were asked for."""
     rows = [("layer", "kind", "output", "params", "MACs", "field")]
-    for layer in cost.layers:
+    for layer in layers:
         output = "x".join(map(str, layer.output_shape[1:])) if layer.output_shape else "not run"
         field = field_text(layer.field) if layer.field else ""
         name = "  " * layer.depth + (layer.name.rpartition(".")[2] or "(all)")
@@ -45,7 +24,7 @@ def layer_table(cost: "Profile") -> str:
     )
 
 
-def field_text(field: "Field") -> str:
+def field_text(field: Field) -> str:
     """`33x33`, with `whole` for an axis that is seen from end to end, `>=` for a cut one."""
     words = {"finite": "{}", "whole": "whole", "cut": ">= {}"}
     parts = [

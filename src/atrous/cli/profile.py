@@ -53,7 +53,7 @@ def profile(
         found = reasons(measured.seen, measured.halo, measured.cost)
         typer.echo("\n" + "\n".join(found or ["every number is exact"]))
     if layers:
-        typer.echo("\n" + layer_table(measured.cost))
+        typer.echo("\n" + layer_table(measured.cost.layers))
     if html is not None:
         typer.echo(f"page: {html}")
 
