@@ -96,6 +96,7 @@ class Run:
             number's inverse.
         weights: Memory of the model's own tensors, by its address.
         spoiled: Memory of constants that were written to, and what is known of it now.
+        ends: Of spoiled memory, which may be used again for another tensor.
         meetings: What constants and numbers met the input's maps, to be compared between sizes.
         trail: Op, layer and shape of every step, to be compared between sizes.
         expected: The trail of a smaller size, which this run should follow.
@@ -112,6 +113,7 @@ class Run:
     is_fractional: bool = False
     weights: frozenset[int] = frozenset()
     spoiled: dict[int, Any] = field(default_factory=dict)
+    ends: dict[int, Any] = field(default_factory=dict)
     meetings: list[tuple[Any, ...]] = field(default_factory=list)
     trail: list[Step] = field(default_factory=list)
     expected: "Expected | None" = None
