@@ -19,8 +19,9 @@ BOUNDS: Final = frozenset(["data-dependent", "unknown", "masked", "size-dependen
 """Kinds of notes that make a field a bound."""
 
 
-Step = tuple[str, str, tuple[Any, ...], Shape]
-"""Op, layer, its numbers where they must not depend on the size, and the shape that came out."""
+Step = tuple[str, str, tuple[Any, ...], Shape, Shape]
+"""Op, layer, its numbers where they must not depend on the size, and the shape that came out; of
+an op that resamples, also the shape that went in."""
 
 Guess = tuple[tuple[float, Fraction], ...]
 """Field size and jump per axis by the textbook recursion."""
