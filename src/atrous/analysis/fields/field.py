@@ -156,10 +156,13 @@ def read_field(
 
 
 def widest(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> tuple[int, ...]:
-    """Most positions, lowest to highest, that any output of a map sees, borders or not."""
+    """Most positions, lowest to highest, that any place of a map sees, borders or not."""
     sizes = []
-    for _axis, v in zip(axes, dep.axes, strict=True):
-        low, high, sees = _spans(align(v, len(shape)).reshape(-1, 3))
+    dims = main_dims(dep, shape, axes)
+    for axis, v, dim in zip(axes, dep.axes, dims, strict=True):
+        v = align(v, len(shape))
+        rows = v.reshape(-1, v.shape[-1]) if dim is None else rows_of(axis, v, dim)
+        low, high, sees = _spans(rows)
         sizes.append(int(np.where(sees, high - low + 1, 0).max(initial=0)))
     return tuple(sizes)
 

@@ -250,7 +250,8 @@ def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
     for name in first.maps:
         seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
-            fields[name] = _joined(first.size, seen, last.field(name))
+            most = widest(*first.maps[name], first.run.axes)
+            fields[name] = _joined(first.size, seen, last.field(name), most)
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
@@ -284,12 +285,12 @@ def _at_this_size(first: Sight, name: str) -> Field:
     return replace(seen, extent=extent)
 
 
-def _joined(lengths: Shape, seen: Field, larger: Field) -> Field:
+def _joined(lengths: Shape, seen: Field, larger: Field, most: Shape) -> Field:
     """The field of the larger run; where even there the border cuts it, that of the asked size."""
     axes = range(len(lengths))
     is_cut = [larger.extent[i] == "cut" for i in axes]
     size = tuple(
-        lengths[i] if larger.extent[i] == "whole" else seen.size[i] if is_cut[i] else larger.size[i]
+        lengths[i] if larger.extent[i] == "whole" else most[i] if is_cut[i] else larger.size[i]
         for i in axes
     )
     extent: tuple[Extent, ...] = tuple(
