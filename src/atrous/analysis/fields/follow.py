@@ -18,13 +18,18 @@ _SETTINGS: Final = frozenset(
 """Ops whose numbers (kernel, stride, shift) must not depend on the size of the image."""
 
 
+_FACTORS: Final = ("scales", "scales_d", "scales_h", "scales_w")
+
+
 def follow(
     run: Run, call: Call, name: str, result: list[Dependence | None]
 ) -> list[Dependence | None]:
     """Write down a step, and mark what comes out where it is not the step of the smaller run."""
     shape = call.out_shapes[0] if call.out_shapes else ()
-    before = tuple(call.first.shape) if "upsample" in name or "adaptive" in name else ()
-    numbers = _numbers(call) if name in _SETTINGS else ()
+    factors = tuple(call[key] for key in _FACTORS if call.has(key) and call[key])
+    by_length = ("upsample" in name or "adaptive" in name) and not factors
+    before = tuple(call.first.shape) if by_length else ()
+    numbers = _numbers(call) if name in _SETTINGS else factors
     run.trail.append((name, run.layer, numbers, shape, before))
     if run.expected is None:
         return result
