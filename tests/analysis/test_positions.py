@@ -68,6 +68,16 @@ def scaled_by_number_of_places(self, x):
     return self.conv(x) / torch.ones_like(x[0, 0]).sum()
 
 
+def stacked_and_summed(self, x):
+    return torch.stack([self.conv(x), coordinates(x, 3).expand_as(x)]).sum(0)
+
+
+def product_of_constants(self, x):
+    y = self.conv(x)[0]
+    places = coordinates(x, 3)[0].expand_as(y)
+    return torch.baddbmm(y, places, torch.eye(x.shape[3]).to(x).expand(3, -1, -1))[None]
+
+
 def upper_corner(self, x):
     return self.conv(x).triu()
 
@@ -96,6 +106,8 @@ WITHOUT_HALO = [
     product_by_place,
     scaled_by_size,
     scaled_by_number_of_places,
+    stacked_and_summed,
+    product_of_constants,
     upper_corner,
     random_numbers,
     blurred_coordinates,
@@ -120,6 +132,10 @@ def zeros_like(self, x):
 
 def new_ones(self, x):
     return self.conv(x) * x.new_ones(x.shape) + x.new_full((1, 1, 1, x.shape[3]), 2.0)
+
+
+def filled_after_making(self, x):
+    return torch.empty_like(x).fill_(2.0) * self.conv(x)
 
 
 def chosen_with_zeros(self, x):
@@ -170,6 +186,7 @@ def border_written_over(self, x):
 WITH_HALO = {
     zeros_like: 1,
     new_ones: 1,
+    filled_after_making: 1,
     chosen_with_zeros: 1,
     slopes_per_channel: 1,
     channels_summed: 1,

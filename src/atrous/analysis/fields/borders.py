@@ -57,10 +57,10 @@ def _stays(axis: Axis, v: Array, dim: int) -> bool:
     """Whether fields along a dimension, such as branches, are centred on the same position."""
     if not axis.is_interval:
         return False
-    row = row_along(v, dim)
-    row = row[row[:, 0] < FAR]
-    twice_centres = row[:, 0].astype(np.int64) - row[:, 1]
-    return len(row) == 0 or bool((twice_centres == twice_centres[0]).all())
+    twice_centres, sees = v[..., 0].astype(np.int64) - v[..., 1], v[..., 0] < FAR
+    highest = np.where(sees, twice_centres, -FAR).max(axis=dim)
+    lowest = np.where(sees, twice_centres, FAR).min(axis=dim)
+    return bool((highest <= lowest).all())
 
 
 def set_apart(run: Run, dep: Dependence, dim: int, is_apart: NDArray[np.bool_]) -> Dependence:

@@ -6,8 +6,10 @@ may vary.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, Final
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -138,6 +140,11 @@ def record(run: Run, call: Call, name: str, *, is_random: bool) -> None:
     if name in UNWRITTEN and produced:
         mark(produced[0], Constant(frozenset(), origin=origin))
         return
+    fill = _refilled(call, name)
+    if fill is not None and not _has_views(call.first):
+        run.spoiled.pop(call.first.untyped_storage()._cdata, None)
+        mark(call.first, _filled(call.first, fill))
+        return
     values = None if is_noise else _compute(run, call, known, written)
     if values is not None:
         is_own = not call.func.is_view or all(c.is_own for c in known)
@@ -160,6 +167,18 @@ def record(run: Run, call: Call, name: str, *, is_random: bool) -> None:
         )
 
 
+def _refilled(call: Call, name: str) -> Any:
+    """The number that every element of a tensor is set to; None if it is not set."""
+    if name == "zero_":
+        return 0
+    value = call["value"] if name == "fill_" else None
+    return value if isinstance(value, int | float | bool) else None
+
+
+def _has_views(tensor: Tensor) -> bool:
+    return hasattr(tensor, "_atrous_view") or hasattr(tensor, "_atrous_views")
+
+
 def mark_result(call: Call, name: str, tensor: Tensor) -> None:
     """What an op has made that looks at the shape of its arguments only, or overwrites them."""
     base = name.removesuffix("_")
@@ -177,8 +196,17 @@ def mark_result(call: Call, name: str, tensor: Tensor) -> None:
 
 
 def spoil(run: Run, tensor: Tensor, constant: Constant) -> None:
-    """Nothing is known any more of what shares the memory of a tensor."""
-    run.spoiled[tensor.untyped_storage()._cdata] = constant
+    """Nothing is known any more of what shares the memory of a tensor, as long as it lives."""
+    storage = tensor.untyped_storage()
+    key = storage._cdata
+    run.spoiled[key] = constant
+    if key not in run.ends:
+        run.ends[key] = ref(storage, partial(_forget_memory, run, key))
+
+
+def _forget_memory(run: Run, key: int, _: object) -> None:
+    run.spoiled.pop(key, None)
+    run.ends.pop(key, None)
 
 
 def _filled(tensor: Tensor, fill: Any) -> Constant:

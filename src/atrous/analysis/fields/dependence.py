@@ -19,8 +19,9 @@ BOUNDS: Final = frozenset(["data-dependent", "unknown", "masked", "size-dependen
 """Kinds of notes that make a field a bound."""
 
 
-Step = tuple[str, str, tuple[Any, ...], Shape]
-"""Op, layer, its numbers where they must not depend on the size, and the shape that came out."""
+Step = tuple[str, str, tuple[Any, ...], Shape, Shape]
+"""Op, layer, its numbers where they must not depend on the size, and the shape that came out; of
+an op that resamples, also the shape that went in."""
 
 Guess = tuple[tuple[float, Fraction], ...]
 """Field size and jump per axis by the textbook recursion."""
@@ -96,6 +97,7 @@ class Run:
             number's inverse.
         weights: Memory of the model's own tensors, by its address.
         spoiled: Memory of constants that were written to, and what is known of it now.
+        ends: Of spoiled memory, which may be used again for another tensor.
         meetings: What constants and numbers met the input's maps, to be compared between sizes.
         trail: Op, layer and shape of every step, to be compared between sizes.
         expected: The trail of a smaller size, which this run should follow.
@@ -112,6 +114,7 @@ class Run:
     is_fractional: bool = False
     weights: frozenset[int] = frozenset()
     spoiled: dict[int, Any] = field(default_factory=dict)
+    ends: dict[int, Any] = field(default_factory=dict)
     meetings: list[tuple[Any, ...]] = field(default_factory=list)
     trail: list[Step] = field(default_factory=list)
     expected: "Expected | None" = None

@@ -155,6 +155,18 @@ def read_field(
     )
 
 
+def widest(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> tuple[int, ...]:
+    """Most positions, lowest to highest, that any place of a map sees, borders or not."""
+    sizes = []
+    dims = main_dims(dep, shape, axes)
+    for axis, v, dim in zip(axes, dep.axes, dims, strict=True):
+        v = align(v, len(shape))
+        rows = v.reshape(-1, v.shape[-1]) if dim is None else rows_of(axis, v, dim)
+        low, high, sees = _spans(rows)
+        sizes.append(int(np.where(sees, high - low + 1, 0).max(initial=0)))
+    return tuple(sizes)
+
+
 def _spans(rows: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     low, high = rows[:, 0].astype(np.int64), -rows[:, 1].astype(np.int64)
     return low, high, low < FAR
@@ -178,7 +190,8 @@ def _read_line(
     """A regular axis: size, jump and start from the outputs that no border touches."""
     low, high, sees = _spans(rows)
     sizes = np.where(sees, high - low + 1, 0)
-    if is_mixed and (sizes == length).any():
+    clear = sees & (rows[:, 2] == 1)
+    if is_mixed and (sizes[clear if clear.any() else sees] == length).any():
         return _Line(length, None, None, None, "whole", len(rows) // 2)
     at = np.flatnonzero(rows[:, 2] == 1)
     if not sees[at].any():

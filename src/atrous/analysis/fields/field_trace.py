@@ -11,7 +11,7 @@ from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Shape, align, interval_axis, position_axis
 from atrous.analysis.fields.constants import given
 from atrous.analysis.fields.dependence import Dependence, Expected, Run
-from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field
+from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field, widest
 from atrous.analysis.fields.outputs import named_tensors
 from atrous.analysis.fields.propagate import FieldListener, Graph
 from atrous.analysis.tracing.arguments import Arguments
@@ -250,22 +250,24 @@ def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
     for name in first.maps:
         seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
-            fields[name] = _joined(first.size, seen, last.field(name))
+            most = widest(*first.maps[name], first.run.axes)
+            fields[name] = _joined(first.size, seen, last.field(name), most)
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
             extent = tuple("cut" if e == "finite" else e for e in seen.extent)
-            fields[name] = replace(seen, extent=extent)
+            size = widest(*first.maps[name], first.run.axes)
+            fields[name] = replace(seen, extent=extent, size=size)
     return fields
 
 
 def is_irregular(sight: Sight, name: str) -> bool:
-    """Whether the fields of a map do not repeat, so that elsewhere there may be larger ones."""
+    """Whether the fields of a map do not repeat at a distance, so that others may be larger."""
     shape, seen = sight.maps[name][1], sight.field(name)
     if len(shape) != len(sight.size) + 2 or max(shape[2:]) < 2:
         return False
     return any(
-        extent == "finite" and jump is None and size > 0
+        extent == "finite" and not jump and size > 0
         for extent, jump, size in zip(seen.extent, seen.jump, seen.size, strict=True)
     )
 
@@ -283,12 +285,12 @@ def _at_this_size(first: Sight, name: str) -> Field:
     return replace(seen, extent=extent)
 
 
-def _joined(lengths: Shape, seen: Field, larger: Field) -> Field:
+def _joined(lengths: Shape, seen: Field, larger: Field, most: Shape) -> Field:
     """The field of the larger run; where even there the border cuts it, that of the asked size."""
     axes = range(len(lengths))
     is_cut = [larger.extent[i] == "cut" for i in axes]
     size = tuple(
-        lengths[i] if larger.extent[i] == "whole" else seen.size[i] if is_cut[i] else larger.size[i]
+        lengths[i] if larger.extent[i] == "whole" else most[i] if is_cut[i] else larger.size[i]
         for i in axes
     )
     extent: tuple[Extent, ...] = tuple(

@@ -1,9 +1,10 @@
 """Is a larger run of a model the same network? Its ops are compared with those of the first run."""
 
+from fractions import Fraction
 from typing import Any, Final
 
 from atrous.analysis.fields.borders import carrier
-from atrous.analysis.fields.dependence import Dependence, Run
+from atrous.analysis.fields.dependence import Dependence, Run, Step
 from atrous.analysis.tracing.call import Call
 
 _SETTINGS: Final = frozenset(
@@ -17,12 +18,19 @@ _SETTINGS: Final = frozenset(
 """Ops whose numbers (kernel, stride, shift) must not depend on the size of the image."""
 
 
+_FACTORS: Final = ("scales", "scales_d", "scales_h", "scales_w")
+
+
 def follow(
     run: Run, call: Call, name: str, result: list[Dependence | None]
 ) -> list[Dependence | None]:
     """Write down a step, and mark what comes out where it is not the step of the smaller run."""
     shape = call.out_shapes[0] if call.out_shapes else ()
-    run.trail.append((name, run.layer, _numbers(call) if name in _SETTINGS else (), shape))
+    factors = tuple(call[key] for key in _FACTORS if call.has(key) and call[key])
+    by_length = ("upsample" in name or "adaptive" in name) and not factors
+    before = tuple(call.first.shape) if by_length else ()
+    numbers = _numbers(call) if name in _SETTINGS else factors
+    run.trail.append((name, run.layer, numbers, shape, before))
     if run.expected is None:
         return result
     at = len(run.trail) - 1
@@ -51,11 +59,21 @@ def _numbers(call: Call) -> tuple[Any, ...]:
     )
 
 
+def _scales(step: Step) -> list[Fraction]:
+    """Of a resampling op, positions that went in per position that came out; 0 for a single one."""
+    return [
+        Fraction(n, m) if m > 1 else Fraction(0)
+        for n, m in zip(step[4][2:], step[3][2:], strict=False)
+    ]
+
+
 def _is_fixed(run: Run, result: list[Dependence | None]) -> bool:
     """Whether a map of the image keeps its length although the image has grown."""
     assert run.expected is not None  # the caller has looked
     at = len(run.trail) - 1
     old, new = run.expected.trail[at][3], run.trail[at][3]
+    if run.trail[at][4] and _scales(run.expected.trail[at]) != _scales(run.trail[at]):
+        return True  # its steps are others, relative to the image
     count = len(run.axes)
     dep = result[0] if result else None
     if len(new) != count + 2 or dep is None:

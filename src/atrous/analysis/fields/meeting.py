@@ -168,6 +168,8 @@ def _in_product(
 ) -> list[tuple[int, int]]:
     """Batches of a matrix product, and what is added to it; its rows and columns are weights."""
     tensors = call.tensors()
+    if all(dependence.of(factor) is None for factor in tensors[-2:]):
+        return [(d, place) for d in varying for place in range(ndim)]  # a constant in all
     if len(tensors) == 3 and tensor is tensors[0]:
         return [(d, d + ndim - tensor.ndim) for d in varying]
     return [(0, 0)] if tensor.ndim == 3 and 0 in varying else []

@@ -205,8 +205,7 @@ def join(call: Call) -> Dependence | None:
     is_solid = all(d.is_solid for d in known)
     result = Dependence(tuple(arrays), join_notes(known), join_guesses(known), is_solid)
     if is_stack:
-        moving = ndim != len(call.run.axes) + 2 and runs_along(call.run, result, dim)
-        return result.noting(call.run.note("shift-variant")) if moving else result
+        return result
     if all(d is not None and all(v.shape[dim] == 1 for v in d.axes) for d in deps):
         return result  # such as joining channels
     return set_apart(call.run, result, dim, _joined_apart(lengths))

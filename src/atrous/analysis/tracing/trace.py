@@ -293,6 +293,12 @@ class Stage:
             return out
         finally:
             self.modules = dict(self.model.named_modules())
+            for (
+                weak
+            ) in trace.made:  # marks refer to other tensors, and these to graphs of gradients
+                tensor = weak()
+                if tensor is not None:
+                    forget(tensor)
             self.made += trace.made
             trace.undo_writes()
             self.state.rewind()
