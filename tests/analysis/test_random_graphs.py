@@ -20,9 +20,9 @@ from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import FAR, position_axis, positions
 from atrous.analysis.fields.dependence import Run
 from atrous.analysis.fields.field import is_solid, main_dim, rows_of
-from atrous.analysis.fields.field_trace import Sight, SightListener, look
-from atrous.analysis.fields.propagate import FieldListener
 from atrous.analysis.tracing.arguments import Arguments
+from atrous.analysis.tracing.field_trace import Sight, SightListener, look
+from atrous.analysis.tracing.propagate import FieldListener
 from atrous.analysis.tracing.trace import staged
 
 Step = Callable[[Tensor], Tensor]

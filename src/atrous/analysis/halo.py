@@ -18,10 +18,10 @@ from torch import nn
 from atrous.analysis.fields.axes import FAR, Array, align
 from atrous.analysis.fields.dependence import Dependence, Note
 from atrous.analysis.fields.field import main_dims, middle_rows, period_of
-from atrous.analysis.fields.field_trace import Sight, look
 from atrous.analysis.receptive_field import ReceptiveField, find_map, sights
 from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
 from atrous.analysis.tracing.fake import unwrap
+from atrous.analysis.tracing.field_trace import Sight, look
 from atrous.analysis.tracing.mode import Mode, in_mode
 from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import AtrousError, ShapeError

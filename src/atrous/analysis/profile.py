@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from atrous.analysis.fields.field import Field
-from atrous.analysis.fields.field_trace import choose_fields, grow, sight_listener, start
 from atrous.analysis.text import layer_table, scaled
 from atrous.analysis.tracing.arguments import Given, as_arguments
 from atrous.analysis.tracing.fake import unwrap
+from atrous.analysis.tracing.field_trace import choose_fields, grow, sight_listener, start
 from atrous.analysis.tracing.layers import CostListener, LayerProfile, OpProfile, layer_rows
 from atrous.analysis.tracing.trace import Listener, staged
 

@@ -12,7 +12,10 @@ from torch import nn
 from atrous.analysis.fields.axes import Shape
 from atrous.analysis.fields.dependence import BOUNDS, Misalignment, Note
 from atrous.analysis.fields.field import Field, is_solid
-from atrous.analysis.fields.field_trace import (
+from atrous.analysis.text import field_text, numbers_text
+from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
+from atrous.analysis.tracing.fake import unwrap
+from atrous.analysis.tracing.field_trace import (
     Sight,
     choose_fields,
     enlarged,
@@ -21,9 +24,6 @@ from atrous.analysis.fields.field_trace import (
     is_irregular,
     look,
 )
-from atrous.analysis.text import field_text, numbers_text
-from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
-from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.mode import Mode, in_mode
 from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
+from atrous.analysis.fields.call import Call, outputs, written_arguments
 from atrous.analysis.fields.dependence import Run
-from atrous.analysis.tracing.call import Call, outputs, written_arguments
 
 _LARGEST = 1 << 20  # numbers that are computed for real at the most
 _ALIASED = 1 << 16  # numbers up to which a filled tensor is written out, so that views can write

@@ -4,8 +4,8 @@ from fractions import Fraction
 from typing import Any, Final
 
 from atrous.analysis.fields.borders import carrier
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import Dependence, Run, Step
-from atrous.analysis.tracing.call import Call
 
 _SETTINGS: Final = frozenset(
     [

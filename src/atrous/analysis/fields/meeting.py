@@ -11,9 +11,9 @@ from torch import Tensor
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.borders import runs_along, set_apart
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.constants import Constant, constant_of
 from atrous.analysis.fields.dependence import Dependence, Run
-from atrous.analysis.tracing.call import Call
 
 WEIGHTS: Final[dict[str, frozenset[str]]] = {
     "convolution": frozenset(["weight", "bias"]),

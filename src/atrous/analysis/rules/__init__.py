@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 
+from atrous.analysis.fields.call import Call, Op
 from atrous.analysis.fields.dependence import Dependence
 from atrous.analysis.rules import (
     matmul,
@@ -32,7 +33,6 @@ from atrous.analysis.rules.pointwise import (
     random_slopes,
     unknown,
 )
-from atrous.analysis.tracing.call import Call, Op
 
 Result = Dependence | None | Sequence[Dependence | None]
 Rule = Callable[[Call], Result]

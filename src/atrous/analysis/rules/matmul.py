@@ -7,8 +7,8 @@ from torch import Tensor
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import Dependence, collapse, merge, reduce_dims
-from atrous.analysis.tracing.call import Call
 
 
 def matmul(call: Call) -> Dependence | None:

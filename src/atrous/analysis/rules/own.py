@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, get_args
 
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import Dependence, collapse, merge, reduce_dims
 from atrous.analysis.rules.pointwise import pointwise
-from atrous.analysis.tracing.call import Call
 
 FieldRule = Callable[[Call], Dependence | Sequence[Dependence | None] | None]
 CostRule = Callable[[Call], int]

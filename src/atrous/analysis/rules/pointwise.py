@@ -5,8 +5,8 @@ from typing import Final
 import torch
 
 from atrous.analysis.fields import dependence
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import Dependence, collapse, merge
-from atrous.analysis.tracing.call import Call
 
 CONSTANT: Final = frozenset(
     [

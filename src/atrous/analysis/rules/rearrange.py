@@ -8,9 +8,9 @@ import numpy as np
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis, Shape, reshape, spread, with_borders
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import Dependence
 from atrous.analysis.fields.taps import transposed_taps, window_taps
-from atrous.analysis.tracing.call import Call
 
 
 def unfold(call: Call) -> Dependence | None:

@@ -4,8 +4,8 @@ import numpy as np
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import Dependence, collapse, merge, reduce_dims
-from atrous.analysis.tracing.call import Call
 
 
 def lstm_layer(call: Call) -> list[Dependence | None]:

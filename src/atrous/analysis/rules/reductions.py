@@ -9,8 +9,8 @@ import numpy as np
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis, reshape, spread
 from atrous.analysis.fields.borders import runs_along
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import Dependence, collapse, merge, reduce_dims
-from atrous.analysis.tracing.call import Call
 
 
 def reduced_dims(call: Call, ndim: int) -> list[int]:

@@ -11,9 +11,9 @@ from torch import Tensor
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis, align, squeeze_equal
 from atrous.analysis.fields.borders import set_apart
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.constants import constant_of
 from atrous.analysis.fields.dependence import Dependence, collapse, merge, reduce_dims
-from atrous.analysis.tracing.call import Call
 
 
 def picked(call: Call) -> Dependence | None:

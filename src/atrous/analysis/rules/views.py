@@ -18,12 +18,12 @@ from atrous.analysis.fields.axes import (
     squeeze_equal,
 )
 from atrous.analysis.fields.borders import apart_from_middle, runs_along, set_apart
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.dependence import (
     Dependence,
     join_guesses,
     join_notes,
 )
-from atrous.analysis.tracing.call import Call
 
 
 def same(call: Call) -> Dependence | None:

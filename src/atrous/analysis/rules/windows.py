@@ -10,6 +10,7 @@ from torch import Tensor
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis, align, gather, reduce
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.constants import constant_of
 from atrous.analysis.fields.dependence import Dependence, Guess, Run, merge, touch_along
 from atrous.analysis.fields.taps import (
@@ -23,7 +24,6 @@ from atrous.analysis.fields.taps import (
     transposed_taps,
     window_taps,
 )
-from atrous.analysis.tracing.call import Call
 
 
 def along(

@@ -6,8 +6,8 @@ from weakref import ref
 
 from torch import Tensor
 
+from atrous.analysis.fields.call import Call, outputs
 from atrous.analysis.rules import op_name
-from atrous.analysis.tracing.call import Call, outputs
 
 
 class Ledger:

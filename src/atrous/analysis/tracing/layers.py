@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from atrous.analysis.fields.call import Call, outputs
 from atrous.analysis.fields.field import Field
 from atrous.analysis.fields.outputs import named_tensors
 from atrous.analysis.rules import op_name
@@ -15,7 +16,6 @@ from atrous.analysis.tracing.activation_memory import (
     Ledger,
     keep_for_backward,
 )
-from atrous.analysis.tracing.call import Call, outputs
 from atrous.analysis.tracing.macs import cost_of
 
 

@@ -12,9 +12,9 @@ from typing import Final
 
 from torch import Tensor
 
+from atrous.analysis.fields.call import Call, Op
 from atrous.analysis.rules import op_name, own, rule_of
 from atrous.analysis.rules.pointwise import unknown
-from atrous.analysis.tracing.call import Call, Op
 
 Rule = Callable[[Call], int]
 

@@ -15,8 +15,8 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from atrous.analysis.fields.call import Call, Op, written_arguments
 from atrous.analysis.fields.dependence import Run, forget
-from atrous.analysis.tracing.call import Call, Op, written_arguments
 from atrous.analysis.tracing.explain import explain
 from atrous.analysis.tracing.fake import new_fake
 from atrous.analysis.tracing.leaks import check_leaks

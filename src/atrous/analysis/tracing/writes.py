@@ -11,11 +11,11 @@ from torch import Tensor
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Array, Axis, align, reshape, spread
 from atrous.analysis.fields.borders import apart_from_middle, runs_along, set_apart
+from atrous.analysis.fields.call import Call, outputs
 from atrous.analysis.fields.constants import constant_of
 from atrous.analysis.fields.dependence import Dependence, Run, collapse, merge
 from atrous.analysis.rules import op_name, rule_of
 from atrous.analysis.rules.views import order_of, parts_of, slice_of
-from atrous.analysis.tracing.call import Call, outputs
 
 
 def _nth(result: Any, position: int) -> Dependence | None:

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Shape
+from atrous.analysis.fields.call import Call, outputs
 from atrous.analysis.fields.constants import constant_of, mark_result, record, written_tensors
 from atrous.analysis.fields.dependence import Dependence, Run, collapse, everything, merge, nothing
 from atrous.analysis.fields.follow import follow
 from atrous.analysis.fields.meeting import is_random, meet
-from atrous.analysis.fields.writes import overwrite, register_view
 from atrous.analysis.rules import READS_FIRST, op_name, rule_of
 from atrous.analysis.rules.pointwise import pointwise
-from atrous.analysis.tracing.call import Call, outputs
+from atrous.analysis.tracing.writes import overwrite, register_view
 
 Graph = dict[int, tuple[Dependence, tuple[Dependence, ...], str, str]]
 """By id: a dependence, what it was made from, and the op and layer that made it."""

@@ -9,13 +9,13 @@ import torch
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import Shape, align, interval_axis, position_axis
+from atrous.analysis.fields.call import Call
 from atrous.analysis.fields.constants import given
 from atrous.analysis.fields.dependence import Dependence, Expected, Run
 from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field, widest
 from atrous.analysis.fields.outputs import named_tensors
-from atrous.analysis.fields.propagate import FieldListener, Graph
 from atrous.analysis.tracing.arguments import Arguments
-from atrous.analysis.tracing.call import Call
+from atrous.analysis.tracing.propagate import FieldListener, Graph
 from atrous.analysis.tracing.trace import Stage
 from atrous.errors import AtrousError
 
