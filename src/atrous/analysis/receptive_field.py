@@ -89,10 +89,8 @@ def receptive_field(
 
     Args:
         model: Any module.
-        size: Spatial lengths of the input, `(H, W)` or 1 or 3 of them; or with the channels,
-            `(C, H, W)`, or the whole shape, `(1, C, H, W)`.
-        output: A layer's dotted name, or a key of what the model returns. Default: the first thing
-            returned.
+        size: Lengths of the input, `(H, W)` or 1 or 3 of them; `(C, H, W)`; or `(1, C, H, W)`.
+        output: A layer's dotted name, or a key of what is returned. Default: the first of these.
         in_channels: Channels of the input; read off the first convolution if left out.
         inputs: What `forward` takes instead of an image of `size`: a tensor, a list of arguments,
             or a dictionary of them by name; only shapes are used.

@@ -62,12 +62,7 @@ def write_geojson(
         DataError: If the map holds other classes, a number makes no sense, or writing fails.
         MissingExtraError: If the extra `slides` is not installed.
     """
-    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2, max_vertices) < 0:
-        raise DataError(
-            f"The scale is {scale}, mpp {mpp}, the tolerance {tolerance_um} µm, the smallest "
-            f"region {smallest_um2} µm² and the most corners {max_vertices}; expected positive "
-            "numbers, and 0 or more for the last three; correct them."
-        )
+    _need_sense(scale, mpp, tolerance_um, smallest_um2, max_vertices)
     shapely = require("shapely", extra="slides")
     outlines = _Outlines(tolerance_um=tolerance_um, mpp=mpp)
     regions = _regions(
@@ -87,6 +82,22 @@ def write_geojson(
             count += 1
         file.write(b"\n]}\n")
     return count
+
+
+def _need_sense(
+    scale: tuple[float, float],
+    mpp: tuple[float, float],
+    tolerance_um: float,
+    smallest_um2: float,
+    max_vertices: int,
+) -> None:
+    """Refuse numbers that no map can have."""
+    if min(*scale, *mpp) <= 0 or min(tolerance_um, smallest_um2, max_vertices) < 0:
+        raise DataError(
+            f"The scale is {scale}, mpp {mpp}, the tolerance {tolerance_um} µm, the smallest "
+            f"region {smallest_um2} µm² and the most corners {max_vertices}; expected positive "
+            "numbers, and 0 or more for the last three; correct them."
+        )
 
 
 def _feature(geometry: str, name: str, colour: Colour) -> str:
