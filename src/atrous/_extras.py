@@ -1,10 +1,16 @@
 """The one door for optional packages."""
 
+import json
+import sys
 from collections.abc import Mapping
-from importlib import import_module
+from contextlib import suppress
+from importlib import import_module, metadata
 from importlib.util import find_spec
+from pathlib import Path
+from shlex import quote
 from types import MappingProxyType, ModuleType
 from typing import Final
+from urllib.parse import unquote, urlparse
 
 from atrous.errors import MissingExtraError
 
@@ -30,7 +36,7 @@ def check_extra(extra: str) -> None:
     if missing:
         raise MissingExtraError(
             f"This needs {', '.join(map(repr, missing))}, which is not installed. Run: "
-            f"pip install 'atrous[{extra}]'"
+            f"{install_command(extra)}"
         )
 
 
@@ -41,10 +47,10 @@ def require(module: str, *, extra: str) -> ModuleType:
         MissingExtraError: If `module` is not installed.
 
     Example:
-        >>> require("nowhere_to_be_found", extra="slides")
+        >>> require("nowhere_to_be_found", extra="slides")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         atrous.errors.MissingExtraError: This needs 'nowhere_to_be_found', which is not installed. \
-Run: pip install 'atrous[slides]'
+Run: ...[slides]...
     """
     try:
         return import_module(module)
@@ -52,5 +58,32 @@ Run: pip install 'atrous[slides]'
         if error.name != module.partition(".")[0]:
             raise  # installed, but one of its own imports is broken: show the real cause
         raise MissingExtraError(
-            f"This needs {module!r}, which is not installed. Run: pip install 'atrous[{extra}]'"
+            f"This needs {module!r}, which is not installed. Run: {install_command(extra)}"
         ) from error
+
+
+def install_command(extra: str) -> str:
+    """What installs an extra into this Python, from where the package itself was installed.
+
+    The checkout, wheel or address that `direct_url.json` records is named, since an index may know
+    no such package, or another version of it.
+
+    Source: PEP 610.
+    """
+    program = (
+        "pip install" if find_spec("pip") else f"uv pip install --python {quote(sys.executable)}"
+    )
+    text = None
+    with suppress(metadata.PackageNotFoundError):  # run from a checkout that was never installed
+        text = metadata.distribution("atrous").read_text("direct_url.json")
+    if text is None:
+        return f"{program} 'atrous[{extra}]'"
+    origin = json.loads(text)
+    address = origin["url"]
+    if address.startswith("file:"):
+        place = unquote(urlparse(address).path)
+        option = "-e " if origin.get("dir_info", {}).get("editable") else ""
+        if not Path(place).exists():  # the wheel was removed; pip takes the installed one
+            return f"{program} 'atrous[{extra}]'"
+        return f"{program} {option}{quote(f'{place}[{extra}]')}"
+    return f"{program} {quote(f'atrous[{extra}] @ {address}')}"

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from atrous._extras import install_command
+
 CORE = (
     "torch", "torchvision", "numpy", "pillow", "safetensors", "accelerate", "typer", "rich",
     "jinja2", "matplotlib",
@@ -70,7 +72,7 @@ def extras() -> dict[str, tuple[str, ...]]:
 def _extra(name: str, packages: tuple[str, ...]) -> str:
     missing = [package for package in packages if _version(package) == "missing"]
     if missing:
-        return f"missing {', '.join(missing)}; pip install 'atrous[{name}]'"
+        return f"missing {', '.join(missing)}; {install_command(name)}"
     return ", ".join(f"{package} {_version(package)}" for package in packages)
 
 
