@@ -8,7 +8,8 @@ import torch
 
 from atrous.data.catalog import open_layout
 from atrous.errors import DataError
-from atrous.training.batches import Views, epoch_order, feed, mixed, plan, steps_per_epoch
+from atrous.training.batches import Views, epoch_order, feed, plan, steps_per_epoch
+from atrous.training.mix import mixed
 from atrous.training.run.data import augmentation_of, open_data
 
 

@@ -18,9 +18,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from atrous.errors import DataError
 from atrous.networks.preprocessing.images import Preprocessing, preprocess
-from atrous.training.batches import Batch, mixed
+from atrous.training.batches import Batch
 from atrous.training.bfloat16_cpu import refuse_tiny_maps
 from atrous.training.ema import moving_average
+from atrous.training.mix import mixed
 from atrous.training.objective import Objective, TrainingModule
 from atrous.training.optimiser import build_optimiser, freeze_batch_norm, set_learning_rate
 from atrous.training.recipe.recipe import Recipe

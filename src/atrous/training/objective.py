@@ -11,9 +11,10 @@ from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 from atrous.blocks.resize import resize_linear
 from atrous.errors import DataError, ShapeError
 from atrous.networks.catalog import Task
-from atrous.training.batches import Batch, check_mix
+from atrous.training.batches import Batch
 from atrous.training.losses.catalog import Loss, sum_of_losses
 from atrous.training.losses.cross_entropy import cross_entropy
+from atrous.training.mix import check_mix
 from atrous.training.recipe.recipe import Recipe
 
 Outputs: TypeAlias = tuple[Tensor, ...]

@@ -39,8 +39,7 @@ def open_run(
         overwrite: Remove an earlier run first.
 
     Raises:
-        DataError: If the folder holds another recipe's run, the data cannot be used or has
-            changed since, or the device cannot do what the recipe asks.
+        DataError: If the folder holds another run, the data or the device cannot be used so.
         UnknownNameError: If the recipe names what there is not.
     """
     folder = RunFolder(root)
@@ -72,9 +71,7 @@ def open_run(
             prints=prints,
             accelerator=accelerator,
         )
-    weights = _class_weights(recipe, data, folder, prints["train"])
-    if weights is not None:
-        weights = weights.to(accelerator.device)
+    weights = _class_weights(recipe, data, folder, prints["train"], accelerator.device)
     objective = objective_of(
         recipe,
         card.task,
@@ -124,9 +121,10 @@ def _check_data_unchanged(folder: RunFolder, recipe: Recipe, prints: dict[str, s
 
 
 def _class_weights(
-    recipe: Recipe, data: RunData, folder: RunFolder, data_fingerprint: str
+    recipe: Recipe, data: RunData, folder: RunFolder, data_fingerprint: str, device: torch.device
 ) -> Tensor | None:
     if recipe.class_weights == "none" or not data.train.has_masks:
         return None
     counts = cached_counts(data.train, folder.class_counts, data_fingerprint)
-    return class_weights(recipe.class_weights, counts)
+    weights = class_weights(recipe.class_weights, counts)
+    return None if weights is None else weights.to(device)
