@@ -53,11 +53,7 @@ def throughput(path: Path, arguments: argparse.Namespace) -> str:
     model = prepare_model(predictor, options)
     with open_slide(path, mpp=arguments.mpp) as slide:
         plan = plan_of(model, slide, options, limit=arguments.max_tiles)
-        windows = [
-            [slide.read((t.window[0].start, t.window[1].start), t.window_size, mpp=plan.mpp)]
-            for batch in plan.batches()
-            for t in batch
-        ]
+        windows = [[plan.read(slide, tile)] for batch in plan.batches() for tile in batch]
     alone, whole = [], []
     for _ in range(1 + ROUNDS):
         start = perf_counter()

@@ -24,8 +24,9 @@ import torch
 
 from atrous.data.volumes.geometry import Volume
 from atrous.data.volumes.scans import list_scans, read_scan, volume_files
+from atrous.inference.tiles.grid import STEP
 from atrous.inference.tiles.memory import parse_memory
-from atrous.inference.volumes.plan import STEP, WINDOW
+from atrous.inference.volumes.plan import WINDOW
 from atrous.inference.volumes.predictor import VolumePredictor, VolumeSettings
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network

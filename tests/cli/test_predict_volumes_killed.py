@@ -21,14 +21,14 @@ KILLED = """
 import os, signal, sys
 import torch
 from atrous.cli.main import main
-from atrous.inference.volumes.accumulate import VolumeSums
+from atrous.inference.tiles.sums import SumsFile
 
 torch.set_num_threads(1)
-add, replace, left = VolumeSums.add, os.replace, 0
+keep, replace, left = SumsFile.keep, os.replace, 0
 
-def keeping_every(self, part, logits):
+def keeping_every(self, sums, num_done):
     self._keep_every = 0
-    add(self, part, logits)
+    keep(self, sums, num_done)
 
 def killing(*arguments, **options):
     global left
@@ -43,7 +43,7 @@ try:
 except SystemExit as end:
     assert not end.code
 sys.argv[out] = sys.argv[out].replace("whole", "killed")
-VolumeSums.add, os.replace = keeping_every, killing
+SumsFile.keep, os.replace = keeping_every, killing
 kills, end = 0, signal.SIGKILL
 while end == signal.SIGKILL:
     left = kills + 1

@@ -24,7 +24,6 @@ from atrous.types import UNLABELLED
 
 _SHOWN: Final = 960
 """Longer side of the pictures, pixels."""
-_NEAR: Final = (-1, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +54,9 @@ def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
     Raises:
         DataError: If nothing is labelled, or a file is broken.
     """
-    rows, columns = plan.grid.shape
-    everywhere = [(row, column) for row in range(rows) for column in range(columns)]
     places = {
         place
-        for place in everywhere
+        for place in plan.grid.places()
         if (_truth_of(labelled, plan.grid.tile(place)) != UNLABELLED).any()
     }
     if not places:
@@ -67,8 +64,7 @@ def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
             f"{labelled.slide.path}: nothing of it is labelled; expected labels; leave it out."
         )
     if plan.context.kind == "blended":
-        near = {(row + y, column + x) for row, column in places for y in _NEAR for x in _NEAR}
-        places |= near & set(everywhere)
+        places = {near for place in places for near in plan.grid.neighbours(place)}
     return replace(plan, places=tuple(sorted(places)))
 
 

@@ -8,7 +8,8 @@ from atrous.inference.photos import FileResult, predict_files
 from atrous.inference.prediction import Classification, Prediction
 from atrous.inference.predictor import Predictor
 from atrous.inference.tiles.full_size import FullSize
-from atrous.inference.tiles.grid import TileGrid, plan_grid, run_tiled
+from atrous.inference.tiles.grid import TileGrid, plan_grid
+from atrous.inference.tiles.sums import run_tiled
 
 __all__ = [
     "Classification",

@@ -17,7 +17,7 @@ from atrous.errors import DataError, ShapeError
 from atrous.inference.fold import fold
 from atrous.inference.model import Image, Model
 from atrous.inference.prediction import Prediction
-from atrous.inference.tiles.fits import check_memory
+from atrous.inference.tiles.memory import check_memory
 from atrous.networks.card import Card
 from atrous.networks.mask_resize import logits_to_masks
 from atrous.networks.preprocessing.images import preprocess

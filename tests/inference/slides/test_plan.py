@@ -2,13 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from atrous.data.slides.write_pyramid import photo_tiles, write_pyramid
 from atrous.errors import DataError
-from atrous.inference.tiles.memory import BASE, memory_model, parse_memory
-from atrous.inference.tiles.mode import Context, choose_context
+from atrous.inference.tiles.mode import Context
 
 pytest.importorskip("tifffile", reason="needs the extra slides")
 pytest.importorskip("openslide", reason="needs the extra slides")
@@ -17,7 +14,12 @@ from atrous.data.slides.read import open_slide
 from atrous.inference.slides.plan import plan_slide, sample_places
 
 TILE = 256
-CONTEXT = Context(kind="exact", halo=32, alignment=16, reason="for tests")
+
+
+def context_of(core):
+    return Context(
+        kind="exact", core=(core,) * 2, halo=(32, 32), alignment=(16, 16), reason="for tests"
+    )
 
 
 def slide_with(path, *, spots):
@@ -40,11 +42,11 @@ def test_the_tiles_with_tissue_and_no_others_are_run(tmp_path, at):
     spots = {(0, 0), (3, 5), (5, 7)}
     with slide_with(tmp_path / "slide.tif", spots=spots) as slide:
         core = int(TILE * 2 / at)
-        plan = plan_slide(slide, mpp=(at, at), core=core, context=CONTEXT)
+        plan = plan_slide(slide, mpp=(at, at), context=context_of(core))
         assert set(plan.places) == spots
         assert plan.scale == (at / 2, at / 2)
         assert plan.grid.core == (core, core)
-        everywhere = plan_slide(slide, mpp=(at, at), core=core, context=CONTEXT, all_tiles=True)
+        everywhere = plan_slide(slide, mpp=(at, at), context=context_of(core), all_tiles=True)
         assert len(everywhere.places) == len(everywhere.grid) == 48
 
 
@@ -53,7 +55,7 @@ def test_a_slide_of_bare_glass_is_refused(tmp_path):
         slide_with(tmp_path / "glass.tif", spots=set()) as slide,
         pytest.raises(DataError, match="no tissue was found"),
     ):
-        plan_slide(slide, mpp=(2.0, 2.0), core=256, context=CONTEXT)
+        plan_slide(slide, mpp=(2.0, 2.0), context=context_of(256))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
@@ -62,8 +64,7 @@ def test_batches_hold_every_tile_once_and_one_size_each(tmp_path, batch_size):
         plan = plan_slide(
             slide,
             mpp=(2.0, 2.0),
-            core=320,
-            context=CONTEXT,
+            context=context_of(320),
             all_tiles=True,
             batch_size=batch_size,
         )
@@ -81,69 +82,7 @@ def test_batches_hold_every_tile_once_and_one_size_each(tmp_path, batch_size):
 def test_seams_are_looked_for_where_four_tiles_meet(tmp_path):
     spots = {(1, 1), (1, 2), (2, 1), (2, 2), (4, 6)}
     with slide_with(tmp_path / "slide.tif", spots=spots) as slide:
-        plan = plan_slide(slide, mpp=(2.0, 2.0), core=TILE, context=CONTEXT)
+        plan = plan_slide(slide, mpp=(2.0, 2.0), context=context_of(TILE))
         assert sample_places(plan, 4) == [(1, 1)]
-        all_of_it = plan_slide(slide, mpp=(2.0, 2.0), core=TILE, context=CONTEXT, all_tiles=True)
+        all_of_it = plan_slide(slide, mpp=(2.0, 2.0), context=context_of(TILE), all_tiles=True)
         assert len(set(sample_places(all_of_it, 4))) == 4
-
-
-@pytest.mark.parametrize(
-    ("text", "number"), [("2G", 2e9), ("800M", 8e8), ("1.5 gb", 1.5e9), ("4000000000", 4e9)]
-)
-def test_memory_is_read(text, number):
-    assert parse_memory(text) == number
-
-
-@pytest.mark.parametrize("text", ["", "much", "-2G", "2X", "G"])
-def test_memory_that_is_none_is_refused(text):
-    with pytest.raises(DataError, match="such as 2G"):
-        parse_memory(text)
-
-
-def test_more_memory_gives_larger_tiles_under_the_ceiling():
-    network = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 4, 3, padding=1))
-    cores = []
-    for ceiling in (BASE + 1, BASE + 150_000_000, BASE + 400_000_000, 10**11):
-        model = memory_model(network, ceiling=ceiling, num_classes=4)
-        core = model.core_for(8, 4)
-        cores.append(core)
-        assert core % 4 == 0
-        assert core == 0 or model.needed(core + 16) <= ceiling
-    assert cores == sorted(cores)
-    assert cores[0] == 0
-    assert 0 < cores[1] < cores[2] < cores[3] == 1024
-    # 64 channels of 4 bytes are the least that a pixel takes here.
-    assert model.bytes_per_pixel >= 64 * 4
-
-
-class _Pooled(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 2, 9, padding=4)
-
-    def forward(self, x):
-        y = self.conv(x)
-        return y + y.mean((2, 3), keepdim=True)
-
-
-def test_the_context_is_exact_where_it_can_be_paid_for():
-    torch.manual_seed(0)
-    local = nn.Conv2d(3, 2, 9, padding=4)
-    exact = choose_context(local, wish="auto", core_for=lambda *_: 64)
-    assert (exact.kind, exact.halo, exact.alignment) == ("exact", 4, 1)
-    dear = choose_context(local, wish="auto", core_for=lambda *_: 7)
-    assert dear.kind == "blended"
-    assert "4.6 times the work" in dear.reason  # (7 + 8)^2 / 7^2
-    assert choose_context(local, wish="exact", core_for=lambda *_: 7).kind == "exact"
-    assert choose_context(local, wish="blended", core_for=lambda *_: 64).kind == "blended"
-    no_room = choose_context(local, wish="auto", core_for=lambda *_: 0)
-    assert "does not fit into the memory" in no_room.reason
-
-
-def test_no_halo_is_wide_enough_for_global_pooling():
-    torch.manual_seed(0)
-    found = choose_context(_Pooled(), wish="auto", core_for=lambda *_: 64)
-    assert found.kind == "blended"
-    assert "mean" in found.reason
-    with pytest.raises(DataError, match="cannot be exact: no halo is wide enough"):
-        choose_context(_Pooled(), wish="exact", core_for=lambda *_: 64)

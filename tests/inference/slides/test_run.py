@@ -1,6 +1,7 @@
 """Slides in tiles: what whole-image inference gives, whatever kills the run on the way."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,10 +86,8 @@ def slide(tmp_path_factory):
 
 
 def plan_for(slide, network, *, wish="auto", batch_size=1):
-    context = choose_context(network.masks(), wish=wish, core_for=lambda *_: 64)
-    return plan_slide(
-        slide, mpp=(0.5, 0.5), core=64, context=context, all_tiles=True, batch_size=batch_size
-    )
+    context = choose_context(network.masks(), wish=wish, core_for=lambda *_: (64, 64))
+    return plan_slide(slide, mpp=(0.5, 0.5), context=context, all_tiles=True, batch_size=batch_size)
 
 
 def run(slide, network, plan, folder, *, keeps=True):
@@ -132,8 +131,7 @@ def test_less_halo_than_the_field_shows_at_the_seams(slide, tmp_path):
     bare = plan_slide(
         slide,
         mpp=(0.5, 0.5),
-        core=64,
-        context=type(plan.context)(kind="exact", halo=0, alignment=2, reason="too little"),
+        context=replace(plan.context, halo=(0, 0)),
         all_tiles=True,
     )
     store, _ = run(slide, network, bare, tmp_path / "run")
@@ -158,8 +156,8 @@ def test_blended_tiles_label_every_pixel_and_every_tile(slide, tmp_path):
 
 def test_blending_one_tile_is_the_network_itself(slide, tmp_path):
     network = network_of(_Global, "joint")
-    context = choose_context(network.masks(), wish="blended", core_for=lambda *_: 352)
-    plan = plan_slide(slide, mpp=(0.5, 0.5), core=352, context=context, all_tiles=True)
+    context = choose_context(network.masks(), wish="blended", core_for=lambda *_: (352, 352))
+    plan = plan_slide(slide, mpp=(0.5, 0.5), context=context, all_tiles=True)
     store, _ = run(slide, network, plan, tmp_path / "run")
     whole = network.run([slide.read((0, 0), SIZE, mpp=0.5)])[0][0]
     probability = whole.softmax(0).numpy()

@@ -6,7 +6,8 @@ from torch import nn
 
 from atrous.analysis.halo import halo
 from atrous.inference.tiles.full_size import FullSize
-from atrous.inference.tiles.grid import plan_grid, run_tiled
+from atrous.inference.tiles.grid import plan_grid
+from atrous.inference.tiles.sums import run_tiled
 from atrous.networks.mask_resize import logits_to_masks
 
 

@@ -1,5 +1,8 @@
 """Tiles with the exact halo give what the whole image gives; with less they do not."""
 
+import itertools
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,7 +12,8 @@ from torch import nn
 from atrous.analysis.halo import halo
 from atrous.errors import ShapeError
 from atrous.inference.tiles.full_size import FullSize
-from atrous.inference.tiles.grid import TileGrid, plan_grid, run_tiled
+from atrous.inference.tiles.grid import TileGrid, overlapping_windows, plan_grid, relative
+from atrous.inference.tiles.sums import run_tiled
 from atrous.networks.catalog import build_network
 
 lengths = st.integers(1, 70)
@@ -31,6 +35,43 @@ def test_cores_cover_the_image_once_and_windows_hold_their_halo(axes):
             assert range(n)[window][inside] == range(n)[part]
     assert (seen == 1).all()
     assert len(tiles) == len(grid)
+
+
+@given(st.lists(st.tuples(lengths, st.integers(5, 70)), min_size=1, max_size=2))
+def test_overlapping_windows_cover_the_image_with_steps_of_half_a_window_at_most(axes):
+    size = tuple(n for n, _ in axes)
+    window = tuple(min(n, length) for n, length in axes)
+    seen = torch.zeros(size)
+    tiles = overlapping_windows(size, window)
+    for tile in tiles:
+        assert tile.window_size == window
+        assert tile.inside == tuple(slice(0, n) for n in window)
+        seen[tile.core] += 1
+    assert (seen >= 1).all()
+    for axis, length in enumerate(window):
+        starts = sorted({tile.core[axis].start for tile in tiles})
+        steps = [b - a for a, b in itertools.pairwise(starts)]
+        assert max(steps, default=0) <= (length + 1) / 2 + 0.5  # rounded to whole pixels
+        assert max(steps, default=0) - min(steps, default=0) <= 1  # spread evenly
+
+
+@given(st.lists(st.tuples(lengths, st.integers(1, 30)), min_size=1, max_size=3), st.data())
+def test_neighbours_are_the_tiles_whose_places_differ_by_one_at_most(axes, data):
+    size, core = zip(*axes, strict=True)
+    grid = TileGrid(size=size, core=core, halo=(0,) * len(size))
+    place = data.draw(st.tuples(*(st.integers(0, n - 1) for n in grid.shape)))
+    expected = [
+        other
+        for other in np.ndindex(*grid.shape)
+        if max(abs(a - b) for a, b in zip(place, other, strict=True)) <= 1
+    ]
+    assert list(grid.neighbours(place)) == expected
+
+
+def test_a_region_in_the_coordinates_of_one_that_holds_it_is_the_same_pixels():
+    image = torch.arange(100).reshape(10, 10)
+    whole, part = (slice(2, 9), slice(1, 10)), (slice(3, 7), slice(4, 5))
+    assert torch.equal(image[whole][relative(part, whole)], image[part])
 
 
 def positive(network):

@@ -12,8 +12,8 @@ import torch
 
 from atrous.data.volumes.geometry import Volume, VolumeGeometry
 from atrous.errors import DataError, ShapeError
+from atrous.inference.tiles.sums import window_weights
 from atrous.inference.volumes import plan as volume_plan
-from atrous.inference.volumes.accumulate import gaussian
 from atrous.inference.volumes.predictor import (
     VolumePredictor,
     VolumeSettings,
@@ -154,7 +154,7 @@ def test_windows_that_do_not_fit_are_halved_along_one_axis_at_a_time():
 
 
 def test_a_gaussian_is_one_in_the_middle_and_an_eighth_of_the_window_wide():
-    weights = gaussian((33, 1, 1)).flatten()
+    weights = window_weights((33, 1, 1)).flatten()
     assert weights[16] == 1
     assert float(weights[16 + 4]) == pytest.approx(np.exp(-0.5 * (4 / (33 / 8)) ** 2))
     assert weights.min() > 0

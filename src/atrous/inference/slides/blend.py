@@ -1,6 +1,7 @@
 """Average overlapping windows with Gaussian weights, a core at a time, with the rest on disk.
 
-Source: Isensee et al., "nnU-Net", Nature Methods 2021: a Gaussian of an eighth of the window.
+A slide's sums would not fit into memory, as a scan's do in `inference.tiles.sums`: windows wait
+on disk until all that reach a core are there, and are removed when no core needs them any more.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,15 +17,12 @@ from torch import Tensor
 from atrous._argmax import argmax_classes
 from atrous._files import make_folder, write_atomically
 from atrous.inference.slides.plan import SlidePlan
-from atrous.inference.slides.store import LEVELS
-from atrous.inference.tiles.grid import Tile
+from atrous.inference.slides.store import LEVELS, Core
+from atrous.inference.tiles.grid import Place, Region, Tile, relative
+from atrous.inference.tiles.sums import gaussian, outer
 
-_SIGMA: Final = 1 / 8
-"""Of the Gaussian, in windows."""
 _STRIP: Final = 128
 """Rows that are averaged at a time."""
-
-Place = tuple[int, ...]
 
 
 class Blender:
@@ -69,19 +67,16 @@ class Blender:
         self._there.add(tile.place)
         self._candidates.update(self._around(tile.place))
 
-    def ready(self) -> Iterator[tuple[Place, NDArray[np.uint8], NDArray[np.uint8]]]:
-        """Place, labels and probabilities (in steps of 1 / 255) of cores that can be given now."""
+    def ready(self) -> Iterator[Core]:
+        """Cores that can be given now; one is taken for safe when the next is asked for."""
         candidates = sorted(self._candidates - self._finished)
         self._candidates.clear()  # until one of their windows comes
         for place in candidates:
             if all(near in self._there for near in self._around(place)):
-                yield (place, *self._blend(place))
-
-    def finish(self, place: Place) -> None:
-        """A core is safe; windows that no other core waits for are removed."""
-        self._finished.add(place)
-        for neighbour in self._around(place):
-            self._forget(neighbour)
+                yield self._blend(self._plan.grid.tile(place))
+                self._finished.add(place)
+                for neighbour in self._around(place):
+                    self._forget(neighbour)
 
     def _forget(self, place: Place) -> None:
         if place in self._there and all(p in self._finished for p in self._around(place)):
@@ -91,16 +86,14 @@ class Blender:
 
     def _around(self, place: Place) -> list[Place]:
         """Places that are run and whose windows reach this core, itself among them."""
-        row, column = place
-        near = ((row + y, column + x) for y in (-1, 0, 1) for x in (-1, 0, 1))
-        return [other for other in near if other in self._run]
+        return [near for near in self._plan.grid.neighbours(place) if near in self._run]
 
     def _file(self, place: Place) -> Path:
         return self._folder / f"{place[0]}_{place[1]}.npy"
 
-    def _blend(self, place: Place) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        rows, columns = self._plan.grid.tile(place).core
-        tiles = [self._plan.grid.tile(other) for other in self._around(place)]
+    def _blend(self, wanted: Tile) -> Core:
+        rows, columns = wanted.core
+        tiles = [self._plan.grid.tile(other) for other in self._around(wanted.place)]
         windows = [np.load(self._file(tile.place), mmap_mode="r") for tile in tiles]
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         labels = np.empty(shape, np.uint8)
@@ -115,49 +108,33 @@ class Blender:
             part = slice(top - rows.start, strip[0].stop - rows.start)
             labels[part] = argmax_classes(torch.from_numpy(total)).numpy()
             probabilities[:, part] = np.rint(total * LEVELS)
-        return labels, probabilities
+        return Core(tile=wanted, labels=labels, probabilities=probabilities)
 
 
 def _add(
     total: NDArray[np.float32],
     weight: NDArray[np.float32],
-    region: tuple[slice, slice],
+    region: Region,
     tile: Tile,
     window: NDArray[np.float16],
     *,
     side: int,
 ) -> None:
     """Add what a window says of a region, by how near to the middle of its core it is."""
-    common = [
+    common = tuple(
         slice(max(a.start, b.start), min(a.stop, b.stop))
         for a, b in zip(region, tile.window, strict=True)
-    ]
+    )
     if any(part.start >= part.stop for part in common):
         return
-    here = tuple(
-        slice(part.start - whole.start, part.stop - whole.start)
-        for part, whole in zip(common, region, strict=True)
-    )
-    there = tuple(
-        slice(part.start - whole.start, part.stop - whole.start)
-        for part, whole in zip(common, tile.window, strict=True)
-    )
-    down, right = (
-        gaussian(part, core, side=side) for part, core in zip(common, tile.core, strict=True)
-    )
-    weights = down[:, None] * right[None, :]
-    weight[here] += weights
-    total[(slice(None), *here)] += weights * window[(slice(None), *there)]
+    weights = outer([_weights(*axis, side=side) for axis in zip(common, tile.core, strict=True)])
+    here = relative(common, region)
+    weight[here] += weights.numpy()
+    there = window[(slice(None), *relative(common, tile.window))]
+    total[(slice(None), *here)] += weights.numpy() * there
 
 
-def gaussian(part: slice, core: slice, *, side: int) -> NDArray[np.float32]:
-    """Weights of positions by their distance from the middle of a core; never 0.
-
-    Args:
-        part: Positions along one axis.
-        core: Of the tile, likewise.
-        side: Of a whole window.
-    """
-    middle = (core.start + core.stop - 1) / 2
-    distance = (np.arange(part.start, part.stop) - middle) / (_SIGMA * side)
-    return np.exp(-0.5 * distance**2).astype(np.float32) + np.float32(1e-6)
+def _weights(part: slice, core: slice, *, side: int) -> Tensor:
+    """Of positions along an axis, by their distance from the middle of a core; never 0."""
+    positions = torch.arange(part.start, part.stop, dtype=torch.float64)
+    return gaussian(positions, (core.start + core.stop - 1) / 2, side).float() + 1e-6

@@ -15,19 +15,6 @@ from atrous.networks.preprocessing.images import preprocess
 Pixels = NDArray[np.uint8]
 
 
-class _Masks(nn.Module):
-    """The masks alone, of networks that give labels too: what a halo is for."""
-
-    def __init__(self, network: FullSize) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(B, C, H, W)` to `(B, K, H, W)`."""
-        output = self.network(x)
-        return output if isinstance(output, Tensor) else output[0]
-
-
 @dataclass(frozen=True, slots=True)
 class SlideNetwork:
     """Runs windows; what the card says of sizes does not hold, since a slide has a scale."""
@@ -41,8 +28,9 @@ class SlideNetwork:
 
     def masks(self) -> nn.Module:
         """The plain network up to its masks at the input's size, in eval mode, for analysis."""
-        whole = FullSize(self.predictor.network, resize=self.predictor.card.mask_resize)
-        return _Masks(whole).eval()
+        predictor = self.predictor
+        resize = predictor.card.mask_resize
+        return FullSize(predictor.network, resize=resize, masks_only=True).eval()
 
     @torch.inference_mode()
     def run(self, windows: Sequence[Pixels]) -> tuple[Tensor, Tensor | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from math import ceil, floor
+from math import ceil, floor, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from atrous.data.slides.read import Slide
 from atrous.data.slides.tissue import tissue_of
 from atrous.errors import DataError
-from atrous.inference.tiles.grid import Tile, TileGrid, plan_grid
+from atrous.inference.tiles.grid import Place, Tile, TileGrid
 from atrous.inference.tiles.mode import Context
 
 
@@ -23,7 +23,7 @@ class SlidePlan:
         mpp: Micrometres per pixel of the grid that the network sees, down and to the right.
         scale: Pixels of level 0 per pixel of it.
         grid: How it is cut.
-        context: What its halo is.
+        context: How anything is cut, and why.
         places: Rows and columns of the tiles that touch tissue, row by row.
         batch_size: Tiles that are run together.
     """
@@ -32,7 +32,7 @@ class SlidePlan:
     scale: tuple[float, float]
     grid: TileGrid
     context: Context
-    places: tuple[tuple[int, int], ...]
+    places: tuple[Place, ...]
     batch_size: int = 1
 
     @property
@@ -43,10 +43,16 @@ class SlidePlan:
     @property
     def num_pixels(self) -> int:
         """Pixels that the network computes, those of the halos among them."""
-        return sum(
-            tile.window_size[0] * tile.window_size[1]
-            for tile in (self.grid.tile(place) for place in self.places)
-        )
+        return sum(prod(self.grid.tile(place).window_size) for place in self.places)
+
+    def read(self, slide: Slide, tile: Tile) -> NDArray[np.uint8]:
+        """A tile's window as the network sees it, RGB `(h, w, 3)`.
+
+        Raises:
+            DataError: If the slide is broken there.
+        """
+        rows, columns = tile.window
+        return slide.read((rows.start, columns.start), tile.window_size, mpp=self.mpp)
 
     def batches(self) -> Iterator[tuple[Tile, ...]]:
         """Tiles that are run together: neighbours of one window size, the same in every run."""
@@ -64,7 +70,6 @@ def plan_slide(
     slide: Slide,
     *,
     mpp: tuple[float, float],
-    core: int,
     context: Context,
     all_tiles: bool = False,
     batch_size: int = 1,
@@ -74,30 +79,20 @@ def plan_slide(
     Args:
         slide: An open slide.
         mpp: Micrometres per pixel at which the network sees it.
-        core: Side of a core, pixels; a multiple of the context's alignment.
-        context: What stands around it.
+        context: How it is cut.
         all_tiles: Run the glass too.
         batch_size: Tiles that are run together.
 
     Raises:
         DataError: If no tissue is found.
     """
-    grid = plan_grid(
-        slide.size_at(mpp),
-        core=(core, core),
-        halo=(context.halo, context.halo),
-        alignment=(context.alignment, context.alignment),
-    )
-    if all_tiles:
-        rows, columns = grid.shape
-        places = tuple((row, column) for row in range(rows) for column in range(columns))
-    else:
-        places = tuple(_touching(grid, tissue_of(slide)))
-        if not places:
-            raise DataError(
-                f"{slide.path}: no tissue was found on it; expected stained tissue on bright "
-                "glass; run all of it with --all-tiles."
-            )
+    grid = context.grid(slide.size_at(mpp))
+    places = tuple(grid.places() if all_tiles else _touching(grid, tissue_of(slide)))
+    if not places:
+        raise DataError(
+            f"{slide.path}: no tissue was found on it; expected stained tissue on bright "
+            "glass; run all of it with --all-tiles."
+        )
     return SlidePlan(
         mpp=mpp,
         scale=slide.scale_at(mpp),
@@ -108,7 +103,7 @@ def plan_slide(
     )
 
 
-def _touching(grid: TileGrid, tissue: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+def _touching(grid: TileGrid, tissue: NDArray[np.bool_]) -> Iterator[Place]:
     """Places of the tiles whose cores hold a pixel of tissue."""
     rows, columns = grid.shape
     scale = [tissue.shape[axis] / grid.size[axis] for axis in range(2)]
@@ -129,7 +124,7 @@ def _span(part: slice, scale: float, length: int) -> tuple[int, int]:
     return start, max(start + 1, min(length, ceil(part.stop * scale)))
 
 
-def sample_places(plan: SlidePlan, number: int) -> list[tuple[int, int]]:
+def sample_places(plan: SlidePlan, number: int) -> list[Place]:
     """Evenly spread places whose right, lower and lower right neighbours are run too."""
     run = set(plan.places)
     corners = [

@@ -6,7 +6,8 @@ goes on by the same command, and what it ends with is the same to the byte.
 
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,51 +23,14 @@ from atrous.errors import DataError
 from atrous.inference.slides.blend import Blender
 from atrous.inference.slides.network import Pixels, SlideNetwork
 from atrous.inference.slides.plan import SlidePlan
-from atrous.inference.slides.store import LEVELS, SlideStore
-from atrous.inference.tiles.grid import Tile
+from atrous.inference.slides.store import LEVELS, Core, SlideStore
+from atrous.inference.tiles.grid import Place, Tile
 
 AHEAD: Final = 2
 """Batches whose windows are read while the network runs."""
 
-Place = tuple[int, ...]
 Advance = Callable[[int], object]
 NoteLabels = Callable[[Sequence[Tile], Tensor], object]
-
-
-@dataclass(slots=True)
-class Done:
-    """What the journal knows.
-
-    Attributes:
-        checksums: Of the cores that are written, by place.
-        labels: Probabilities of labels by place, of networks that give them.
-    """
-
-    checksums: dict[Place, int] = field(default_factory=dict)
-    labels: dict[Place, tuple[float, ...]] = field(default_factory=dict)
-
-    def take(self, record: dict[str, Any]) -> None:
-        """Learn what one line of the journal says."""
-        place = tuple(record["place"])
-        if "checksum" in record:
-            self.checksums[place] = record["checksum"]
-        if "labels" in record:
-            self.labels[place] = tuple(record["labels"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Core:
-    """What is said of a tile's core.
-
-    Attributes:
-        tile: Which.
-        labels: `(h, w)` uint8.
-        probabilities: `(C, h, w)` in steps of 1 / 255, where they are wanted.
-    """
-
-    tile: Tile
-    labels: NDArray[np.uint8]
-    probabilities: NDArray[np.uint8] | None
 
 
 def run_slide(
@@ -96,18 +60,14 @@ def run_slide(
     Raises:
         DataError: If the slide is broken somewhere, or the disk is full.
     """
-    done = Done()
-    for record in journal.records:
-        done.take(record)
+    records: list[dict[str, Any]] = journal.records
+    checksums = {tuple(r["place"]): r["checksum"] for r in records if "checksum" in r}
+    labels = {tuple(r["place"]): tuple(r["labels"]) for r in records if "labels" in r}
     is_whole = {
         place
-        for place, checksum in done.checksums.items()
+        for place, checksum in checksums.items()
         if store.checksum(plan.grid.tile(place).core) == checksum
     }
-
-    def note(tiles: Sequence[Tile], labels: Tensor) -> None:
-        _note_labels(journal, done, tiles, labels)
-
     advance(len(is_whole))
     for core in run_cores(
         slide,
@@ -116,13 +76,12 @@ def run_slide(
         scratch=scratch,
         is_whole=is_whole,
         with_probabilities=store.has_probabilities,
-        note_labels=note,
+        note_labels=partial(_note_labels, journal, labels),
     ):
         # Written, then noted: in this order a kill in between loses nothing.
-        checksum = store.write(core.tile.core, core.labels, core.probabilities)
-        journal.add({"place": list(core.tile.place), "checksum": checksum})
+        journal.add({"place": list(core.tile.place), "checksum": store.write(core)})
         advance(1)
-    return done.labels
+    return labels
 
 
 def run_cores(
@@ -176,45 +135,36 @@ def _run_blended(
     note_labels: NoteLabels,
 ) -> Iterator[Core]:
     blender = Blender(plan, scratch, num_classes=network.num_classes, finished=is_whole)
-
-    def ready() -> Iterator[Core]:
-        for place, classes, probabilities in blender.ready():
-            yield Core(tile=plan.grid.tile(place), labels=classes, probabilities=probabilities)
-            blender.finish(place)  # after whoever took the core has put it somewhere safe
-
     todo = [batch for batch in plan.batches() if any(map(blender.needs, batch))]
-    yield from ready()  # a kill may have come between the last window of a core and the core itself
+    yield from blender.ready()  # a kill may have come between a core's last window and the core
     for batch, logits, labels in _outputs(slide, network, plan, todo):
         if labels is not None:
             note_labels(batch, labels)
         for index, tile in enumerate(batch):
             blender.keep(tile, logits[index])
-        yield from ready()
+        yield from blender.ready()
 
 
-def _note_labels(journal: Journal, done: Done, batch: Sequence[Tile], labels: Tensor) -> None:
+def _note_labels(
+    journal: Journal, known: dict[Place, tuple[float, ...]], batch: Sequence[Tile], labels: Tensor
+) -> None:
     for tile, row in zip(batch, labels.tolist(), strict=True):
         rounded = tuple(round(value, 6) for value in row)
-        if done.labels.get(tile.place) != rounded:
+        if known.get(tile.place) != rounded:
             journal.add({"place": list(tile.place), "labels": rounded})
-            done.labels[tile.place] = rounded
+            known[tile.place] = rounded
 
 
 def _outputs(
     slide: Slide, network: SlideNetwork, plan: SlidePlan, todo: Sequence[tuple[Tile, ...]]
 ) -> Iterator[tuple[tuple[Tile, ...], Tensor, Tensor | None]]:
     """Batch by batch what the network says, with reading threads ahead of it."""
-
-    def read(tile: Tile) -> Pixels:
-        location = (tile.window[0].start, tile.window[1].start)
-        return slide.read(location, tile.window_size, mpp=plan.mpp)
-
     pending: list[tuple[tuple[Tile, ...], list[Future[Pixels]]]] = []
     queue = iter(todo)
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="read") as pool:
         try:
             for batch in queue:
-                pending.append((batch, [pool.submit(read, tile) for tile in batch]))
+                pending.append((batch, [pool.submit(plan.read, slide, tile) for tile in batch]))
                 if len(pending) > AHEAD:
                     yield _output(network, *pending.pop(0))
             while pending:

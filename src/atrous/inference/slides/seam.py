@@ -10,6 +10,7 @@ from atrous.data.slides.read import Slide
 from atrous.inference.slides.network import SlideNetwork
 from atrous.inference.slides.plan import SlidePlan, sample_places
 from atrous.inference.slides.store import SlideStore
+from atrous.inference.tiles.grid import Tile
 from atrous.types import UNLABELLED
 
 NUM_SEAMS: Final = 4
@@ -57,26 +58,21 @@ def seam_error(
         DataError: If the slide is broken.
     """
     places = sample_places(plan, number)
-    step, halo, core = plan.context.alignment, plan.grid.halo[0], plan.grid.core[0]
+    step, halo, core = plan.context.alignment[0], plan.grid.halo[0], plan.grid.core[0]
     half = max(step, core // 2 // step * step)
     num_pixels = num_different = 0
     for place in places:
         corner = [part.stop for part in plan.grid.tile(place).core]
         middle, window = (
-            [
+            tuple(
                 slice(max(0, at - reach), min(length, at + reach))
                 for at, length in zip(corner, plan.grid.size, strict=True)
-            ]
+            )
             for reach in (half, half + halo)
         )
-        lengths = (window[0].stop - window[0].start, window[1].stop - window[1].start)
-        pixels = slide.read((window[0].start, window[1].start), lengths, mpp=plan.mpp)
-        labels = argmax_classes(network.run([pixels])[0][0]).to("cpu").numpy()
-        inside = tuple(
-            slice(part.start - whole.start, part.stop - whole.start)
-            for part, whole in zip(middle, window, strict=True)
-        )
-        seamless = labels[inside]
+        tile = Tile(place=place, core=middle, window=window)
+        labels = argmax_classes(network.run([plan.read(slide, tile)])[0][0]).to("cpu").numpy()
+        seamless = labels[tile.inside]
         stored = store.read(middle[0].start, middle[1].start, *seamless.shape)
         is_run = stored != UNLABELLED
         num_pixels += int(is_run.sum())

@@ -4,6 +4,7 @@ import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,26 @@ from numpy.typing import NDArray
 from atrous._extras import require
 from atrous.data.slides.mask_map import Labels
 from atrous.errors import DataError
+from atrous.inference.tiles.grid import Region, Tile
 from atrous.types import UNLABELLED, Size
 
 LEVELS: Final = 255
 """Probabilities are kept as this many steps from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What is said of a tile's core.
+
+    Attributes:
+        tile: Which.
+        labels: `(h, w)` uint8.
+        probabilities: `(C, h, w)` in steps of 1 / 255, where they are wanted.
+    """
+
+    tile: Tile
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.uint8] | None
 
 
 class SlideStore:
@@ -60,26 +77,19 @@ class SlideStore:
         """Whether they are kept."""
         return self._probabilities is not None
 
-    def write(
-        self, core: tuple[slice, ...], labels: Labels, probabilities: NDArray[np.uint8] | None
-    ) -> int:
-        """Keep a core's result, and give its checksum.
-
-        Args:
-            core: Where it lies: one chunk.
-            labels: `(h, w)`.
-            probabilities: `(C, h, w)` in steps of 1 / 255, if they are kept.
+    def write(self, core: Core) -> int:
+        """Keep what is said of a core, which is one chunk, and give its checksum.
 
         Raises:
             DataError: If the disk is full or the folder has gone.
         """
         with _told(self.folder):
-            self._labels[core] = labels
+            self._labels[core.tile.core] = core.labels
             if self._probabilities is not None:
-                self._probabilities[(slice(None), *core)] = probabilities
-        return _checksum(labels, probabilities)
+                self._probabilities[(slice(None), *core.tile.core)] = core.probabilities
+        return _checksum(core.labels, core.probabilities)
 
-    def checksum(self, core: tuple[slice, ...]) -> int | None:
+    def checksum(self, core: Region) -> int | None:
         """Of what is kept of a core; None if it cannot be read."""
         try:
             labels = np.asarray(self._labels[core])

@@ -1,1 +1,1 @@
-"""Tiles: what fits in memory, how much context they need, and how they are put together."""
+"""Tiles of images and volumes: what fits in memory, how they are cut and put together."""

@@ -1,22 +1,38 @@
-"""Run a network on an image or volume in tiles so that the result is that of the whole.
+"""Cut an image or volume into tiles: cores with a halo, or windows that overlap.
 
-Every tile is cut with a halo: context that is computed and thrown away. With the halo that
-`analysis.halo` finds, and cuts where the network's strides begin anew, nothing in a tile's core has
-seen the cut, so no blending is needed and there are no seams.
+A halo is context that is computed and thrown away. With the halo that `analysis.halo` finds, and
+cuts where the network's strides begin anew, nothing in a tile's core has seen the cut, so no
+blending is needed and there are no seams.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, prod
-
-import torch
-from torch import Tensor, nn
+from typing import Final, TypeAlias
 
 from atrous.errors import ShapeError
 from atrous.types import Size
 
-_WHOLE = (slice(None), slice(None))  # batch and channels
+Place: TypeAlias = tuple[int, ...]
+"""A tile's index in its grid, one number per axis."""
+Region: TypeAlias = tuple[slice, ...]
+"""A box of pixels or voxels, one slice per axis."""
+
+STEP: Final = 0.5
+"""Largest distance of overlapping windows, in their length: as nnU-Net's."""
+
+
+def relative(part: Region, whole: Region) -> Region:
+    """A region in the coordinates of another that holds it.
+
+    Example:
+        >>> relative((slice(6, 9),), (slice(4, 20),))
+        (slice(2, 5, None),)
+    """
+    return tuple(
+        slice(a.start - b.start, a.stop - b.start) for a, b in zip(part, whole, strict=True)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +41,13 @@ class Tile:
 
     Attributes:
         place: Its row, column (and plane) in the grid.
-        core: What it answers for, in input pixels; the cores cover the image once.
+        core: What it answers for, in input pixels; the cores of a `TileGrid` cover the image once.
         window: What the network is given: the core and its halo, cut at the image's border.
     """
 
-    place: tuple[int, ...]
-    core: tuple[slice, ...]
-    window: tuple[slice, ...]
+    place: Place
+    core: Region
+    window: Region
 
     @property
     def window_size(self) -> Size:
@@ -39,12 +55,9 @@ class Tile:
         return tuple(part.stop - part.start for part in self.window)
 
     @property
-    def inside(self) -> tuple[slice, ...]:
+    def inside(self) -> Region:
         """The core in the window's own coordinates."""
-        return tuple(
-            slice(core.start - window.start, core.stop - window.start)
-            for core, window in zip(self.core, self.window, strict=True)
-        )
+        return relative(self.core, self.window)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +100,23 @@ class TileGrid:
 
     def __iter__(self) -> Iterator[Tile]:
         """All tiles, the last axis running fastest."""
-        return (self.tile(place) for place in product(*map(range, self.shape)))
+        return map(self.tile, self.places())
+
+    def places(self) -> Iterator[Place]:
+        """Places of all tiles, the last axis running fastest."""
+        return product(*map(range, self.shape))
+
+    def neighbours(self, place: Place) -> Iterator[Place]:
+        """A place and those beside it, across corners too, in the order of `places`.
+
+        Example:
+            >>> list(TileGrid(size=(9, 9), core=(3, 9), halo=(1, 1)).neighbours((0, 0)))
+            [(0, 0), (1, 0)]
+        """
+        near = (
+            range(max(0, at - 1), min(n, at + 2)) for at, n in zip(place, self.shape, strict=True)
+        )
+        return product(*near)
 
     def tile(self, place: Sequence[int]) -> Tile:
         """The tile at a place of the grid."""
@@ -97,6 +126,11 @@ class TileGrid:
             core.append(slice(start, stop))
             window.append(slice(max(0, start - halo), min(n, stop + halo)))
         return Tile(place=tuple(place), core=tuple(core), window=tuple(window))
+
+    @property
+    def largest_window(self) -> Size:
+        """Lengths of the window with the most pixels."""
+        return max((tile.window_size for tile in self), key=prod)
 
     @property
     def overhead(self) -> float:
@@ -132,45 +166,29 @@ def plan_grid(size: Size, *, core: Size, halo: Size, alignment: Size) -> TileGri
     return TileGrid(size=tuple(size), core=rounded(core), halo=rounded(halo))
 
 
-@torch.inference_mode()
-def run_tiled(
-    run: nn.Module | Callable[[Tensor], Tensor],
-    image: Tensor,
-    grid: TileGrid,
-    *,
-    advance: Callable[[], None] = lambda: None,
-) -> Tensor:
-    """What `run` makes of the whole image, computed tile by tile.
+def overlapping_windows(size: Size, window: Size) -> tuple[Tile, ...]:
+    """Windows of one size, spread evenly, at most half a window apart; each is its own core.
 
     Args:
-        run: Gives an output of the input's spatial size.
-        image: The network's input.
-        grid: How to cut it; exact if its halo and cuts are those of the network.
-        advance: Called after every tile.
+        size: Lengths of the image.
+        window: Lengths of a window, along no axis more than the image's.
 
-    Shape:
-        `(B, C, *S)` to `(B, K, *S)`.
+    Source: nnU-Net, `compute_steps_for_sliding_window`.
 
-    Raises:
-        ShapeError: If the grid is for another size, or an output is not of its input's size.
+    Example:
+        >>> [tile.core[0].start for tile in overlapping_windows((110,), (64,))]
+        [0, 23, 46]
     """
-    if tuple(image.shape[2:]) != grid.size:
-        raise ShapeError(
-            f"The image is of size {tuple(image.shape[2:])}, but the grid of {grid.size}; "
-            "plan one for this image."
-        )
-    result: Tensor | None = None
-    for tile in grid:
-        output = run(image[(*_WHOLE, *tile.window)])
-        if tuple(output.shape[2:]) != tile.window_size:
-            raise ShapeError(
-                f"A tile of {tile.window_size} gave an output of {tuple(output.shape[2:])}; "
-                "expected the same size: resize the output first."
-            )
-        if result is None:
-            result = output.new_empty((*output.shape[:2], *grid.size))
-        result[(*_WHOLE, *tile.core)] = output[(*_WHOLE, *tile.inside)]
-        advance()
-    if result is None:
-        raise ShapeError("The grid holds no tile; plan one for this image.")
-    return result
+    starts = [_starts(n, length) for n, length in zip(size, window, strict=True)]
+    tiles = []
+    for place in product(*(range(len(axis)) for axis in starts)):
+        firsts = [axis[at] for axis, at in zip(starts, place, strict=True)]
+        cut = tuple(slice(a, a + length) for a, length in zip(firsts, window, strict=True))
+        tiles.append(Tile(place=place, core=cut, window=cut))
+    return tuple(tiles)
+
+
+def _starts(length: int, window: int) -> list[int]:
+    room = length - window
+    count = ceil(room / (window * STEP)) + 1
+    return [round(room * index / max(1, count - 1)) for index in range(count)]

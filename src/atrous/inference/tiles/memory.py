@@ -1,15 +1,20 @@
-"""A ceiling of memory, as people write it."""
+"""What a run of a network over windows takes in memory, and what fits under a ceiling."""
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Final
 
+import psutil
 from torch import nn
 
 from atrous.analysis.profile import profile
 from atrous.errors import DataError
+from atrous.types import Size
 
+DEFAULT: Final = 4_000_000_000
+"""Ceiling where none is given, bytes."""
 BASE: Final = 700_000_000
 """Bytes of the program itself with its libraries, its weights and a slide that is open."""
 MARGIN: Final = 1.35
@@ -20,64 +25,116 @@ LARGEST_CORE: Final = 1024
 SMALLEST_CORE: Final = 64
 """Sides of a core, pixels. Larger ones save no more work than a few per cent, and lose time
 before the first result; smaller ones are all halo."""
-_PROBE: Final = 256
+SMALL_ENOUGH: Final = 4_000_000
+"""Pixels of an image below which nothing is asked: about 0.7 GB for ESPNet."""
+_PROBE: Final = (256, 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryModel:
-    """What a run takes by the side of its windows.
+    """Bytes of a run: a part that is fixed, and one that grows with the window.
 
     Attributes:
-        ceiling: Bytes that it must keep under.
-        bytes_per_pixel: Of a window, in the network.
-        kept_per_pixel: Of a window, for each of those that wait.
+        ceiling: Bytes that the run must keep under.
+        fixed: Bytes that it takes whatever the window.
+        per_element: Bytes for each pixel or voxel of a window.
+        whole: Size of the whole input, where that is known.
+        if_cut: Bytes on top where the window is not the whole, such as those of sums.
     """
 
     ceiling: int
-    bytes_per_pixel: float
-    kept_per_pixel: float
+    fixed: int
+    per_element: float
+    whole: Size = ()
+    if_cut: int = 0
 
-    def needed(self, window: int) -> int:
-        """Bytes of a run by windows of so many pixels a side."""
-        running, waiting = MARGIN * self.bytes_per_pixel, QUEUED * self.kept_per_pixel
-        return round(BASE + window**2 * (running + waiting))
+    def needed(self, window: Size) -> int:
+        """Bytes of a run by windows of this size."""
+        fixed = self.fixed + (0 if window == self.whole else self.if_cut)
+        return round(fixed + self.per_element * prod(window))
 
-    def core_for(self, halo: int, alignment: int) -> int:
-        """Side of the largest core that fits with its halo; 0 if none does."""
-        core = LARGEST_CORE // alignment * alignment
-        while core >= max(SMALLEST_CORE, alignment):
-            if self.needed(core + 2 * halo) <= self.ceiling:
-                return core
-            core -= alignment
-        return 0
+    def fits(self, window: Size) -> bool:
+        """Whether a run by windows of this size keeps under the ceiling."""
+        return self.needed(window) <= self.ceiling
+
+    def core_for(self, halo: Size, alignment: Size, *, wanted: int | None = None) -> Size:
+        """The largest square core that fits with its halo; empty if none does.
+
+        Args:
+            halo: Pixels on every side, `(H, W)`.
+            alignment: What a side is a multiple of, alike on both axes.
+            wanted: The side that it must have, rounded up to such a multiple.
+        """
+        step = alignment[0]
+        largest, smallest = LARGEST_CORE // step * step, max(SMALLEST_CORE, step)
+        if wanted is not None:
+            largest = smallest = max(1, -(-wanted // step)) * step
+        for side in range(largest, smallest - 1, -step):
+            if self.fits(tuple(side + 2 * pixels for pixels in halo)):
+                return (side,) * len(halo)
+        return ()
+
+
+@lru_cache(maxsize=8)
+def bytes_per_element(network: nn.Module, probe: Size, in_channels: int) -> float:
+    """Bytes of feature maps at the peak, for each pixel or voxel of the input.
+
+    Args:
+        network: Its own graph is measured.
+        probe: Size of the input at which it is; the peak grows with the number of pixels.
+        in_channels: Channels of the input.
+    """
+    return profile(network, probe, in_channels=in_channels).peak_activation_bytes / prod(probe)
 
 
 def memory_model(
     network: nn.Module, *, ceiling: int, num_classes: int, in_channels: int = 3, keeps: bool = False
 ) -> MemoryModel:
-    """Measured on the network's own graph.
+    """What a slide takes, whose windows wait in 8 bits before and after the network.
 
     Args:
         network: Gives masks of its input's size.
         ceiling: Bytes.
         num_classes: Of the masks.
-        in_channels: Of its input.
+        in_channels: Channels of the input.
         keeps: Whether probabilities are kept too.
     """
-    peak = _peak(network, in_channels)
+    peak = bytes_per_element(network, _PROBE, in_channels)
     # The likeliest class is a 64-bit index before it is 8 bits; probabilities are one map more.
-    running = peak / _PROBE**2 + 4 * in_channels + 9 + (4 * num_classes if keeps else 0)
+    running = peak + 4 * in_channels + 9 + (4 * num_classes if keeps else 0)
     waiting = in_channels + 1 + (num_classes if keeps else 0)
-    return MemoryModel(ceiling=ceiling, bytes_per_pixel=running, kept_per_pixel=waiting)
+    return MemoryModel(ceiling=ceiling, fixed=BASE, per_element=MARGIN * running + QUEUED * waiting)
 
 
-@lru_cache(maxsize=8)
-def _peak(network: nn.Module, in_channels: int) -> int:
-    return profile(network, (_PROBE, _PROBE), in_channels=in_channels).peak_activation_bytes
+def check_memory(network: nn.Module, size: Size, *, num_channels: int) -> None:
+    """Refuse an image whose feature maps would not fit into the free memory of this machine.
 
+    A full memory kills without a word, so this is asked before an image is run. The peak is that of
+    the network's own graph at a quarter of the image's length per axis, times the pixels left out.
 
-DEFAULT: Final = 4_000_000_000
-"""Bytes."""
+    Args:
+        network: The network that will be run on the CPU.
+        size: Spatial size of its input.
+        num_channels: Of its input.
+
+    Raises:
+        DataError: If it would not fit; the message says how much is needed and how much is free.
+    """
+    if prod(size) <= SMALL_ENOUGH:
+        return
+    probe = tuple(max(1, length // 4) for length in size)
+    model = MemoryModel(
+        ceiling=psutil.virtual_memory().available,
+        fixed=0,
+        per_element=bytes_per_element(network, probe, num_channels),
+    )
+    if not model.fits(size):
+        raise DataError(
+            f"An image of {' x '.join(map(str, size))} pixels needs {model.needed(size) / 1e9:.1f} "
+            f"GB for its feature maps, and {model.ceiling / 1e9:.1f} GB are free here; shrink or "
+            "cut the image."
+        )
+
 
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 

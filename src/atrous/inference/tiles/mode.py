@@ -1,8 +1,9 @@
-"""How much of its surroundings a tile of a slide is given, and whether that makes it exact."""
+"""Choose between exact tiles, whose halo is the network's, and blended ones; and say why."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf, lcm, prod
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from torch import nn
@@ -10,101 +11,145 @@ from torch import nn
 from atrous.analysis.effective_field import effective_size
 from atrous.analysis.halo import Halo, halo
 from atrous.errors import AtrousError, DataError
+from atrous.inference.tiles.full_size import WRAPPED
+from atrous.inference.tiles.grid import TileGrid, plan_grid
+from atrous.types import Size
 
-ContextKind: TypeAlias = Literal["exact", "blended"]
 ContextWish: TypeAlias = Literal["auto", "exact", "blended"]
 
 ALIGNMENT: Final = 32
 """Multiple that tiles are cut at where no network's stride says one."""
-LARGEST: Final = 4.0
-"""Pixels that may be computed for each that is kept before `auto` gives up exactness."""
-WRAPPED: Final = "network.network."
-"""How names of layers begin inside the wrappers that `SlideNetwork.masks` adds."""
-PROBE: Final = 512
-"""Side of the input that the network is looked at with, pixels."""
+LARGEST: Final = MappingProxyType({2: 4.0, 3: 3.0})
+"""Pixels or voxels computed for each that is kept before `auto` gives up exactness, by axes."""
+PROBES: Final = MappingProxyType({2: (512, 512), 3: (32, 32, 32)})
+"""Size of the input that a network is looked at with, by its number of axes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What stands around a tile's core.
+    """How anything is cut, whatever its size.
 
     Attributes:
-        kind: `exact`: the halo is that of the network, and a tile's core is what the whole slide
-            would give. `blended`: tiles overlap by less than that and are averaged with Gaussian
-            weights.
-        halo: Context on every side of a core, pixels.
-        alignment: Multiple at which tiles are cut, pixels.
+        kind: `exact`: the halo is that of the network, and a tile's core is what the whole would
+            give. `blended`: tiles overlap by less than that and are averaged with Gaussian weights.
+        core: Lengths of a core; empty where none fits into memory.
+        halo: Context on either side of a core, per axis.
+        alignment: Multiple at which tiles are cut, per axis.
         reason: Why it is this kind, for people.
     """
 
-    kind: ContextKind
-    halo: int
-    alignment: int
+    kind: Literal["exact", "blended"]
+    core: Size
+    halo: Size
+    alignment: Size
     reason: str
+
+    def grid(self, size: Size) -> TileGrid:
+        """The tiles of an image or volume."""
+        return plan_grid(size, core=self.core, halo=self.halo, alignment=self.alignment)
+
+
+def choose_exact(
+    network: nn.Module,
+    *,
+    wish: ContextWish,
+    core_for: Callable[[Size, Size], Size],
+    in_channels: int,
+    size: Size | None = None,
+) -> Context | str:
+    """Exact tiles where the network has a finite halo that can be paid for, else why not.
+
+    Args:
+        network: Gives masks of its input's size; see `FullSize`.
+        wish: `auto`, or which of the two it must be.
+        core_for: Lengths of the core that fits into memory with a halo and an alignment; empty if
+            none does.
+        in_channels: Channels of the network's input.
+        size: Of what is cut; None for images much larger than a tile, cut alike on both axes.
+
+    Raises:
+        DataError: If it must be exact and cannot be.
+    """
+    if wish == "blended":
+        return "blended tiles were asked for"
+    num_axes = 2 if size is None else len(size)
+    need = halo(network, PROBES[num_axes], in_channels=in_channels)
+    limit = inf if wish == "exact" else LARGEST[num_axes]
+    found = _exact(need, core_for=core_for, limit=limit, size=size)
+    if isinstance(found, str) and wish == "exact":
+        raise DataError(f"Tiles cannot be exact: {found}; take blended ones.")
+    return found
+
+
+def _exact(
+    need: Halo, *, core_for: Callable[[Size, Size], Size], limit: float, size: Size | None
+) -> Context | str:
+    if not need.is_finite:
+        first, num_others = need.blockers[0], len(need.blockers) - 1
+        more = f" and {num_others} more" if num_others else ""
+        return f"no halo is wide enough for {first.op} in {first.layer.removeprefix(WRAPPED)}{more}"
+    margin = tuple(n or 0 for n in need.pixels)
+    steps = tuple(n or 1 for n in need.alignment)
+    if size is None:
+        step = lcm(*steps)
+        steps = (step,) * len(steps)
+        margin = (step * ceil(max(margin) / step),) * len(steps)
+    elif any(n % step for n, step in zip(size, steps, strict=True)):
+        return f"the size {size} is no multiple of the network's stride {steps}"
+    text = _text(margin)
+    core = core_for(margin, steps)
+    if not core:
+        return f"its halo of {text} does not fit into the memory"
+    reason = f"halo of {text} by the receptive field"
+    context = Context(kind="exact", core=core, halo=margin, alignment=steps, reason=reason)
+    overhead = prod((n + 2 * pixels) / n for n, pixels in zip(core, margin, strict=True))
+    if size is not None:
+        overhead = context.grid(size).overhead
+    if overhead > limit:
+        return (
+            f"its halo of {text} would cost {overhead:.1f} times the work with cores of "
+            f"{_text(core)}"
+        )
+    return context
 
 
 def choose_context(
     network: nn.Module,
     *,
     wish: ContextWish,
-    core_for: Callable[[int, int], int],
+    core_for: Callable[[Size, Size], Size],
     in_channels: int = 3,
 ) -> Context:
-    """Exact tiles where the network has a finite halo that can be paid for, else blended ones.
+    """Square tiles for slides: exact where that can be paid for, else blended.
 
     Args:
         network: Gives masks of its input's size; see `FullSize`.
         wish: `auto`, or which of the two it must be.
-        core_for: Side of the core that fits into memory with a halo and an alignment; 0 if none.
-        in_channels: Channels of its input.
+        core_for: As of `choose_exact`.
+        in_channels: Channels of the network's input.
 
     Raises:
         DataError: If it must be exact and cannot be.
     """
-    if wish != "blended":
-        need = halo(network, (PROBE, PROBE), in_channels=in_channels)
-        found, obstacle = _exact(need, core_for=core_for, is_wanted=wish == "exact")
-        if found is not None:
-            return found
-        if wish == "exact":
-            raise DataError(f"Tiles cannot be exact: {obstacle}; take blended ones.")
-    else:
-        obstacle = "blended tiles were asked for"
-    overlap = _overlap(network, in_channels=in_channels)
-    return Context(kind="blended", halo=overlap, alignment=ALIGNMENT, reason=obstacle)
-
-
-def _exact(
-    need: Halo, *, core_for: Callable[[int, int], int], is_wanted: bool
-) -> tuple[Context | None, str]:
-    """The exact context, or why there is none."""
-    lengths = [n for n in need.pixels if n is not None]
-    steps = [n for n in need.alignment if n is not None]
-    if not need.is_finite or not lengths or not steps:
-        first, num_others = need.blockers[0], len(need.blockers) - 1
-        layer = first.layer.removeprefix(WRAPPED)
-        more = f" and {num_others} more" if num_others else ""
-        return None, f"no halo is wide enough for {first.op} in {layer}{more}"
-    pixels, alignment = max(lengths), max(steps)
-    pixels = alignment * ceil(pixels / alignment)
-    core = core_for(pixels, alignment)
-    if core == 0:
-        return None, f"its halo of {pixels} px does not fit into the memory"
-    overhead = ((core + 2 * pixels) / core) ** 2
-    if overhead > LARGEST and not is_wanted:
-        return None, (
-            f"its halo of {pixels} px would cost {overhead:.1f} times the work with cores of "
-            f"{core} px"
-        )
-    reason = f"halo of {pixels} px by the receptive field"
-    return Context(kind="exact", halo=pixels, alignment=alignment, reason=reason), ""
+    found = choose_exact(network, wish=wish, core_for=core_for, in_channels=in_channels)
+    if isinstance(found, Context):
+        return found
+    halo, alignment = (_overlap(network, in_channels=in_channels),) * 2, (ALIGNMENT,) * 2
+    core = core_for(halo, alignment)
+    return Context(kind="blended", core=core, halo=halo, alignment=alignment, reason=found)
 
 
 def _overlap(network: nn.Module, *, in_channels: int) -> int:
     """Half the effective field, which is where nearly all of the gradient comes from."""
     try:
-        sizes = effective_size(network, (PROBE, PROBE), in_channels=in_channels)
+        sizes = effective_size(network, PROBES[2], in_channels=in_channels)
     except AtrousError:  # a network that takes no gradient or no noise of this size
         return 2 * ALIGNMENT
     half = max(sizes) // 2
-    return min(max(ALIGNMENT, ALIGNMENT * ceil(half / ALIGNMENT)), PROBE // 2)
+    return min(max(ALIGNMENT, ALIGNMENT * ceil(half / ALIGNMENT)), PROBES[2][0] // 2)
+
+
+def _text(lengths: Size) -> str:
+    """Lengths for people, a single number where they are equal."""
+    numbers = lengths[:1] if len(set(lengths)) == 1 else lengths
+    return f"{' x '.join(map(str, numbers))} {'voxels' if len(lengths) == 3 else 'px'}"

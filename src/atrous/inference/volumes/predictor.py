@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, count
 from math import prod
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from atrous.inference.model import Model
 from atrous.inference.onednn import use_onednn
 from atrous.inference.prediction import Prediction
 from atrous.inference.tiles.memory import DEFAULT
-from atrous.inference.volumes.accumulate import KEEP_EVERY, VolumeSums
-from atrous.inference.volumes.plan import Part, VolumeContext, VolumePlan, plan_volume
+from atrous.inference.tiles.sums import KEEP_EVERY, SumsFile, run_tiled
+from atrous.inference.volumes.plan import VolumeContext, VolumePlan, plan_volume
 from atrous.inference.volumes.scan_input import ScanInput, as_volume
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.volume_spec import VolumeSpec
@@ -217,35 +217,36 @@ class VolumePredictor(Model):
             is_mean=bool(options.flips or self.facts.working_sizes),
             ceiling=options.memory,
         )
-        sums = VolumeSums(
-            plan,
-            size,
-            num_classes=num_classes,
-            file=journal,
-            run=self._run_of(volume, plan, options),
-            keep_every=keep_every,
+        run = self._run_of(volume, plan, options)
+        kept = SumsFile(journal, run=run, keep_every=keep_every)
+        done = count(kept.num_done + 1)
+        logits = run_tiled(
+            lambda window: self._logits(window, plan, options),
+            x,
+            plan.parts,
+            is_blended=plan.kind == "blended",
+            kept=kept,
+            advance=lambda: advance(next(done), len(plan.parts)),
         )
-        num_resumed = sums.num_done
-        for part in sums.left():
-            sums.add(part, self._logits(x, part, plan, options))
-            advance(sums.num_done, len(plan.parts))
-        logits = sums.logits()[(slice(None), *(slice(0, length) for length in scan.size))]
-        return VolumeLogits(logits=logits, scan=scan, plan=plan, num_resumed=num_resumed)
+        logits = logits[(slice(None), *(slice(0, length) for length in scan.size))]
+        return VolumeLogits(logits=logits, scan=scan, plan=plan, num_resumed=kept.num_done)
 
     def identify(self, volume: Volume, options: VolumeSettings) -> str:
         """What a result depends on, as a digest: network, card, scan, options."""
-        digest = hashlib.blake2b(self._identity, digest_size=16)
-        digest.update(_bytes(volume.array))
-        digest.update(volume.geometry.header)
-        digest.update(options.identity.encode())
-        return digest.hexdigest()
+        return self._digest(volume, options.identity)
 
     def _run_of(self, volume: Volume, plan: VolumePlan, options: VolumeSettings) -> str:
         """The same for what is half done, where memory counts by the plan that came of it."""
+        # In the form of the first journals, so that these go on.
+        parts = [f"Part(window={part.window!r}, core={part.core!r})" for part in plan.parts]
+        ended = ", ".join(parts) + "," * (len(parts) == 1)
+        return self._digest(volume, f"({plan.kind!r}, ({ended}), {options.flips!r})")
+
+    def _digest(self, volume: Volume, how: str) -> str:
         digest = hashlib.blake2b(self._identity, digest_size=16)
         digest.update(_bytes(volume.array))
         digest.update(volume.geometry.header)
-        digest.update(repr((plan.kind, plan.parts, options.flips)).encode())
+        digest.update(how.encode())
         return digest.hexdigest()
 
     def _working_sizes(self, plan: VolumePlan) -> tuple[Size, ...]:
@@ -254,9 +255,9 @@ class VolumePredictor(Model):
         return tuple(self.facts.working_sizes) if is_whole else ()
 
     @torch.inference_mode()
-    def _logits(self, x: Tensor, part: Part, plan: VolumePlan, options: VolumeSettings) -> Tensor:
-        """Of a part's window, the mean over flips and working sizes: `(K, d, h, w)` float32."""
-        window = x[(slice(None), slice(None), *part.window)].to(self.device)
+    def _logits(self, window: Tensor, plan: VolumePlan, options: VolumeSettings) -> Tensor:
+        """Of a window, the mean over flips and working sizes: `(K, d, h, w)` float32."""
+        window = window.to(self.device)
         sizes = self._working_sizes(plan)
         flips = [
             tuple(2 + axis for axis in chosen)

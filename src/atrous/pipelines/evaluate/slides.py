@@ -113,7 +113,6 @@ def _count(
         everywhere = plan_slide(
             labelled.slide,
             mpp=labelled.mpp,
-            core=model.core,
             context=model.context,
             all_tiles=True,
         )
@@ -146,8 +145,8 @@ def _slide_record(
         "mpp": list(samples.open_slide(0).mpp),
         "context": {
             "kind": model.context.kind,
-            "halo": model.context.halo,
-            "core": model.core,
+            "halo": model.context.halo[0],
+            "core": model.context.core[0],
             "reason": model.context.reason,
         },
         "slides": {
@@ -164,7 +163,7 @@ def _notes(
     own = "" if card.mpp is not None else ", which is that of the first slide's own level 0"
     first = (
         f"input: whole slides at {mpp:g} µm per pixel{own}, in {model.context.kind} tiles of "
-        f"{model.core} px ({model.context.reason})"
+        f"{model.context.core[0]} px ({model.context.reason})"
     )
     return [first, *settings.lines(card)[1:]]
 

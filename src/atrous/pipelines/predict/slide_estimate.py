@@ -1,11 +1,10 @@
 """`predict --plan`: what a run over a slide would take, without running it."""
 
+from math import prod
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
 
 from atrous.data.slides.read import open_slide
 from atrous.pipelines.predict.slide_job import SlideModel, plan_of
@@ -28,12 +27,9 @@ def plan_record(model: SlideModel, path: Path, options: "SlideOptions") -> dict[
         seconds = []
         for _ in range(_RUNS + 1):  # the first one warms up
             start = perf_counter()
-            place = (tile.window[0].start, tile.window[1].start)
-            window = slide.read(place, tile.window_size, mpp=plan.mpp)
-            model.network.run([np.ascontiguousarray(window)])
+            model.network.run([plan.read(slide, tile)])
             seconds.append(perf_counter() - start)
-        height, width = tile.window_size
-        per_pixel = median(seconds[1:]) / (height * width)
+        per_pixel = median(seconds[1:]) / prod(tile.window_size)
         return {
             "size": list(plan.grid.size),
             "mpp": list(plan.mpp),
@@ -48,7 +44,7 @@ def plan_record(model: SlideModel, path: Path, options: "SlideOptions") -> dict[
             "tiles_of_the_slide": len(plan.grid),
             "network_pixels": plan.num_pixels,
             "minutes": round(per_pixel * plan.num_pixels / 60, 2),
-            "memory_bytes": model.memory.needed(plan.window),
+            "memory_bytes": model.memory.needed((plan.window, plan.window)),
         }
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,15 +41,13 @@ class SlideModel:
 
     Attributes:
         network: Runs windows.
-        context: What stands around a tile.
-        core: Side of a tile's core, pixels.
+        context: How a slide is cut.
         memory: What a run takes.
         weights: Name of the card, and the file's SHA-256.
     """
 
     network: SlideNetwork
     context: Context
-    core: int
     memory: MemoryModel
     weights: Mapping[str, str]
 
@@ -86,28 +85,19 @@ def prepare_model(predictor: Predictor, options: "SlideOptions") -> SlideModel:
         num_classes=network.num_classes,
         keeps=options.probabilities or options.context == "blended",
     )
-
-    def core_for(halo: int, alignment: int) -> int:
-        fitting = model.core_for(halo, alignment)
-        if options.tile is None:
-            return fitting
-        core = max(1, -(-options.tile // alignment)) * alignment
-        return core if model.needed(core + 2 * halo) <= ceiling else 0
-
+    core_for = partial(model.core_for, wanted=options.tile)
     context = choose_context(masks, wish=options.context, core_for=core_for)
-    core = core_for(context.halo, context.alignment)
-    if core == 0:
-        smallest = options.tile or context.alignment
-        needed = model.needed(smallest + 2 * context.halo)
+    if not context.core:
+        smallest, halo = options.tile or context.alignment[0], context.halo[0]
+        needed = model.needed((smallest + 2 * halo,) * 2)
         raise DataError(
-            f"Tiles of {smallest} px with {context.halo} px around them need about "
+            f"Tiles of {smallest} px with {halo} px around them need about "
             f"{needed / 1e9:.1f} GB, but the ceiling is {ceiling / 1e9:.1f} GB; give more --memory"
             f"{', smaller --tile' if options.tile else ''} or a smaller network."
         )
     return SlideModel(
         network=network,
         context=context,
-        core=core,
         memory=model,
         weights={"name": predictor.card.name, "sha256": predictor.fingerprint},
     )
@@ -132,7 +122,6 @@ def plan_of(
     plan = plan_slide(
         slide,
         mpp=slide.mpp if at is None else (at, at),
-        core=model.core,
         context=model.context,
         all_tiles=options.all_tiles,
     )
