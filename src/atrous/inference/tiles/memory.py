@@ -88,7 +88,7 @@ def bytes_per_element(network: nn.Module, probe: Size, in_channels: int) -> floa
 
 
 def memory_model(
-    network: nn.Module, *, ceiling: int, num_classes: int, in_channels: int = 3, keeps: bool = False
+    network: nn.Module, *, ceiling: int, num_classes: int, keeps: bool = False
 ) -> MemoryModel:
     """What a slide takes, whose windows wait in 8 bits before and after the network.
 
@@ -96,13 +96,13 @@ def memory_model(
         network: Gives masks of its input's size.
         ceiling: Bytes.
         num_classes: Of the masks.
-        in_channels: Channels of the input.
         keeps: Whether probabilities are kept too.
     """
-    peak = bytes_per_element(network, _PROBE, in_channels)
-    # The likeliest class is a 64-bit index before it is 8 bits; probabilities are one map more.
-    running = peak + 4 * in_channels + 9 + (4 * num_classes if keeps else 0)
-    waiting = in_channels + 1 + (num_classes if keeps else 0)
+    peak = bytes_per_element(network, _PROBE, 3)
+    # RGB is of 32 bits as it is run, and of 8 as it waits; the likeliest class is a 64-bit index
+    # before it is 8 bits; probabilities are one map more.
+    running = peak + 4 * 3 + 9 + (4 * num_classes if keeps else 0)
+    waiting = 3 + 1 + (num_classes if keeps else 0)
     return MemoryModel(ceiling=ceiling, fixed=BASE, per_element=MARGIN * running + QUEUED * waiting)
 
 
@@ -115,7 +115,7 @@ def check_memory(network: nn.Module, size: Size, *, num_channels: int) -> None:
     Args:
         network: The network that will be run on the CPU.
         size: Spatial size of its input.
-        num_channels: Of its input.
+        num_channels: Channels of its input.
 
     Raises:
         DataError: If it would not fit; the message says how much is needed and how much is free.

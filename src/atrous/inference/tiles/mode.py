@@ -118,31 +118,29 @@ def choose_context(
     *,
     wish: ContextWish,
     core_for: Callable[[Size, Size], Size],
-    in_channels: int = 3,
 ) -> Context:
     """Square tiles for slides: exact where that can be paid for, else blended.
 
     Args:
-        network: Gives masks of its input's size; see `FullSize`.
+        network: Gives masks of its input's size, RGB; see `FullSize`.
         wish: `auto`, or which of the two it must be.
-        core_for: As of `choose_exact`.
-        in_channels: Channels of the network's input.
+        core_for: As `choose_exact` takes it.
 
     Raises:
         DataError: If it must be exact and cannot be.
     """
-    found = choose_exact(network, wish=wish, core_for=core_for, in_channels=in_channels)
+    found = choose_exact(network, wish=wish, core_for=core_for, in_channels=3)
     if isinstance(found, Context):
         return found
-    halo, alignment = (_overlap(network, in_channels=in_channels),) * 2, (ALIGNMENT,) * 2
+    halo, alignment = (_overlap(network),) * 2, (ALIGNMENT,) * 2
     core = core_for(halo, alignment)
     return Context(kind="blended", core=core, halo=halo, alignment=alignment, reason=found)
 
 
-def _overlap(network: nn.Module, *, in_channels: int) -> int:
+def _overlap(network: nn.Module) -> int:
     """Half the effective field, which is where nearly all of the gradient comes from."""
     try:
-        sizes = effective_size(network, PROBES[2], in_channels=in_channels)
+        sizes = effective_size(network, PROBES[2], in_channels=3)
     except AtrousError:  # a network that takes no gradient or no noise of this size
         return 2 * ALIGNMENT
     half = max(sizes) // 2
