@@ -193,8 +193,8 @@ def test_a_photo_takes_no_options_of_others(atrous, smooth_weights, tmp_path, op
 
 def test_every_option_of_predict_holds_for_some_files(atrous):
     text = atrous("predict", "--help")[1]
-    options = set(re.findall(r"^ +(--[a-z-]+)", text, re.MULTILINE))
-    for_all = {"--out", "--weights", "--overwrite", "--device", "--json", "--help"}
+    options = set(re.findall(r"^ +(?:-[a-z], )?(--[a-z-]+)", text, re.MULTILINE))
+    for_all = {"--out", "--weights", "--network", "--overwrite", "--device", "--json", "--help"}
     of_kinds = {flag(field.name) for kind in OPTIONS.values() for field, _ in declared(kind)}
     assert options == of_kinds | for_all
 

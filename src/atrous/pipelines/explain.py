@@ -50,7 +50,7 @@ def explain(
         ShapeError: If the layers do not fit together, or not the size.
 
     Example:
-        >>> explain("Conv2d(12, 24, 3)").record["layers"][0]["params"]
+        >>> explain("Conv2d(12, 24, 3)").record["params"]
         2616
     """
     calls = parse_calls(expression, LAYER_NAMES, BLOCKS)
