@@ -143,7 +143,7 @@ def _line_faults(case: Case, axis: int, line: Line, field: Any, bound: Bound) ->
     size, extent = field.size[axis], field.extent[axis]
     said = f"{size}, {extent}, {bound}"
     truth = f"{line.middle_size or line.size} of {line.length}"
-    if bound == "vague":
+    if bound == "a bound":
         return []
     if bound == "at most" or extent == "whole":
         too_small = size < (line.middle_size or line.size)
