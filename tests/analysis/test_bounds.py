@@ -24,9 +24,9 @@ def twice_if_large(x, a, b):
 
 
 CASES = {
-    "exact": (lambda x, a, b: a(x), "exact"),
-    "whole": (lambda x, a, b: a(x).mean((2, 3)), "exact"),
-    "no rule": (lambda x, a, b: a(x) + torch.linalg.det(x)[:, :, None, None], "at most"),
+    "exact": (lambda x, a, _: a(x), "exact"),
+    "whole": (lambda x, a, _: a(x).mean((2, 3)), "exact"),
+    "no rule": (lambda x, a, _: a(x) + torch.linalg.det(x)[:, :, None, None], "at most"),
     "the data choose": (lambda x, a, b: a(x).gather(2, b(x).argsort(2)), "at most"),
     "a mask": (lambda x, a, b: torch.where(torch.arange(16) > 4, a(x), b(a(x))), "at most"),
     "another network": (twice_if_large, "at least"),
