@@ -16,7 +16,7 @@ from atrous.errors import AtrousError, ShapeError
 _ABOUT_SIZES = re.compile(
     r"size|shape|dimension|channel|stride|broadcast|kernel|reshape|elements|too small|larger|"
     r"smaller|mat1|mat2|divisible|multiple of|out of (range|bounds)|must match|not match|pad|"
-    r"height|width|resolution|\bdim\b|[0-9] ?x ?[0-9]",
+    r"height|width|resolution|\bdim\b|[0-9] ?x ?[0-9]|% ?[0-9]",
     re.IGNORECASE,
 )
 _NUMPY = re.compile(r"numpy|data pointer|array interface|DLPack", re.IGNORECASE)
