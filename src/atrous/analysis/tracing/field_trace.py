@@ -14,6 +14,7 @@ from atrous.analysis.fields.constants import given
 from atrous.analysis.fields.dependence import Dependence, Expected, Run
 from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field, widest
 from atrous.analysis.fields.outputs import named_tensors
+from atrous.analysis.fields.starts import begins_here
 from atrous.analysis.tracing.arguments import Arguments
 from atrous.analysis.tracing.propagate import FieldListener, Graph
 from atrous.analysis.tracing.trace import Stage
@@ -251,7 +252,8 @@ def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
         seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
             most = widest(*first.maps[name], first.run.axes)
-            fields[name] = _joined(first.size, seen, last.field(name), most)
+            larger = _placed(first, name, last.field(name))
+            fields[name] = _joined(first.size, seen, larger, most)
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
@@ -283,6 +285,18 @@ def _at_this_size(first: Sight, name: str) -> Field:
         for e, n, length in zip(seen.extent, seen.size, first.size, strict=True)
     )
     return replace(seen, extent=extent)
+
+
+def _placed(first: Sight, name: str, larger: Field) -> Field:
+    """A field of the larger run, begun where it does in the run of the size asked for."""
+    seen, (dep, shape) = first.field(name), first.maps[name]
+    start, centre = list(larger.start), list(larger.centre)
+    for i in range(len(first.size)):
+        if not begins_here(dep, shape, first.run.axes, i, larger):
+            is_known = seen.jump[i] == larger.jump[i]
+            start[i] = seen.start[i] if is_known else None
+            centre[i] = seen.centre[i] if is_known else None
+    return replace(larger, start=tuple(start), centre=tuple(centre))
 
 
 def _joined(lengths: Shape, seen: Field, larger: Field, most: Shape) -> Field:
