@@ -29,6 +29,8 @@ CASES = {
     "no rule": (lambda x, a, _: a(x) + torch.linalg.det(x)[:, :, None, None], "at most"),
     "the data choose": (lambda x, a, b: a(x).gather(2, b(x).argsort(2)), "at most"),
     "a mask": (lambda x, a, b: torch.where(torch.arange(16) > 4, a(x), b(a(x))), "at most"),
+    "times nothing": (lambda x, a, b: a(x) + 0 * b(a(x)), "at most"),
+    "none of it": (lambda x, a, b: torch.add(a(x), b(a(x)), alpha=0), "at most"),
     "another network": (twice_if_large, "at least"),
 }
 
