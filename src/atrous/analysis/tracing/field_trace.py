@@ -136,6 +136,16 @@ def start(stage: Stage, inputs: Arguments, run: Run, source: int) -> Arguments:
     return inputs.replaced(fakes)
 
 
+def same_grid(inputs: Arguments) -> list[int]:
+    """Positions of the inputs, beside the first, that lie on its grid."""
+    lengths = inputs.lengths()
+    return [
+        position
+        for position in range(1, len(inputs.tensors))
+        if lengths and _is_same_grid(inputs.lengths(position), lengths)
+    ]
+
+
 def _is_same_grid(lengths: Sequence[int], others: Sequence[int]) -> bool:
     """Whether two inputs are cut alike: of the same size, or of whole multiples of it."""
     return len(lengths) == len(others) and all(
@@ -258,7 +268,11 @@ def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
             fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
             extent = tuple("cut" if e == "finite" else e for e in seen.extent)
-            size = widest(*first.maps[name], first.run.axes)
+            most = widest(*first.maps[name], first.run.axes)
+            is_even = [e == "finite" and j for e, j in zip(seen.extent, seen.jump, strict=True)]
+            size = tuple(
+                n if even else m for n, m, even in zip(seen.size, most, is_even, strict=True)
+            )
             fields[name] = replace(seen, extent=extent, size=size)
     return fields
 
