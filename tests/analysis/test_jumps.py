@@ -102,3 +102,41 @@ def test_area_resizing_upwards_has_a_halo(net, conv, tile_error):
     need = halo(model, (24, 24))
     assert need.is_finite
     assert tile_error(model, need) < 1e-12
+
+
+class Rearranged(nn.Module):
+    """A 3 x 3 layer whose rows are then taken in another way."""
+
+    def __init__(self, run):
+        super().__init__()
+        self.conv, self.run = nn.Conv2d(3, 3, 3, padding=1), run
+
+    def forward(self, x):
+        return self.run(self.conv(x))
+
+
+STARTS = {
+    "as they are": (lambda x: x, -1),
+    "from a fixed row": (lambda x: x[:, :, 5:], 4),
+    "from the middle": (lambda x: x[:, :, x.shape[2] // 2 :], 19),
+    "the last ones": (lambda x: x[:, :, -10:], 29),
+    "reversed": (lambda x: x.flip(2), 38),
+    "reversed by index": (lambda x: x[:, :, torch.arange(x.shape[2] - 1, -1, -1)], 38),
+    "every other, reversed": (lambda x: x[:, :, torch.arange(x.shape[2] - 1, -1, -2)], 38),
+}
+
+
+@pytest.mark.parametrize(("run", "start"), STARTS.values(), ids=STARTS)
+def test_the_start_is_that_at_the_size_asked_for(run, start):
+    """Output 0 of 40 rows sees the row it is taken from, and one on either side."""
+    seen = receptive_field(Rearranged(run), (40, 40))
+    assert seen.field.start[0] in (start, None)
+    assert seen.field.start[1] == -1
+    assert seen.field.centre[0] in (start + 1, None)
+
+
+def test_a_start_is_known_where_it_can_be_told():
+    for name in ("as they are", "from a fixed row", "from the middle"):
+        run, start = STARTS[name]
+        seen = receptive_field(Rearranged(run), (40, 40))
+        assert (seen.field.start[0], seen.field.centre[0]) == (start, start + 1)

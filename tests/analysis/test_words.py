@@ -32,6 +32,7 @@ CAUSES = {
     "not written": (raises(NotImplementedError("todo: decoder")), "NotImplementedError: todo"),
     "key": (raises(KeyError("nope")), "KeyError: 'nope'"),
     "state": (raises(RuntimeError("call build first")), "RuntimeError: call build first"),
+    "mode": (raises(AssertionError("targets are missing")), "AssertionError: targets are missing"),
 }
 
 
@@ -49,7 +50,12 @@ def test_the_size_is_blamed_for_nothing_else(name, net):
         assert "Check the size" not in text
 
 
+def asserts(x):
+    assert x.shape[2] % 32 == 0
+
+
 SIZES = {
+    "assertion without words": asserts,
     "channels": lambda x: F.conv2d(x, torch.ones(1, 4, 3, 3)),
     "too small": lambda x: F.conv2d(x, torch.ones(1, 3, 13, 13)),
     "not divisible": lambda x: x.view(1, 3, 3, -1, 8),

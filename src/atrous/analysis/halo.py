@@ -6,25 +6,29 @@ network treats equal content alike wherever it lies. So the halo is the width of
 and a tile may begin only where the strides begin anew.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil, floor, lcm
+from math import ceil, lcm
 
-import numpy as np
-import torch
 from torch import nn
 
-from atrous.analysis.fields.axes import FAR, Array, align
-from atrous.analysis.fields.dependence import Dependence, Note
-from atrous.analysis.fields.field import main_dims, middle_rows, period_of
+from atrous.analysis.fields.dependence import Note
+from atrous.analysis.margins import (
+    NotTileableError,
+    alignment_of,
+    compare,
+    compare_ops,
+    look_at,
+    margins,
+)
 from atrous.analysis.receptive_field import ReceptiveField, find_map, sights
 from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
 from atrous.analysis.tracing.fake import unwrap
-from atrous.analysis.tracing.field_trace import Sight, look
+from atrous.analysis.tracing.field_trace import Sight, same_grid
 from atrous.analysis.tracing.mode import Mode, in_mode
 from atrous.analysis.tracing.trace import Stage, staged
-from atrous.errors import AtrousError, ShapeError
+from atrous.errors import ShapeError
 
 _BLOCKING = ("global", "unknown", "shift-variant", "wraps")
 
@@ -105,31 +109,91 @@ def halo(
     if seen is not None and (blockers := _blockers(seen.notes)) and not _only_wraps(blockers):
         return _infinite(count, blockers)
     with in_mode(model, mode), staged(model) as stage:
-        first, last = sights(stage, call)
-        name = find_map(first, output)
-        if name not in last.maps:
-            last = first
-        blockers = _blockers(last.maps[name][0].notes)
-        if blockers and not _only_wraps(blockers):
-            return _infinite(count, blockers)
-        try:
-            found = _measure(stage, call, name, first, last)
-            if not blockers:
-                return found
-            pixels = tuple(n for n in found.pixels if n is not None)
-            return replace(_infinite(count, blockers), wrapped=pixels, alignment=found.alignment)
-        except _NotTileableError as error:
-            return _infinite(count, (*blockers, error.note))
-        except ShapeError:  # it ran at the size asked for, but takes no other
-            return _infinite(count, (Note("shift-variant", "an input of fixed size", "", 0),))
+        found = _halo_of(stage, call, output, source=0)
+        for source in same_grid(call):
+            if found.is_finite or found.wrapped is not None:
+                found = _both(found, _halo_of_other(stage, call, output, source))
+    return found
 
 
-class _NotTileableError(AtrousError):
-    """Carries the reason why no halo will do."""
+def _halo_of(stage: Stage, call: Arguments, output: str | None, *, source: int) -> Halo:
+    """The halo that one of the inputs needs, in its own pixels."""
+    first, last = sights(stage, call, source=source)
+    name = find_map(first, output)
+    count = len(first.size)
+    if name not in last.maps:
+        last = first
+    blockers = _blockers(last.maps[name][0].notes)
+    if blockers and not _only_wraps(blockers):
+        return _infinite(count, blockers)
+    try:
+        found = _measure(stage, call, name, first, last, source)
+        if not blockers:
+            return found
+        pixels = tuple(n for n in found.pixels if n is not None)
+        return replace(_infinite(count, blockers), wrapped=pixels, alignment=found.alignment)
+    except NotTileableError as error:
+        return _infinite(count, (*blockers, error.note))
+    except ShapeError:  # it ran at the size asked for, but takes no other
+        return _infinite(count, (Note("shift-variant", "an input of fixed size", "", 0),))
 
-    def __init__(self, op: str, layer: str) -> None:
-        super().__init__(f"{op} in {layer}")
-        self.note = Note("shift-variant", op, layer, 0)
+
+def _halo_of_other(stage: Stage, call: Arguments, output: str | None, source: int) -> Halo | None:
+    """The halo of a further input that is cut alike, in pixels of the first; None if it has no say.
+
+    It sees nothing of the first input, so what is done to it alone shows only in a run of its own.
+    """
+    try:
+        found = _halo_of(stage, call, output, source=source)
+    except ShapeError:  # nothing that is returned depends on it
+        return None
+    scales = [Fraction(n, m) for n, m in zip(call.lengths(), call.lengths(source), strict=True)]
+
+    def scaled(values: Sequence[int | None]) -> tuple[int | None, ...]:
+        return tuple(
+            None if n is None else ceil(n * scale) for n, scale in zip(values, scales, strict=True)
+        )
+
+    # Origins must be whole pixels of both inputs, and multiples of both alignments.
+    alignment = tuple(
+        None if n is None else lcm((n * scale).numerator, scale.numerator)
+        for n, scale in zip(found.alignment, scales, strict=True)
+    )
+    return replace(
+        found,
+        pixels=scaled(found.pixels),
+        before=scaled(found.before),
+        after=scaled(found.after),
+        alignment=alignment,
+        wrapped=None
+        if found.wrapped is None
+        else tuple(ceil(n * scale) for n, scale in zip(found.wrapped, scales, strict=True)),
+    )
+
+
+def _both(one: Halo, other: Halo | None) -> Halo:
+    """What tiles of two inputs need that are cut alike: the wider halo, at origins that suit both.
+
+    Where opposite borders are joined in one of them, there is no halo for tiles that are not
+    continued around, and none is stated for those that are.
+    """
+    if other is None:
+        return one
+    if not (one.is_finite and other.is_finite):
+        return _infinite(len(one.pixels), (*one.blockers, *other.blockers))
+    steps = [lcm(a or 1, b or 1) for a, b in zip(one.alignment, other.alignment, strict=True)]
+
+    def wider(a: Sequence[int | None], b: Sequence[int | None]) -> tuple[int, ...]:
+        return tuple(max(n or 0, m or 0) for n, m in zip(a, b, strict=True))
+
+    pixels = wider(one.pixels, other.pixels)
+    return Halo(
+        pixels=tuple(step * ceil(n / step) for n, step in zip(pixels, steps, strict=True)),
+        before=wider(one.before, other.before),
+        after=wider(one.after, other.after),
+        alignment=tuple(steps),
+        blockers=(),
+    )
 
 
 def _infinite(count: int, blockers: tuple[Note, ...]) -> Halo:
@@ -147,29 +211,32 @@ def _blockers(notes: Iterable[Note]) -> tuple[Note, ...]:
     return tuple(sorted(blocking, key=lambda note: note.step))
 
 
-def _measure(stage: Stage, inputs: Arguments, name: str, first: Sight, last: Sight) -> Halo:
+def _measure(
+    stage: Stage, inputs: Arguments, name: str, first: Sight, last: Sight, source: int
+) -> Halo:
     """Measure the marked margins at two sizes, which must agree."""
-    steps = _alignment(stage, inputs, name, last)
+    steps = alignment_of(stage, inputs, name, last, source)
     field = last.field(name)
     jumps = [max(d.guess[i][1] for d, _ in last.maps.values()) for i in range(len(steps))]
     lengths = [
         step * ceil((2 * size + 48 * jump) / step)
         for step, size, jump in zip(steps, field.size, jumps, strict=True)
     ]
-    small = _look_at(stage, inputs, lengths)
-    _compare_ops(first, small, name)
+    small = look_at(stage, inputs, lengths, source)
+    compare_ops(first, small, name)
     # A good third longer, so that a margin that grows with the image is seen to grow.
-    large = _look_at(
+    large = look_at(
         stage,
         inputs,
         [n + step * -(-n // (3 * step)) for n, step in zip(lengths, steps, strict=True)],
+        source,
     )
-    _compare(small, large, name)
+    compare(small, large, name)
     before, after = [], []
     for i in range(len(steps)):
-        margins = _margins(small, large, name, i)
-        before.append(margins[0])
-        after.append(margins[1])
+        widths = margins(small, large, name, i)
+        before.append(widths[0])
+        after.append(widths[1])
     pixels = [
         step * ceil(max(b, a) / step) for b, a, step in zip(before, after, steps, strict=True)
     ]
@@ -180,153 +247,3 @@ def _measure(stage: Stage, inputs: Arguments, name: str, first: Sight, last: Sig
         alignment=tuple(steps),
         blockers=(),
     )
-
-
-def _compare_ops(small: Sight, large: Sight, name: str) -> None:
-    """See that two sizes ran the same ops, on maps of the same rank.
-
-    Raises:
-        _NotTileableError: If not.
-    """
-    # A size that is no multiple of the strides may be padded to one and cropped again.
-    before, after = (
-        [step for step in sight.run.trail if step[0] not in ("constant_pad_nd", "slice")]
-        for sight in (small, large)
-    )
-    for old, new in zip(before, after, strict=False):
-        if old[:3] != new[:3] or len(old[3]) != len(new[3]):
-            raise _NotTileableError(f"{new[0]}, another op at another size,", new[1])
-    if len(before) != len(after):
-        raise _NotTileableError("a number of ops that depends on the size", name)
-
-
-def _compare(small: Sight, large: Sight, name: str) -> None:
-    """See that two sizes ran the same ops with the same numbers.
-
-    Raises:
-        _NotTileableError: If not.
-    """
-    _compare_ops(small, large, name)
-    for before, after in zip(small.run.meetings, large.run.meetings, strict=False):
-        if before != after:
-            raise _NotTileableError(f"{after[1]} with a number that depends on the size", name)
-    if len(small.run.meetings) != len(large.run.meetings):
-        raise _NotTileableError("a number of ops that depends on the size", name)
-
-
-def _look_at(stage: Stage, inputs: Arguments, lengths: Sequence[int]) -> Sight:
-    """Run with the first input at these lengths and those on its grid scaled along."""
-    old = inputs.lengths()
-    resized = []
-    for position, tensor in enumerate(inputs.tensors):
-        size = tuple(tensor.shape[2:])
-        if len(inputs.lengths(position)) == len(lengths):
-            size = tuple(n * new // m for n, new, m in zip(size, lengths, old, strict=True))
-        resized.append(torch.empty((*tensor.shape[:2], *size), dtype=tensor.dtype, device="meta"))
-    sight = look(stage, inputs.replaced(resized), keeps_graph=True)
-    if sight.error is not None:
-        raise sight.error
-    return sight
-
-
-def _alignment(stage: Stage, inputs: Arguments, name: str, last: Sight) -> list[int]:
-    """Least common multiple of the distances after which any map on the way repeats itself."""
-    jumps = [max(d.guess[i][1] for d, _ in last.maps.values()) for i in range(len(last.size))]
-    lengths = [
-        n * max(1, ceil((last.field(name).size[i] + 160 * jumps[i]) / n))
-        for i, n in enumerate(inputs.lengths())
-    ]
-    sight = _look_at(stage, inputs, lengths)
-    steps = [1] * len(lengths)
-    for dep in _ancestors(sight, sight.maps[name][0]):
-        if dep.axes[0].ndim != len(steps) + 3:  # not a map
-            continue
-        shape = (1,) * (dep.axes[0].ndim - 1)
-        dims = main_dims(dep, shape, sight.run.axes)
-        for i, axis in enumerate(sight.run.axes):
-            v, dim = dep.axes[i], dims[i]
-            if dim is None or v.shape[dim] == 1 or bool((v[..., 0] >= FAR).all()):
-                continue
-            found = period_of(
-                middle_rows(axis, v, dim, dims),
-                dep.guess[i][1],
-                is_fractional=sight.run.is_fractional,
-            )
-            if found is None or found[1] <= 0:
-                op, layer = sight.graph[id(dep)][2:] if id(dep) in sight.graph else ("input", "")
-                raise _NotTileableError(op, layer)
-            steps[i] = lcm(steps[i], found[1])
-    return steps
-
-
-def _ancestors(sight: Sight, dep: Dependence) -> Iterator[Dependence]:
-    """A map and every map it was computed from."""
-    met: set[int] = set()
-    stack = [dep]
-    while stack:
-        current = stack.pop()
-        if id(current) not in met:
-            met.add(id(current))
-            yield current
-            if id(current) in sight.graph:
-                stack += sight.graph[id(current)][1]
-
-
-def _rows(sight: Sight, name: str, i: int) -> tuple[Array, int]:
-    """Fields along one axis of a map, and the map's length there."""
-    dep, shape = sight.maps[name]
-    dims = main_dims(dep, shape, sight.run.axes)
-    dim = dims[i]
-    if dim is None:
-        raise _NotTileableError("an output that is no map of the image", name)
-    return middle_rows(sight.run.axes[i], align(dep.axes[i], len(shape)), dim, dims), shape[dim]
-
-
-def _margins(small: Sight, large: Sight, name: str, i: int) -> tuple[int, int]:
-    """Marked pixels on either side, if the two sizes show the same picture."""
-    (rows, length), (wider, longer) = _rows(small, name, i), _rows(large, name, i)
-    if longer <= length or len(rows) < length or len(wider) < longer:
-        raise _NotTileableError("an output of fixed size", name)
-    jump = Fraction(large.size[i] - small.size[i], longer - length)
-    margins = _margin(rows, small.size[i], jump)
-    if margins is None or margins != _margin(wider, large.size[i], jump):
-        raise _NotTileableError(
-            "borders that depend on the size", _first_difference(small, large, i)
-        )
-    inside = _clear(rows)
-    if inside is None or not np.array_equal(rows[inside], wider[inside]):
-        raise _NotTileableError(
-            "positions that depend on the size", _first_difference(small, large, i)
-        )
-    return margins
-
-
-def _clear(rows: Array) -> slice | None:
-    """The middle that no border touches; None if that is less than a quarter of all."""
-    marked = np.flatnonzero(rows[:, 2] == 0)
-    middle = len(rows) // 2
-    first = int(marked[marked < middle].max(initial=-1)) + 1
-    last = int(marked[marked >= middle].min(initial=len(rows)))
-    return slice(first, last) if 4 * (last - first) >= len(rows) else None
-
-
-def _margin(rows: Array, length: int, jump: Fraction) -> tuple[int, int] | None:
-    """Marked pixels before and after the clear middle of one run."""
-    inside = _clear(rows)
-    if inside is None:
-        return None
-    # Outputs of unpadded networks do not reach the border: the missing part is split evenly.
-    missing = floor((length - len(rows) * jump) / 2)
-    before = ceil(missing + inside.start * jump)
-    return max(0, before), max(0, ceil(length - missing - inside.stop * jump))
-
-
-def _first_difference(small: Sight, large: Sight, i: int) -> str:
-    """The first layer whose fields are not the same at two sizes."""
-    for name in small.maps:
-        if name in large.maps:
-            rows, wider = _rows(small, name, i)[0], _rows(large, name, i)[0]
-            inside = _clear(rows)
-            if inside is None or not np.array_equal(rows[inside], wider[inside]):
-                return name
-    return "output"

@@ -6,6 +6,7 @@ Source: Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from torch import nn
 
@@ -27,6 +28,9 @@ from atrous.analysis.tracing.field_trace import (
 from atrous.analysis.tracing.mode import Mode, in_mode
 from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError
+
+Bound = Literal["exact", "at most", "at least", "a bound"]
+"""How a size is meant; a bound of neither kind: the border cuts what may be more than is read."""
 
 _LARGEST_SETS = 100_000_000  # words of 64 positions
 
@@ -58,11 +62,25 @@ class ReceptiveField:
     mode: str
 
     def __str__(self) -> str:
-        how = "exact" if self.is_exact else "a bound"
         of = "" if self.layer == "output" else f" of {self.layer}"
         jump, start = numbers_text(self.field.jump), numbers_text(self.field.start)
         mode = "" if self.mode == "eval" else f", in mode {self.mode}"
-        return f"{field_text(self.field)}{of} ({how}{mode}), jump {jump}, start {start}"
+        return f"{field_text(self.field)}{of} ({self.bound}{mode}), jump {jump}, start {start}"
+
+    @property
+    def bound(self) -> Bound:
+        """Whether the size is what an output sees, the most that it may see, or the least.
+
+        An op without a rule, one whose positions depend on the data, and a mask make it the most;
+        a border that cuts the field, and another network at a larger size, make it the least.
+        """
+        if self.is_exact:
+            return "exact"
+        kinds = {note.kind for note in self.notes} & BOUNDS
+        is_least = "cut" in self.field.extent
+        if kinds <= {"size-dependent"}:
+            return "at least"
+        return "a bound" if is_least else "at most"
 
     @property
     def is_aligned(self) -> bool:

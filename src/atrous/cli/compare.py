@@ -69,7 +69,7 @@ def _table(measured: "list[Measured]") -> str:
                 f"{cost.params:,}",
                 at_least + scaled(cost.macs),
                 scaled(cost.peak_activation_bytes) + "B",
-                ("" if one.seen.is_exact else "<= ") + field_text(seen),
+                ("<= " if one.seen.bound == "at most" else "") + field_text(seen),
                 jump,
                 "x".join(map(str, one.halo.pixels)) if one.halo.is_finite else "none",
             ]

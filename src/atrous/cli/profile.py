@@ -97,6 +97,7 @@ def _field_record(seen: "ReceptiveField") -> dict[str, object]:
         "start": list(seen.field.start),
         "extent": list(seen.field.extent),
         "exact": seen.is_exact,
+        "bound": seen.bound,
         "aligned": seen.is_aligned,
         "coverage": seen.field.coverage,
         "notes": [
@@ -131,7 +132,7 @@ def _text(measured: "Measured") -> str:
         + (f", {cost.frozen:,} of them frozen" if cost.frozen else ""),
         f"MACs              {at_least + format(cost.macs, ','):>16}   FLOPs: twice that",
         f"receptive field   {field_text(seen.field):>16}   "
-        + ("exact" if seen.is_exact else "a bound: see --why")
+        + ("exact" if seen.is_exact else f"{seen.bound}: see --why")
         + ("" if seen.layer == "output" else f", of {seen.layer}")
         + ("" if seen.is_aligned else "; paths of different centres meet"),
         f"jump              {numbers_text(seen.field.jump):>16}   "

@@ -14,8 +14,8 @@ from torch import nn
 from atrous import analysis
 from atrous.errors import AtrousError
 
-Bound = Literal["exact", "at least", "at most", "vague"]
-"""How a size is meant; vague: an op without a rule and one that picks by values are both met."""
+Bound = Literal["exact", "at least", "at most", "a bound"]
+"""How a size is meant; a bound of neither kind: the border cuts what may be more than is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def ask(case: Case, model: nn.Module, after: Callable[[str], None]) -> Claims:
     cost, seen = answers.get("profile"), answers.get("receptive_field")
     return Claims(
         seen=seen,
-        bound="exact" if seen is None else _bound(seen),
+        bound="exact" if seen is None else seen.bound,
         halo=answers.get("halo"),
         macs=None if cost is None else cost.macs,
         counts_all=cost is None or cost.counted == "all",
@@ -97,13 +97,3 @@ def ask(case: Case, model: nn.Module, after: Callable[[str], None]) -> Claims:
         refusals=refusals,
         tracebacks=tracebacks,
     )
-
-
-def _bound(seen: Any) -> Bound:
-    """An op without a rule makes a lower bound; values that choose and masks make an upper one."""
-    if seen.is_exact:
-        return "exact"
-    kinds = {note.kind for note in seen.notes}
-    if "unknown" in kinds and kinds & {"data-dependent", "masked"}:
-        return "vague"
-    return "at least" if "unknown" in kinds else "at most"

@@ -93,7 +93,7 @@ def random_graph(r: Random) -> Case:
     kinds = TILED if r.random() < 0.5 else (*TILED, *OTHERS, *OTHERS)
     chosen: list[tuple[MakeStep, int, int]] = []
     x = torch.rand(shape, dtype=DTYPE)
-    wanted = r.randint(1, 4)
+    wanted, is_regular = r.randint(1, 4), True
     for _ in range(20):
         if len(chosen) == wanted:
             break
@@ -104,13 +104,17 @@ def random_graph(r: Random) -> Case:
         y = _try(step, n, x)
         if y is not None:
             chosen.append(step)
+            # Half of an odd length, resized to that, is no resizing by two at any place.
+            is_regular &= make is not window.to_size_of_input or all(
+                m % 2 == 0 for m in x.shape[2:]
+            )
             x = y
     steps = tuple(chosen)
     return Case(
         kind=" > ".join(make.__name__ for make, _, _ in steps) or "nothing",
         make=lambda: nn.Sequential(*[_build(step, n) for step in steps]),
         shapes=(shape,),
-        tiles=bool(steps) and all(make in TILED for make, _, _ in steps),
+        tiles=bool(steps) and is_regular and all(make in TILED for make, _, _ in steps),
         may_refuse=not steps,
     )
 

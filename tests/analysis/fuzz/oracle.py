@@ -28,19 +28,25 @@ class Draw:
         shift: Added to the whole plane; 0 to replace it by normal numbers instead.
         spread: Standard deviation of those.
         seed: Of the input and the parameters.
+        base: Added to the whole input, so that thresholds are met from the other side.
     """
 
     is_positive: bool = False
     shift: float = 0.0
     spread: float = 3.0
     seed: int = 0
+    base: float = 0.0
 
 
 AS_BUILT = Draw()
 DRAWS = (Draw(is_positive=True, shift=2.0), Draw(is_positive=True, shift=-40.0), Draw())
-MORE_DRAWS = tuple(
-    Draw(is_positive=seed % 2 > 0, spread=spread, seed=seed)
-    for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0], start=1)
+MORE_DRAWS = (
+    Draw(is_positive=True, shift=40.0),  # what is little in a maximum becomes the most
+    Draw(base=-1.5),
+    *(
+        Draw(is_positive=seed % 2 > 0, spread=spread, seed=seed)
+        for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0], start=1)
+    ),
 )
 """For models whose maxima, masks and thresholds hide what is read from the first draws."""
 
@@ -94,7 +100,8 @@ def reads_along(
 
 
 def _changes(case: Case, shapes: Sequence[Sequence[int]], axis: int, draw: Draw) -> Reads:
-    inputs = inputs_of(shapes, seed=draw.seed)
+    first, *others = inputs_of(shapes, seed=draw.seed)
+    inputs = [first + draw.base, *others]
     whole = run(case, inputs, draw)
     planes = [_replaced(inputs[0], axis, i, draw) for i in range(inputs[0].shape[2 + axis])]
     results = _run_as_one_batch(case, inputs, planes, draw, whole)

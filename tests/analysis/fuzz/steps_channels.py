@@ -168,7 +168,7 @@ def casts(r: Random, c: int, n: int) -> nn.Module:
         [
             lambda x: x.to(torch.float32).double(),
             lambda x: torch.complex(x, 2 * x).abs(),
-            lambda x: torch.view_as_real(torch.complex(x, -x)).sum(-1),
+            lambda x: torch.view_as_real(torch.complex(x, -2 * x)).sum(-1),
             lambda x: (x > 0).double() * x,
         ]
     )

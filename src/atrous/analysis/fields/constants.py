@@ -147,9 +147,10 @@ def record(run: Run, call: Call, name: str, *, is_random: bool) -> None:
         return
     values = None if is_noise else _compute(run, call, known, written)
     if values is not None:
-        is_own = not call.func.is_view or all(c.is_own for c in known)
+        is_new = not call.func.is_view or all(c.is_own for c in known)
         for tensor, value in zip(outputs(call.out), values, strict=False):
             if not any(tensor is w for w in written):
+                is_own = is_new and 0 not in value.stride()
                 mark(tensor, Constant(_long(tensor), value=value, is_own=is_own, origin=origin))
         return
     generic, support = _genericity(name, known)
@@ -229,12 +230,15 @@ def _compute(
             return None
     if any(c.value is None for c in known):
         return None
-    if sum(prod(t.shape) for t in outputs(call.out)) > _LARGEST:
+    is_large = sum(prod(t.shape) for t in outputs(call.out)) > _LARGEST
+    if is_large and (not call.is_pointwise or written or any(c.varying() for c in known)):
         return None
 
     def real(argument: Any) -> Any:
         if isinstance(argument, Tensor):
             constant = constant_of(run, argument)
+            if is_large and constant is not None and constant.value is not None:
+                return constant.value[(slice(1),) * argument.ndim]  # one value everywhere
             return argument if constant is None else constant.value
         if isinstance(argument, list | tuple):
             return type(argument)(real(item) for item in argument)
@@ -248,6 +252,8 @@ def _compute(
     results = outputs(out)
     if len(results) != len(outputs(call.out)):
         return None
+    if is_large:
+        return [r.expand(t.shape) for r, t in zip(results, outputs(call.out), strict=True)]
     return results
 
 

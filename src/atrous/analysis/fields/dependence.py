@@ -285,7 +285,11 @@ def _becomes_global(axis: Axis, v: Array, w: Array, *, is_mixed: bool) -> bool:
     small input every window sees all there is. `is_mixed` tells that an earlier op was global.
     """
     is_apart = any(n > 1 for dim, n in enumerate(w.shape[:-1]) if dim != 1)
-    if is_apart or not bool(_whole(axis, w).all()):
+    if is_apart:
+        return False
+    if bool((w[..., 0] >= FAR).all()):  # of another input on the same grid, tiles hold a part only
+        return True
+    if not bool(_whole(axis, w).all()):
         return False
     return not (is_mixed and bool(_whole(axis, v).all()))
 

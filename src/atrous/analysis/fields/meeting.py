@@ -57,6 +57,8 @@ def meet(run: Run, call: Call, name: str, result: Result) -> Result:
     """
     base = name.removesuffix("_")
     _remember_scalars(run, call, base)
+    if _multiplies_by_zero(call, base):
+        result = _each(result, lambda dep: dep.noting(run.note("masked")))
     if is_random(call, base):
         return _each(result, lambda dep: dep.noting(run.note("shift-variant")))
     exempt = WEIGHTS.get(base, frozenset())
@@ -95,6 +97,25 @@ def _remember_scalars(run: Run, call: Call, base: str) -> None:
         numbers = [a for a in call.args if type(a) in _SCALARS]
         if numbers:
             run.meetings.append((run.step, base, tuple(numbers)))
+
+
+_ZEROS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(["mul", "pow"], ("other", "exponent")),
+    **dict.fromkeys(["add", "sub", "rsub"], ("alpha",)),
+    **dict.fromkeys(["addcmul", "addcdiv"], ("value",)),
+    **dict.fromkeys(["addmm", "addbmm", "baddbmm", "addmv", "addr"], ("alpha", "beta")),
+}
+"""Numbers of ops that leave an argument without effect where they are zero."""
+
+
+def _multiplies_by_zero(call: Call, base: str) -> bool:
+    """Whether a plain zero keeps an argument from having any effect, as in `x + 0 * y`."""
+    if base == "lerp":
+        return call.has("weight") and type(call["weight"]) in _SCALARS and call["weight"] in (0, 1)
+    names = [name for name in _ZEROS.get(base, ()) if call.has(name)]
+    if "beta" in names and call.dep("self") is None:
+        names.remove("beta")  # it takes the place of a tensor that nothing was written to
+    return any(type(call[name]) in _SCALARS and call[name] == 0 for name in names)
 
 
 def is_random(call: Call, base: str) -> bool:

@@ -1,6 +1,7 @@
 """Whatever a forward pass raised, as one line for its user."""
 
 import re
+import traceback
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from atrous.errors import AtrousError, ShapeError
 _ABOUT_SIZES = re.compile(
     r"size|shape|dimension|channel|stride|broadcast|kernel|reshape|elements|too small|larger|"
     r"smaller|mat1|mat2|divisible|multiple of|out of (range|bounds)|must match|not match|pad|"
-    r"height|width|resolution|\bdim\b|[0-9] ?x ?[0-9]",
+    r"height|width|resolution|\bdim\b|[0-9] ?x ?[0-9]|% ?[0-9]",
     re.IGNORECASE,
 )
 _NUMPY = re.compile(r"numpy|data pointer|array interface|DLPack", re.IGNORECASE)
@@ -36,13 +37,13 @@ def explain(
     layer = dict(model.named_modules()).get(layer_name, model)
     where = f"layer {layer_name!r} ({type(layer).__name__})" if layer_name else type(layer).__name__
     shapes = " and ".join("x".join(map(str, tensor.shape)) for tensor in inputs)
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first_line = (str(error).strip() or _raising_line(error)).splitlines()[0]
     first_line += "" if first_line[-1] in ".!?" else "."
     values = _about_values(error, where, first_line)
     if values is not None:
         return values
-    is_size = isinstance(error, AssertionError) or (
-        isinstance(error, RuntimeError | ValueError | IndexError)
+    is_size = (
+        isinstance(error, AssertionError | RuntimeError | ValueError | IndexError)
         and _ABOUT_SIZES.search(first_line) is not None
     )
     if is_size and not isinstance(error, NotImplementedError):
@@ -54,6 +55,13 @@ def explain(
         f"The forward pass of {type(model).__name__} failed on an input of {shapes}, in {where}: "
         f"{type(error).__name__}: {first_line}"
     )
+
+
+def _raising_line(error: Exception) -> str:
+    """The line of code that raised an error without words, such as a bare `assert`, or its kind."""
+    frames = traceback.extract_tb(error.__traceback__)
+    line = frames[-1].line if frames else None
+    return line or type(error).__name__
 
 
 def _about_values(error: Exception, where: str, first_line: str) -> AtrousError | None:

@@ -14,6 +14,7 @@ from atrous.analysis.fields.constants import given
 from atrous.analysis.fields.dependence import Dependence, Expected, Run
 from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field, widest
 from atrous.analysis.fields.outputs import named_tensors
+from atrous.analysis.fields.starts import begins_here
 from atrous.analysis.tracing.arguments import Arguments
 from atrous.analysis.tracing.propagate import FieldListener, Graph
 from atrous.analysis.tracing.trace import Stage
@@ -135,6 +136,16 @@ def start(stage: Stage, inputs: Arguments, run: Run, source: int) -> Arguments:
     return inputs.replaced(fakes)
 
 
+def same_grid(inputs: Arguments) -> list[int]:
+    """Positions of the inputs, beside the first, that lie on its grid."""
+    lengths = inputs.lengths()
+    return [
+        position
+        for position in range(1, len(inputs.tensors))
+        if lengths and _is_same_grid(inputs.lengths(position), lengths)
+    ]
+
+
 def _is_same_grid(lengths: Sequence[int], others: Sequence[int]) -> bool:
     """Whether two inputs are cut alike: of the same size, or of whole multiples of it."""
     return len(lengths) == len(others) and all(
@@ -251,12 +262,17 @@ def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
         seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
             most = widest(*first.maps[name], first.run.axes)
-            fields[name] = _joined(first.size, seen, last.field(name), most)
+            larger = _placed(first, name, last.field(name))
+            fields[name] = _joined(first.size, seen, larger, most)
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
             extent = tuple("cut" if e == "finite" else e for e in seen.extent)
-            size = widest(*first.maps[name], first.run.axes)
+            most = widest(*first.maps[name], first.run.axes)
+            is_even = [e == "finite" and j for e, j in zip(seen.extent, seen.jump, strict=True)]
+            size = tuple(
+                n if even else m for n, m, even in zip(seen.size, most, is_even, strict=True)
+            )
             fields[name] = replace(seen, extent=extent, size=size)
     return fields
 
@@ -283,6 +299,18 @@ def _at_this_size(first: Sight, name: str) -> Field:
         for e, n, length in zip(seen.extent, seen.size, first.size, strict=True)
     )
     return replace(seen, extent=extent)
+
+
+def _placed(first: Sight, name: str, larger: Field) -> Field:
+    """A field of the larger run, begun where it does in the run of the size asked for."""
+    seen, (dep, shape) = first.field(name), first.maps[name]
+    start, centre = list(larger.start), list(larger.centre)
+    for i in range(len(first.size)):
+        if not begins_here(dep, shape, first.run.axes, i, larger):
+            is_known = seen.jump[i] == larger.jump[i]
+            start[i] = seen.start[i] if is_known else None
+            centre[i] = seen.centre[i] if is_known else None
+    return replace(larger, start=tuple(start), centre=tuple(centre))
 
 
 def _joined(lengths: Shape, seen: Field, larger: Field, most: Shape) -> Field:

@@ -113,11 +113,12 @@ def _sizes(field: "Field") -> str:
 
 def _field_line(found: "Explained") -> str:
     field = found.seen.field
-    bound = "" if found.seen.is_exact and "cut" not in field.extent else "at least "
     if set(field.extent) == {"whole"}:
-        return "One output sees the whole input, however large."
+        most = "" if found.seen.is_exact else "at most "
+        return f"One output sees {most}the whole input, however large."
+    bound = {"at most": "at most ", "at least": "at least ", "a bound": "a bound, "}
     return (
-        f"One output sees a field of {bound}{by(field.size)} from "
+        f"One output sees a field of {bound.get(found.seen.bound, '')}{by(field.size)} from "
         f"{alike([_fraction(n) for n in field.start])} for output 0, and moves "
         f"{alike([_fraction(n) for n in field.jump])} per step."
     )
