@@ -32,6 +32,7 @@ def python_blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow  # mypy reads torch from nothing
 def test_the_readmes_python_is_typed(tmp_path):
     blocks = python_blocks(ROOT / "README.md")
     assert blocks
