@@ -70,9 +70,11 @@ def install_command(extra: str) -> str:
 
     Source: PEP 610.
     """
-    program = (
-        "pip install" if find_spec("pip") else f"uv pip install --python {quote(sys.executable)}"
-    )
+    program = f"uv pip install --python {quote(sys.executable)}"
+    with suppress(metadata.PackageNotFoundError):
+        # Not by find_spec, which setuptools answers for pip by changing what is imported.
+        metadata.version("pip")
+        program = "pip install"
     text = None
     with suppress(metadata.PackageNotFoundError):  # run from a checkout that was never installed
         text = metadata.distribution("atrous").read_text("direct_url.json")
