@@ -75,8 +75,8 @@ MONAI = {
     },
     "BasicUNet": {"spatial_dims": 3, "in_channels": 1, "features": (4, 4, 8, 8, 16, 4)},
     "BasicUNetPlusPlus": {"spatial_dims": 2, "in_channels": 1, "features": (4, 4, 8, 8, 16, 4)},
-    "SegResNet": {"spatial_dims": 3, "init_filters": 4},
-    "SegResNetDS": {"spatial_dims": 3, "init_filters": 4},
+    "SegResNet": {"spatial_dims": 3, "init_filters": 8},
+    "SegResNetDS": {"spatial_dims": 3, "init_filters": 8},
     "VNet": {"spatial_dims": 3},
     "DynUNet": {
         "spatial_dims": 2,

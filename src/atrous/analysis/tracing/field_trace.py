@@ -304,10 +304,14 @@ def _at_this_size(first: Sight, name: str) -> Field:
 def _placed(first: Sight, name: str, larger: Field) -> Field:
     """A field of the larger run, begun where it does in the run of the size asked for."""
     seen, (dep, shape) = first.field(name), first.maps[name]
+    if (seen.jump, seen.start) == (larger.jump, larger.start):
+        return larger
     start, centre = list(larger.start), list(larger.centre)
     for i in range(len(first.size)):
+        is_known = seen.jump[i] == larger.jump[i]
+        if is_known and seen.start[i] == larger.start[i]:
+            continue
         if not begins_here(dep, shape, first.run.axes, i, larger):
-            is_known = seen.jump[i] == larger.jump[i]
             start[i] = seen.start[i] if is_known else None
             centre[i] = seen.centre[i] if is_known else None
     return replace(larger, start=tuple(start), centre=tuple(centre))
