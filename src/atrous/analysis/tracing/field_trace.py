@@ -257,12 +257,17 @@ def _fixed_length(first: Sight, last: Sight, name: str, i: int) -> int | None:
 
 def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
     """Field of every layer: from the larger run, unless that is another network or another map."""
-    fields = {}
+    fields: dict[str, Field] = {}
+    placed: dict[tuple[int, int], Field] = {}  # activations share the map of what they act on
     for name in first.maps:
         seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
             most = widest(*first.maps[name], first.run.axes)
-            larger = _placed(first, name, last.field(name))
+            larger = last.field(name)
+            key = id(first.maps[name][0]), id(larger)
+            if key not in placed:
+                placed[key] = _placed(first, name, larger)
+            larger = placed[key]
             fields[name] = _joined(first.size, seen, larger, most)
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
