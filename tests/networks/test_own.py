@@ -58,3 +58,6 @@ def test_what_cannot_be_had_is_refused(folder):
     (folder / "broken.py").write_text("1 / 0")
     with pytest.raises(DataError, match=r"broken\.py raised ZeroDivisionError"):
         allow_network("broken.py:make")
+    (folder / "wordy.py").write_text("raise ValueError('one\\ntwo')")
+    with pytest.raises(DataError, match=r"raised ValueError: one; expected"):
+        allow_network("wordy.py:make")

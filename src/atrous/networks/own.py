@@ -100,8 +100,9 @@ def call_function(path: Path, name: str) -> tuple[nn.Module, Any]:
 
 
 def _raised(where: str, error: BaseException) -> DataError:
+    words = (str(error).splitlines() or [""])[0]
     return DataError(
-        f"{where} raised {type(error).__name__}: {error}; expected a function that gives a model "
+        f"{where} raised {type(error).__name__}: {words}; expected a function that gives a model "
         "when called without arguments; mend it there."
     )
 

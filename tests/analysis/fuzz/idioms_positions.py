@@ -177,19 +177,23 @@ def embedded(r: Random) -> Case:
 
 
 def two_images(r: Random) -> Case:
-    """Two images on one grid, cut alike, have a halo."""
-    run = r.choice(
-        [
-            lambda x, y, a: a(x) - a(y),
-            lambda x, y, a: a(torch.maximum(x, y)),
-            lambda x, y, a: a(x) * y,
-        ]
-    )
+    """Two images on one grid, cut alike, have a halo unless one is mixed as a whole."""
+    runs = [
+        (lambda x, y, a: a(x) - a(y), True),
+        (lambda x, y, a: a(torch.maximum(x, y)), True),
+        (lambda x, y, a: a(x) * y, True),
+        (lambda x, y, a: x + a(a(y)), True),
+        (lambda x, y, a: a(x) * y.mean((2, 3), keepdim=True), False),
+        (lambda x, y, a: a(x) + y.roll(1, 3), False),
+        (lambda x, y, a: a(x) + y[:, :, :1], False),
+        (lambda x, y, a: a(x) + y.flip(2), False),
+    ]
+    run, tiles = r.choice(runs)
     return Case(
         kind="positions: two images",
         make=lambda: Step(run, conv()),
         shapes=((1, 3, 32, 24), (1, 3, 32, 24)),
-        tiles=True,
+        tiles=tiles,
         counts=True,
     )
 

@@ -38,7 +38,7 @@ def begins_here(
     if len(rows) != shape[dim]:
         return True  # one field for all of them, which no place is told from
     low, high = rows[at, 0].astype(np.int64), -rows[at, 1].astype(np.int64)
-    begins = np.array([float(Fraction(start) + int(o) * step) for o in at])
+    begins = start + at // step.denominator * step.numerator
     sees = low < FAR
     clear = sees & (rows[at, 2] == 1)
     if clear.any():

@@ -257,12 +257,17 @@ def _fixed_length(first: Sight, last: Sight, name: str, i: int) -> int | None:
 
 def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
     """Field of every layer: from the larger run, unless that is another network or another map."""
-    fields = {}
+    fields: dict[str, Field] = {}
+    placed: dict[tuple[int, int], Field] = {}  # activations share the map of what they act on
     for name in first.maps:
         seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
             most = widest(*first.maps[name], first.run.axes)
-            larger = _placed(first, name, last.field(name))
+            larger = last.field(name)
+            key = id(first.maps[name][0]), id(larger)
+            if key not in placed:
+                placed[key] = _placed(first, name, larger)
+            larger = placed[key]
             fields[name] = _joined(first.size, seen, larger, most)
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
@@ -304,10 +309,14 @@ def _at_this_size(first: Sight, name: str) -> Field:
 def _placed(first: Sight, name: str, larger: Field) -> Field:
     """A field of the larger run, begun where it does in the run of the size asked for."""
     seen, (dep, shape) = first.field(name), first.maps[name]
+    if (seen.jump, seen.start) == (larger.jump, larger.start):
+        return larger
     start, centre = list(larger.start), list(larger.centre)
     for i in range(len(first.size)):
+        is_known = seen.jump[i] == larger.jump[i]
+        if is_known and seen.start[i] == larger.start[i]:
+            continue
         if not begins_here(dep, shape, first.run.axes, i, larger):
-            is_known = seen.jump[i] == larger.jump[i]
             start[i] = seen.start[i] if is_known else None
             centre[i] = seen.centre[i] if is_known else None
     return replace(larger, start=tuple(start), centre=tuple(centre))
