@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 class _Installed:
     """A distribution whose `direct_url.json` is what pip wrote (PEP 610)."""
 
+    version = "1.0"
+
     def __init__(self, origin: object) -> None:
         self.text = None if origin is None else json.dumps(origin)
 
