@@ -9,11 +9,20 @@ import torch
 
 from atrous.analysis.fields.axes import FAR, Array, align
 from atrous.analysis.fields.dependence import Dependence, Note
-from atrous.analysis.fields.field import main_dims, middle_rows, period_of
+from atrous.analysis.fields.field import main_dims, middle_rows, period_of, rows_of
 from atrous.analysis.tracing.arguments import Arguments
 from atrous.analysis.tracing.field_trace import Sight, look
 from atrous.analysis.tracing.trace import Stage
 from atrous.errors import AtrousError
+
+_BANDS = frozenset(
+    [
+        *["slice", "select", "split", "split_with_sizes", "unbind", "narrow", "as_strided", "copy"],
+        *["copy_", "cat", "stack", "slice_scatter", "select_scatter", "index_put", "index_put_"],
+        *["where", "masked_fill", "masked_fill_", "fill_", "zero_", "index", "index_select"],
+    ]
+)
+"""Ops that may treat one part of a map otherwise than another."""
 
 
 class NotTileableError(AtrousError):
@@ -128,7 +137,17 @@ def _rows(sight: Sight, name: str, i: int) -> tuple[Array, int]:
     dim = dims[i]
     if dim is None:
         raise NotTileableError("an output that is no map of the image", name)
-    return middle_rows(sight.run.axes[i], align(dep.axes[i], len(shape)), dim, dims), shape[dim]
+    axis, v = sight.run.axes[i], align(dep.axes[i], len(shape))
+    rows = middle_rows(axis, v, dim, dims)
+    if any(d is not None and d != dim and v.shape[d] > 1 for d in dims):
+        # What is done to a band at a border of another axis has a margin along this one too. Places
+        # that see nothing, because of the other axis, have none.
+        seeing = np.where(v[..., :1] >= FAR, axis.empty, v)
+        everywhere = axis.union(rows, rows_of(axis, seeing, dim))
+        # The other axis's border marks whole rows of maps that are sparse.
+        if _clear(everywhere) is not None or any(s[0] in _BANDS for s in sight.run.trail):
+            rows = everywhere
+    return rows, shape[dim]
 
 
 def margins(small: Sight, large: Sight, name: str, i: int) -> tuple[int, int]:

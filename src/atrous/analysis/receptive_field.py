@@ -23,6 +23,7 @@ from atrous.analysis.tracing.field_trace import (
     grow,
     holds_at_any_size,
     is_irregular,
+    is_uneven,
     look,
 )
 from atrous.analysis.tracing.mode import Mode, in_mode
@@ -160,7 +161,7 @@ def notes_of(first: Sight, last: Sight, name: str) -> frozenset[Note]:
             return larger
         reasons = {note for note in larger if note.kind == "size-dependent"}
         op = "a map of fixed size"
-        if is_irregular(last, name):
+        if is_irregular(last, name) or is_uneven(first, last, name):
             op = "a field that differs from place to place"
         if first.steps[name] != last.steps[name]:
             op = "another number of ops at a larger size"

@@ -1,4 +1,4 @@
-"""Whether the fields of a larger image begin where those of the image asked for do."""
+"""Whether the fields in the middle of a larger image speak for the image asked for, everywhere."""
 
 from fractions import Fraction
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from atrous.analysis.fields.axes import FAR, Axis, Shape, align
 from atrous.analysis.fields.dependence import Dependence
-from atrous.analysis.fields.field import Field, main_dims, middle_rows
+from atrous.analysis.fields.field import Field, main_dims, middle_rows, widest
 
 _FINEST = 1 << 12  # denominator of a jump
 
@@ -49,3 +49,40 @@ def begins_here(
     first = max(0.0, begins[middle])
     last = min(axes[axis].length - 1.0, begins[middle] + size - 1)
     return bool(low[middle] >= first - 1e-6 and high[middle] <= last + 1e-6)
+
+
+def sees_more_elsewhere(
+    dep: Dependence, shape: Shape, axes: tuple[Axis, ...], larger: Field
+) -> bool:
+    """Whether some place of a map sees more than its middle, as a band at a border may.
+
+    Where opposite borders are joined, the places at them see both, which says nothing.
+    """
+    if any(note.kind == "wraps" for note in dep.notes):
+        return False
+    most = widest(dep, shape, axes)
+    return any(
+        extent == "finite" and wide > size
+        for extent, wide, size in zip(larger.extent, most, larger.size, strict=True)
+    )
+
+
+def grows_with_image(dep: Dependence, shape: Shape, axes: tuple[Axis, ...], larger: Field) -> bool:
+    """Whether a map at the size asked for sees far less than the image and the larger field allow.
+
+    A field that reaches over the image leaves the middle of the image seeing nearly all of it; one
+    that is half of the image, whatever its length, does not.
+
+    Args:
+        dep: Dependence of the map at the size asked for.
+        shape: Shape of the map.
+        axes: The input axes of that run.
+        larger: The field of the same map in a larger run.
+    """
+    if max(shape[2:], default=1) < 2:  # one place, which need not be the middle
+        return False
+    most = widest(dep, shape, axes)
+    return any(
+        extent == "finite" and 4 * wide < 3 * min(size, axis.length)
+        for extent, wide, size, axis in zip(larger.extent, most, larger.size, axes, strict=True)
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -24,6 +24,9 @@ from atrous.analysis.fields.taps import (
     transposed_taps,
     window_taps,
 )
+
+Pooled: TypeAlias = Dependence | tuple[Dependence, Dependence] | None
+"""Of a pooled map alone, or of the map and of the indices of its maxima."""
 
 
 def along(
@@ -164,7 +167,7 @@ def _dynamic(call: Call, spatial: int) -> list[Dependence | None]:
     return parts
 
 
-def pool(call: Call) -> Dependence | None:
+def pool(call: Call) -> Pooled:
     """Average and maximum pooling of any kernel, stride, padding, dilation and rounding."""
     dep = dependence.of(call.first)
     if dep is None:
@@ -182,12 +185,18 @@ def pool(call: Call) -> Dependence | None:
         window_taps(n, m, kernel=k, stride=s, padding=p, dilation=d)
         for n, m, (k, s, p, d) in zip(before, after, settings, strict=True)
     ]
+    guess = _guess_window(dep.guess, kernel, stride, dilation, is_transposed=False)
+    found = along(call.run, dep, taps, guess)
     if isinstance(call.out, tuple):
         # Unpooling puts every value back somewhere in its window: it needs the window's settings.
-        call.out[1]._atrous_windows = settings
-    return along(
-        call.run, dep, taps, _guess_window(dep.guess, kernel, stride, dilation, is_transposed=False)
-    )
+        call.out[1]._atrous_windows = settings, found
+        return found, _numbered(call, found)
+    return found
+
+
+def _numbered(call: Call, dep: Dependence) -> Dependence:
+    """Indices of maxima: they count from the corner of the map, so a tile's are others."""
+    return dep.noting(call.run.note("shift-variant"))
 
 
 def _spatial(call: Call) -> int:
@@ -195,7 +204,7 @@ def _spatial(call: Call) -> int:
     return 3 if "3d" in name else 1 if "1d" in name else 2
 
 
-def adaptive_pool(call: Call) -> Dependence | None:
+def adaptive_pool(call: Call) -> Pooled:
     """Adaptive average and maximum pooling: as many windows as outputs, of nearly equal length."""
     dep = dependence.of(call.first)
     if dep is None:
@@ -216,18 +225,20 @@ def adaptive_pool(call: Call) -> Dependence | None:
                 size, jump = guess[i]
                 guess[i] = (size + float(jump) * (n // m), jump * scale)
         taps.append(adaptive_taps(n, m))
-    return along(call.run, dep, taps, tuple(guess))
+    found = along(call.run, dep, taps, tuple(guess))
+    return (found, _numbered(call, found)) if isinstance(call.out, tuple) else found
 
 
 def unpool(call: Call) -> Dependence | None:
     """Maximum unpooling: a value may land anywhere in the window it came from."""
     dep, indices = call.dep("self"), call["indices"]
-    parts = [d for d in (dep, dependence.of(indices)) if d is not None]
+    # Put back into a map of the same size, they name the same places in a tile as in the whole.
+    settings, places = getattr(indices, "_atrous_windows", (None, dependence.of(indices)))
+    parts = [d for d in (dep, places) if d is not None]
     both = merge(call.run, parts, call.first.ndim)
     if both is None:
         return None
     both = both.noting(call.run.note("data-dependent"))
-    settings = getattr(indices, "_atrous_windows", None)
     if settings is None:
         return dependence.collapse(call.run, both)
     spatial = len(settings)

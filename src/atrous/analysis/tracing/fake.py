@@ -38,12 +38,6 @@ def unwrap(model: nn.Module) -> nn.Module:
             f"Expected a torch.nn.Module, but got {type(model).__name__}; pass the model itself."
         )
     model = getattr(model, "_orig_mod", model)
-    is_callable = type(model).__call__ is not nn.Module.__call__ or "forward" in model.__dict__
-    if not is_callable and type(model).forward is nn.Module.forward:
-        raise AtrousError(
-            f"{type(model).__name__} has no `forward`, so it cannot be run; pass the module that "
-            "does, or write its forward."
-        )
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise AtrousError(
@@ -56,6 +50,12 @@ def unwrap(model: nn.Module) -> nn.Module:
                     f"Parameter {key!r} of layer {name or 'model'!r} has no shape yet; run the "
                     "lazy model once on real data before it is analysed."
                 )
+    is_callable = type(model).__call__ is not nn.Module.__call__ or "forward" in model.__dict__
+    if not is_callable and type(model).forward is nn.Module.forward:
+        raise AtrousError(
+            f"{type(model).__name__} has no `forward`, so it cannot be run; pass the module that "
+            "does, or write its forward."
+        )
     return model
 
 

@@ -14,7 +14,7 @@ from atrous.analysis.fields.constants import given
 from atrous.analysis.fields.dependence import Dependence, Expected, Run
 from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field, widest
 from atrous.analysis.fields.outputs import named_tensors
-from atrous.analysis.fields.starts import begins_here
+from atrous.analysis.fields.starts import begins_here, grows_with_image, sees_more_elsewhere
 from atrous.analysis.tracing.arguments import Arguments
 from atrous.analysis.tracing.propagate import FieldListener, Graph
 from atrous.analysis.tracing.trace import Stage
@@ -293,6 +293,16 @@ def is_irregular(sight: Sight, name: str) -> bool:
     )
 
 
+def is_uneven(first: Sight, last: Sight, name: str) -> bool:
+    """Whether the middle of the larger run does not speak for every place, or for every size."""
+    larger, (dep, shape) = last.field(name), first.maps[name]
+    if len(shape) != len(first.size) + 2 or len(last.maps[name][1]) != len(shape):
+        return False
+    return sees_more_elsewhere(*last.maps[name], last.run.axes, larger) or grows_with_image(
+        dep, shape, first.run.axes, larger
+    )
+
+
 def _at_this_size(first: Sight, name: str) -> Field:
     """The field in the run of the size asked for; one output for all of it sees all there is."""
     seen, shape = first.field(name), first.maps[name][1]
@@ -342,7 +352,7 @@ def holds_at_any_size(first: Sight, last: Sight, name: str) -> bool:
     if last is first or name not in last.maps:
         return False
     (_, old), (dep, new) = first.maps[name], last.maps[name]
-    if is_irregular(last, name):
+    if is_irregular(last, name) or is_uneven(first, last, name):
         return False
     if first.steps[name] != last.steps[name]:
         return False

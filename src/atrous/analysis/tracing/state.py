@@ -46,7 +46,8 @@ class State:
 
     def _take(self, obj: Any) -> None:
         if isinstance(obj, _CONTAINERS):
-            self._found.append((obj, obj.copy()))
+            # Most are dictionaries of hooks that hold nothing, and slow to copy.
+            self._found.append((obj, obj.copy() if obj else ()))
         elif isinstance(obj, _CACHE):
             self._caches.append(obj)
             self._sizes.append(obj.cache_info().misses)
@@ -61,7 +62,7 @@ class State:
         """Put other tensors in the place of those that were found."""
         staged = []
         for container, contents in self._found:
-            changed = _swapped(contents, swap)
+            changed = _swapped(contents, swap) if contents else contents
             if changed is not contents:
                 _fill(container, changed)
             staged.append((container, changed))
@@ -149,7 +150,11 @@ def _swapped(value: Any, swap: Swap) -> Any:
     if type(value) in (int, float, bool, str) or value is None:
         return value
     if isinstance(value, dict):
-        changed = {key: new for key, old in value.items() if (new := _inner(old, swap)) is not old}
+        changed = {
+            key: new
+            for key, old in value.items()
+            if isinstance(old, Tensor | tuple) and (new := _inner(old, swap)) is not old
+        }
         if not changed:
             return value
         copy = value.copy()

@@ -20,6 +20,7 @@ from atrous.analysis.fields.dependence import Run, forget
 from atrous.analysis.tracing.explain import explain
 from atrous.analysis.tracing.fake import new_fake
 from atrous.analysis.tracing.leaks import check_leaks
+from atrous.analysis.tracing.process import as_it_was
 from atrous.analysis.tracing.state import State
 from atrous.errors import AtrousError
 
@@ -323,7 +324,7 @@ def staged(model: nn.Module) -> Iterator[Stage]:
         return weights[id(tensor)][1]
 
     # In inference mode some ops come under another name, with other arguments.
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), as_it_was():
         state = State(model, swap)
         stage = Stage(model, mode, Memo(), state, weights)
         try:
