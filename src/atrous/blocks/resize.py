@@ -123,8 +123,9 @@ def crop_to_size(x: Tensor, size: Size | torch.Size) -> Tensor:
         `(B, C, *S)` to `(B, C, *size)`.
     """
     if is_free(x):
-        for axis, length in enumerate(size, start=2):  # a view's strides would tie the graph to x's
-            x = torch.slice_copy(x, axis, 0, length)
+        for axis, length in enumerate(size, start=2):
+            # Not a view, whose strides would tie the graph to x's; and an op that ONNX has.
+            x = x.index_select(axis, torch.arange(length, device=x.device))
         return x
     if tuple(x.shape[2:]) == tuple(size):
         return x

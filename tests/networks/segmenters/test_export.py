@@ -14,6 +14,13 @@ SIZES = {
     3: [(64, 64, 64), (33, 47, 50), (40, 31, 64), (57, 32, 41), (32, 32, 35)],
 }
 
+LARGER = {"espnetv2_seg_2018": [(160, 192), (137, 131), (149, 177), (129, 171), (225, 150)]}
+"""Its pyramid has maps of one position at up to 128 pixels, which an exported graph refuses."""
+
+
+def sizes(name: str, dims: int) -> list[tuple[int, ...]]:
+    return LARGER.get(name, SIZES[dims])
+
 
 def names() -> list[object]:
     found = [name for name, entry in NETWORKS.items() if entry.task != "classification"]
@@ -51,8 +58,8 @@ def export(network: torch.nn.Module, x: torch.Tensor) -> torch.export.ExportedPr
 @torch.no_grad()
 def test_an_exported_program_answers_alike_at_every_size(name):
     network, channels, dims = build(name)
-    program = export(network, torch.rand(2, channels, *SIZES[dims][0])).module()
-    for size in SIZES[dims]:
+    program = export(network, torch.rand(2, channels, *sizes(name, dims)[0])).module()
+    for size in sizes(name, dims):
         x = torch.rand(1, channels, *size)
         for found, expected in zip(outputs(program(x)), outputs(network(x)), strict=True):
             torch.testing.assert_close(found, expected)
@@ -65,11 +72,11 @@ def test_an_exported_program_answers_alike_at_every_size(name):
 def test_onnx_answers_alike_at_every_size(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     network, channels, dims = build(name)
-    x = torch.rand(2, channels, *SIZES[dims][0])
+    x = torch.rand(2, channels, *sizes(name, dims)[0])
     path = str(tmp_path / "network.onnx")
     torch.onnx.export(export(network, x), (x,), path, dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(path)
-    for size in SIZES[dims]:
+    for size in sizes(name, dims):
         x = torch.rand(1, channels, *size)
         found = session.run(None, {session.get_inputs()[0].name: x.numpy()})
         for ours, expected in zip(found, outputs(network(x)), strict=True):
