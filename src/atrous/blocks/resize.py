@@ -109,7 +109,8 @@ def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
     """
     if not is_free(x) and 0 in x.shape:
         raise ShapeError(f"An input of shape {tuple(x.shape)} is empty; every length must be >= 1.")
-    missing = [-length % divisor for length in x.shape[2:]]
+    # Of positive numbers only: ONNX divides and takes remainders of negative ones towards zero.
+    missing = [(divisor - length % divisor) % divisor for length in x.shape[2:]]
     if not is_free(x) and not any(missing):
         return x
     pads = [pad for length in reversed(missing) for pad in (0, length)]

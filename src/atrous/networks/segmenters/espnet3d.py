@@ -164,7 +164,7 @@ class ESPNet3D(nn.Module):
 
 def _working_size(size: Size, wanted: Size | None) -> Size:
     if wanted is None:
-        return tuple(-(-length // DIVISOR) * DIVISOR for length in size)
+        return tuple((length + DIVISOR - 1) // DIVISOR * DIVISOR for length in size)
     if len(wanted) != len(size) or any(length < 1 or length % DIVISOR for length in wanted):
         raise ShapeError(
             f"Got a working size of {tuple(wanted)} for an input of size {size}; expected "

@@ -95,7 +95,8 @@ class Segmenter(nn.Module):
         """The size at which the encoder sees `x`."""
         least = -(-self.minimum_size // self.divisor) * self.divisor
         return tuple(
-            at_least(-(-length // self.divisor) * self.divisor, least) for length in x.shape[2:]
+            at_least((length + self.divisor - 1) // self.divisor * self.divisor, least)
+            for length in x.shape[2:]
         )
 
     def pad(self, x: Tensor) -> Tensor:
