@@ -9,7 +9,7 @@ import torch
 from atrous.networks.catalog import NETWORKS, build_network
 
 ONNX = ("espnet", "espnetv2_seg_2018", "skip_encoder_decoder")
-"""Those that ONNX Runtime is known to answer alike; it does not for ynet_seg at sizes of any kind."""
+"""Those that ONNX Runtime is known to answer alike; for ynet_seg it does not."""
 QUICK = {"espnet", "skip_encoder_decoder", "residual_unet"}
 SIZES = {
     2: [(160, 192), (97, 131), (101, 177), (129, 96), (225, 150)],
