@@ -115,8 +115,7 @@ def receptive_field(
             or a dictionary of them by name; only shapes are used.
         source: Which of the tensors in `inputs` the field lies in, `(B, C, *S)`.
         counts_holes: Also count the positions inside each field that are really read.
-        mode: `"eval"` as the model will be used, whatever mode it is in; `"as is"` in that mode,
-            where batch statistics, for one, see everything.
+        mode: `"eval"` as the model will be used; `"as is"` in its own (batch statistics see all).
 
     Raises:
         ShapeError: If the model cannot take an input of this size, the input has no spatial axes,
