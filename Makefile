@@ -23,8 +23,8 @@ quick: setup ## the inner tier, a minute: arithmetic, blocks, metrics, scores, t
 test: setup ## the fast tier: unit, contract and property tests, doctests
 	@$(PYTEST)
 
-test-real: setup ## the real tier: real data, the authors' weights, published numbers, random search
-	@$(PYTEST) -m "real or slow or property" --hypothesis-profile=random
+test-real: setup ## the real tier: real data, the authors' weights, published numbers, random search (SEED=… again)
+	@$(PYTEST) -m "real or slow or property" --hypothesis-profile=random $(if $(SEED),--hypothesis-seed=$(SEED))
 
 wheel: setup ## build the wheel, install it into a bare environment, run what the README shows first
 	@scripts/check-wheel

@@ -72,6 +72,27 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+MOST_MEMORY = 16 * 2**30
+"""Address space of a test process, in bytes."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _memory() -> None:
+    # A test that would eat the machine fails, where the system's killer would end the whole run.
+    if sys.platform != "linux":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, most))
+
+
+@pytest.fixture(scope="session")
+def search_seed(pytestconfig: pytest.Config) -> int:
+    """What a random search starts from: the seed that the report names, 0 in the fast tier."""
+    return int(pytestconfig.option.hypothesis_seed or 0)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _threads() -> None:
     # The tests run one process a core: more threads in each would only wait for each other.
