@@ -155,7 +155,7 @@ def sliding_window(x: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
 
 def scan_of(arguments: argparse.Namespace) -> Volume:
     """The scan, or its middle."""
-    volume = read_scan(list_scans(volume_files([arguments.scan]), CHANNELS)[0])
+    volume = read_scan(list_scans(volume_files([arguments.scan]), CHANNELS).scans[0])
     if not arguments.crop:
         return volume
     starts = [(length - arguments.crop) // 2 for length in volume.array.shape[1:]]

@@ -102,6 +102,7 @@ class TestClassMaps:
         mapped = record(*options, "--class-map", written(identity(SHAPE_CLASSES)))
         assert plain.pop("class_map") is None
         assert mapped.pop("class_map") == "map.toml"
+        assert "names no classes" in plain.pop("classes_note")
         assert mapped == plain
 
     def test_other_is_printed_and_not_averaged(self, atrous, tiny_weights, data, written):
@@ -131,6 +132,7 @@ class TestClassMaps:
             Image.fromarray(table[np.array(Image.open(path))]).save(path)
         by_files = record(tiny_weights, data, "--layout", "mask_folder")
         assert by_files.pop("remap") is None
+        assert "names no classes" in by_files.pop("classes_note")
         assert by_map == by_files
 
     def test_a_subset_scores_only_what_it_lists(self, record, tiny_weights, data, tmp_path):

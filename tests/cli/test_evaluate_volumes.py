@@ -109,3 +109,37 @@ def test_a_truth_beside_its_picture_is_told(volume_weights, moved_truth, atrous)
 def test_truths_are_not_moved_unless_asked(atrous, data):
     _, text, _ = run(atrous, data, "--json")
     assert all("displacement" not in case for case in json.loads(text)["cases"])
+
+
+def named(data, names, table=(0, 1, 2)):
+    """The data's classes with these names, labels moved by the table."""
+    (data / "classes.txt").write_text("\n".join(names) + "\n")
+    for path in (data / "labels").iterdir():
+        image = nibabel.load(path)
+        labels = np.array(table, np.uint8)[np.asarray(image.dataobj)]
+        nibabel.save(nibabel.Nifti1Image(labels, image.affine), path)
+
+
+def test_classes_are_matched_by_name_not_by_number(atrous, data):
+    named(data, ["background", "anterior", "posterior"])
+    straight = json.loads(run(atrous, data, "--json")[1])
+    assert "notes" not in straight
+    named(data, ["background", "Posterior", "Anterior"], table=(0, 2, 1))
+    swapped = json.loads(run(atrous, data, "--json")[1])
+    assert "matched by name" in swapped.pop("notes")[0]
+    assert swapped == straight
+
+
+@pytest.mark.parametrize(
+    "names", [["background", "liver", "spleen"], ["background", "hippocampus", "posterior"]]
+)
+def test_classes_that_the_network_has_not_are_refused(names, atrous, data):
+    named(data, names)
+    code, _, error = run(atrous, data)
+    assert code == 2
+    assert names[1] in error
+    assert "1 anterior, 2 posterior" in error
+
+
+def test_data_without_names_are_said_to_be_taken_by_number(atrous, data):
+    assert "the data names no classes; taken by their numbers: 0 background" in run(atrous, data)[1]

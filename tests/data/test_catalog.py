@@ -12,6 +12,7 @@ from atrous.data import (
     LAYOUTS,
     open_layout,
 )
+from atrous.data.catalog import kind_of_layout
 from atrous.data.synthetic.shapes import draw_shapes, write_mask_folder
 from atrous.errors import DataError, UnknownNameError
 
@@ -94,7 +95,7 @@ def write_panoptic_json(root):
 
 
 LABELS_ONLY = ("image_folder",)
-VOLUMES = ("brats", "decathlon", "nnunet", "volume_folder")
+VOLUMES = tuple(name for name in LAYOUTS if kind_of_layout(name) == "volumes")
 OF_IMAGES = [name for name in LAYOUTS if name not in (*VOLUMES, "slides")]  # tested on their own
 MAY_BE_ONE_FOLDER = ("breast_biopsy", *(name for name in OF_IMAGES if name.endswith("_folder")))
 WITHOUT_OWN_CLASSES = ("joint_folder", "mask_folder")

@@ -89,3 +89,19 @@ def test_what_cannot_be_scored_is_refused():
         scored(labels_of(0), labels_of(1)[1:])
     with pytest.raises(ShapeError, match="expected 0 or more"):
         scored(labels_of(0), labels_of(1), tolerance=-1)
+
+
+def test_a_truth_of_other_classes_has_regions_of_its_own():
+    """The tumour is 2 or 3 in the truth and 1 in the prediction: the same voxels, so Dice 1."""
+    prediction = torch.zeros(4, 4, 4, dtype=torch.int64)
+    prediction[:2] = 1
+    truth = prediction * 2
+    truth[0] = 3
+    scores = score_case(
+        truth,
+        prediction,
+        regions={"tumour": (1,)},
+        truth_regions={"tumour": (2, 3)},
+        spacing=(1.0, 1.0, 1.0),
+    )
+    assert scores["tumour"].dice == 1

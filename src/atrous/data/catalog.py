@@ -1,6 +1,7 @@
 """Layouts by name: how a command line or a recipe says what a folder looks like inside."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -10,6 +11,7 @@ from atrous.data.combine import Remapped, Subset, subset_indices
 from atrous.data.dataset import Dataset
 from atrous.data.layouts.ade20k import ADE20K
 from atrous.data.layouts.brats import BraTS
+from atrous.data.layouts.brats_keys import BRATS_KEYS
 from atrous.data.layouts.breast_biopsy import BreastBiopsy
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
@@ -35,27 +37,28 @@ class LayoutFactory(Protocol):
     def __call__(self, root: Path, *, split: str | None, num_classes: int | None) -> Dataset: ...
 
 
-class _OpenVolumes(Protocol):
-    """A layout of volumes that knows its classes, and may be kept in splits."""
+class _OpenSplit(Protocol):
+    """A layout that knows its classes, and is kept in splits."""
+
+    def __call__(self, root: Path, *, split: str) -> Dataset: ...
+
+
+class _OpenMaybeSplit(Protocol):
+    """A layout that knows its classes, and may be kept in splits."""
 
     def __call__(self, root: Path, *, split: str | None) -> Dataset: ...
 
 
-class _OpenSplit(Protocol):
-    """A layout that is kept in splits and knows its classes."""
+class _OpenCounted(Protocol):
+    """A layout that may be told its number of classes, and may be kept in splits."""
 
-    def __call__(self, root: Path, *, split: str) -> Dataset: ...
+    def __call__(self, root: Path, *, num_classes: int | None, split: str | None) -> Dataset: ...
 
 
 def _in_splits(name: str, open_split: _OpenSplit) -> LayoutFactory:
     """`open_split` with the signature of all, and an answer for those who name no split."""
 
-    def open_named(
-        root: Path,
-        *,
-        split: str | None,
-        num_classes: int | None,  # noqa: ARG001 - one signature for all
-    ) -> Dataset:
+    def open_named(root: Path, *, split: str | None) -> Dataset:
         if split is None:
             raise DataError(
                 f"{root}: layout {name!r} is kept in splits, but none was named; "
@@ -63,90 +66,55 @@ def _in_splits(name: str, open_split: _OpenSplit) -> LayoutFactory:
             )
         return open_split(root, split=split)
 
-    return open_named
+    return _known(open_named)
 
 
-def _volumes(open_volumes: _OpenVolumes) -> LayoutFactory:
+def _known(open_layout_: _OpenMaybeSplit) -> LayoutFactory:
     def open_named(
         root: Path,
         *,
         split: str | None,
         num_classes: int | None,  # noqa: ARG001 - one signature for all
     ) -> Dataset:
-        return open_volumes(root, split=split)
+        return open_layout_(root, split=split)
 
     return open_named
 
 
-def _mask_folder(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
-    return MaskFolder(root, num_classes=num_classes, split=split)
+def _counted(open_layout_: _OpenCounted) -> LayoutFactory:
+    def open_named(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
+        return open_layout_(root, num_classes=num_classes, split=split)
 
-
-def _joint_folder(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
-    return JointFolder(root, num_classes=num_classes, split=split)
-
-
-def _image_folder(
-    root: Path,
-    *,
-    split: str | None,
-    num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Dataset:
-    return ImageFolder(root, split=split)
-
-
-def _binary_folder(
-    root: Path,
-    *,
-    split: str | None,
-    num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Dataset:
-    return BinaryFolder(root, split=split)
-
-
-def _breast_biopsy(
-    root: Path,
-    *,
-    split: str | None,
-    num_classes: int | None,  # noqa: ARG001 - one signature for all
-) -> Dataset:
-    return BreastBiopsy(root, split=split)
-
-
-def _slides(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
-    return Slides(root, num_classes=num_classes, split=split)
-
-
-def _volume_folder(root: Path, *, split: str | None, num_classes: int | None) -> Dataset:
-    return VolumeFolder(root, num_classes=num_classes, split=split)
+    return open_named
 
 
 LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
     {
         "ade20k": _in_splits("ade20k", ADE20K),
-        "binary_folder": _binary_folder,
-        "brats": _volumes(BraTS),
-        "breast_biopsy": _breast_biopsy,
+        "binary_folder": _known(BinaryFolder),
+        "brats": _known(BraTS),
+        **{f"brats_{key}": _known(partial(BraTS, key=key)) for key in BRATS_KEYS},
+        "breast_biopsy": _known(BreastBiopsy),
         "camvid": _in_splits("camvid", CamVid),
         "cityscapes": _in_splits("cityscapes", Cityscapes),
         "coco_panoptic": _in_splits("coco_panoptic", COCOPanoptic),
         "coco_stuff": _in_splits("coco_stuff", COCOStuff),
         "coco_stuff_only": _in_splits("coco_stuff_only", COCOStuffOnly),
-        "decathlon": _volumes(Decathlon),
-        "image_folder": _image_folder,
-        "joint_folder": _joint_folder,
-        "mask_folder": _mask_folder,
-        "nnunet": _volumes(NnUNet),
-        "slides": _slides,
+        "decathlon": _known(Decathlon),
+        "image_folder": _known(ImageFolder),
+        "joint_folder": _counted(JointFolder),
+        "mask_folder": _counted(MaskFolder),
+        "nnunet": _known(NnUNet),
+        "slides": _counted(Slides),
         "voc": _in_splits("voc", VOC),
-        "volume_folder": _volume_folder,
+        "volume_folder": _counted(VolumeFolder),
     }
 )
 
 
 def kind_of_layout(name: str) -> Kind:
     """What the data of a layout are, by its name in `LAYOUTS`."""
-    if name in ("brats", "decathlon", "nnunet", "volume_folder"):
+    if name in ("decathlon", "nnunet", "volume_folder") or name.startswith("brats"):
         return "volumes"
     return "slides" if name == "slides" else "photos"
 

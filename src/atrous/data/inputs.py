@@ -21,11 +21,13 @@ class Inputs:
         kind: What all of them are.
         paths: The files, in natural order.
         left_out: Why a file of a folder that was named is not among them, by its path.
+        named: What was named: files, folders and patterns.
     """
 
     kind: Kind
     paths: tuple[Path, ...]
     left_out: dict[Path, str]
+    named: tuple[Path, ...]
 
 
 def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str) -> Inputs:
@@ -77,7 +79,9 @@ def _images(named: Sequence[Path]) -> Inputs:
             "them in two commands."
         )
     kind: Kind = "slides" if slides else "photos"
-    return Inputs(kind=kind, paths=tuple(paths), left_out=_left_out(named, kind))
+    return Inputs(
+        kind=kind, paths=tuple(paths), left_out=_left_out(named, kind), named=tuple(named)
+    )
 
 
 def _volumes(named: Sequence[Path]) -> Inputs:
@@ -95,7 +99,12 @@ def _volumes(named: Sequence[Path]) -> Inputs:
             f"No volume in {', '.join(map(str, named))}{found}; expected .nii or .nii.gz; check "
             "the path."
         )
-    return Inputs(kind="volumes", paths=tuple(paths), left_out=masks | _left_out(named, "volumes"))
+    return Inputs(
+        kind="volumes",
+        paths=tuple(paths),
+        left_out=masks | _left_out(named, "volumes"),
+        named=tuple(named),
+    )
 
 
 def _left_out(named: Sequence[Path], kind: Kind) -> dict[Path, str]:

@@ -46,7 +46,12 @@ class Displacement:
 
 
 def find_displacement(
-    truth: Tensor, prediction: Tensor, *, regions: Mapping[str, Sequence[int]], reach: int = 1
+    truth: Tensor,
+    prediction: Tensor,
+    *,
+    regions: Mapping[str, Sequence[int]],
+    truth_regions: Mapping[str, Sequence[int]] | None = None,
+    reach: int = 1,
 ) -> Displacement:
     """Move a truth by whole voxels to where it fits its prediction best.
 
@@ -57,6 +62,7 @@ def find_displacement(
         truth: `(D, H, W)` class indices and 255, of any integer type.
         prediction: `(D, H, W)` class indices.
         regions: Classes that are taken together, by name, as for `score_case`.
+        truth_regions: As for `score_case`.
         reach: Voxels along each axis, either way, that are tried.
 
     Raises:
@@ -76,8 +82,11 @@ def find_displacement(
         )
     unlabelled = truth == UNLABELLED
     pairs = [
-        (in_region(truth, classes) & ~unlabelled, in_region(prediction, classes))
-        for classes in regions.values()
+        (
+            in_region(truth, (truth_regions or regions)[name]) & ~unlabelled,
+            in_region(prediction, classes),
+        )
+        for name, classes in regions.items()
     ]
     pairs = [(one, other) for one, other in pairs if one.any() or (other & ~unlabelled).any()]
     if not pairs:

@@ -89,6 +89,7 @@ def score_case(
     *,
     regions: Mapping[str, Sequence[int]],
     spacing: tuple[float, float, float],
+    truth_regions: Mapping[str, Sequence[int]] | None = None,
     protocol: str = "absent_left_out",
     tolerance: float = DEFAULT_TOLERANCE,
 ) -> dict[str, RegionScore]:
@@ -101,6 +102,7 @@ def score_case(
         prediction: `(D, H, W)` class indices.
         regions: Classes that are taken together, by name; `class_regions` for one each.
         spacing: Millimetres from voxel to voxel along D, H, W.
+        truth_regions: The same regions where the truth has other classes; None if it has not.
         protocol: A name in `VOLUME_PROTOCOLS`.
         tolerance: Of surface Dice, mm.
 
@@ -129,7 +131,7 @@ def score_case(
     labelled = truth != UNLABELLED
     return {
         name: _score(
-            in_region(truth, classes) & labelled,
+            in_region(truth, (truth_regions or regions)[name]) & labelled,
             in_region(prediction, classes) & labelled,
             spacing=spacing,
             rule=rule,

@@ -1,7 +1,7 @@
 """From files and folders that a user names to scans, each with a file a channel."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,16 @@ from typing import Final
 import numpy as np
 
 from atrous.data.volumes.geometry import Volume
-from atrous.data.volumes.names import modality, volume_stem, volumes_in
+from atrous.data.volumes.modalities import (
+    CHANNEL_WORDS,
+    LABELS,
+    MASK,
+    NameReading,
+    behind_patient,
+    canonical_channel,
+    read_name,
+)
+from atrous.data.volumes.names import volume_stem, volumes_in
 from atrous.data.volumes.nifti_header import read_header
 from atrous.data.volumes.read import is_volume, read_volume
 from atrous.errors import DataError
@@ -43,78 +52,192 @@ def volume_files(paths: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-_MASK_WORDS: Final = frozenset(
+_NOBODY: Final = frozenset(
     {
-        *("dseg", "gt", "label", "labelmap", "labels", "mask"),
-        *("pred", "prediction", "seg", "segmentation", "truth"),
+        *("brain", "ct", "image", "img", "mr", "mri", "pat", "patient", "patients", "scan"),
+        *("sub", "subject", "vol", "volume"),
     }
 )
-"""What names of masks end in."""
+"""Names that do not say who a numbered file is of."""
 
 
 def is_mask_name(path: Path) -> bool:
-    """Whether a volume's name ends in a word for masks, as `scan_seg.nii.gz` does.
+    """Whether a volume's name says that it is a mask or labels, as `scan_seg.nii.gz` does.
 
     Example:
         >>> [is_mask_name(Path(name)) for name in ("a_seg.nii.gz", "mask.nii", "a_0000.nii.gz")]
         [True, True, False]
     """
-    words = re.findall(r"[A-Za-z0-9]+", volume_stem(path).lower())
-    return bool(words) and words[-1] in _MASK_WORDS
+    return bool({LABELS, MASK} & set(read_name(volume_stem(path)).kinds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanList:
+    """What became of files.
+
+    Attributes:
+        scans: Those that can be read, by their headers.
+        left_out: Why a file is no part of any, by its path.
+        errors: What is wrong with a file or a scan, by the path of its first file.
+    """
+
+    scans: tuple[Scan, ...]
+    left_out: Mapping[Path, str]
+    errors: Mapping[Path, DataError]
 
 
 def list_scans(
-    files: Sequence[Path], channel_names: Sequence[str], *, allow_missing: bool = False
-) -> list[Scan]:
+    files: Sequence[Path],
+    channel_names: Sequence[str],
+    *,
+    named: Collection[Path] = (),
+    allow_missing: bool = False,
+) -> ScanList:
     """Scans for a network of those channels.
 
-    A file that holds all channels is a scan. Of others a word of the name says the channel: the
-    channel's own name, what BraTS calls it (`t2f` is `flair`), or nnU-Net's `_0000`; files of one
-    folder that are alike but for that word are one scan. Files of no channel, such as
-    segmentations and masks beside them, are left.
+    A file that holds all channels is a scan. Of others the name says the channel, as
+    `atrous.data.volumes.modalities` reads it, as the channel's own name, or as nnU-Net's `_0000`;
+    files of one folder that are alike but for that are one scan. Files of another modality, and
+    segmentations and masks beside the scans, are left out.
 
     Args:
         files: Volumes.
         channel_names: Of the network, in order.
+        named: Those of `files` that were named one by one, and are scans whatever their names say.
         allow_missing: Whether a scan may lack some channels, which are zero then.
 
     Raises:
-        DataError: If there is no scan, a file cannot be read, or a scan lacks a channel.
+        DataError: If there is no scan.
     """
-    groups: dict[tuple[Path, str], dict[int, Path]] = {}
-    scans: list[Scan] = []
+    finder = _Finder(channel_names)
     for path in files:
-        if read_header(path).num_channels == len(channel_names):
-            scans.append(Scan(name=volume_stem(path), files=(path,)))
-            continue
-        found = _channel(path, channel_names)
-        if found is None:
-            continue
-        index, rest = found
-        group = groups.setdefault((path.parent, rest), {})
+        try:
+            finder.add(path, is_named=path in named)
+        except DataError as error:
+            finder.errors[path] = error
+    finder.close(allow_missing=allow_missing)
+    if finder.scans:
+        return ScanList(scans=tuple(finder.scans), left_out=finder.left_out, errors=finder.errors)
+    if finder.errors:
+        raise next(iter(finder.errors.values()))
+    raise DataError(
+        f"None of the {len(files)} volumes is a scan of {', '.join(channel_names)}; expected "
+        "one file of all channels, or files with the channel as a word of their name; rename "
+        "them."
+    )
+
+
+class _Finder:
+    """Sorts files into scans, one by one."""
+
+    def __init__(self, channel_names: Sequence[str]) -> None:
+        self.names = channel_names
+        self.canonical = [canonical_channel(name) for name in channel_names]
+        self.scans: list[Scan] = []
+        self.left_out: dict[Path, str] = {}
+        self.errors: dict[Path, DataError] = {}
+        self.groups: dict[tuple[Path, str], dict[int, Path]] = {}
+        self.is_numbered: set[tuple[Path, str]] = set()
+
+    def add(self, path: Path, *, is_named: bool) -> None:
+        num_channels = read_header(path).num_channels
+        stem = volume_stem(path)
+        start = behind_patient(stem, path.parent.resolve().name)
+        said = read_name(stem[start:])
+        if num_channels == len(self.names):
+            if num_channels == 1 and not is_named and self._is_another(said):
+                self.left_out[path] = (
+                    f"its name says {said.kinds[0]}, and the network takes {self.names[0]}; name "
+                    "the file itself to run it"
+                )
+                return
+            self.scans.append(Scan(name=stem, files=(path,)))
+            return
+        number = re.fullmatch(r"(.+)_(\d{4})", stem)
+        index = int(number[2]) if number else self._index(path, stem[start:], said)
+        if index is None:
+            self.left_out[path] = f"its name says none of {', '.join(self.names)}"
+            return
+        rest = number[1] if number else _ends_stripped(stem[: start + said.start])
+        if number is None and not said.kinds:
+            rest = _ends_stripped(stem[: start + _at_word(stem[start:], self.names[index])])
+        self._check_channel(path, index, num_channels)
+        group = self.groups.setdefault((path.parent, rest), {})
         if index in group:
             raise DataError(
                 f"{group[index].name} and {path.name} in {path.parent} are both "
-                f"{channel_names[index]}; expected one file a channel; name one."
+                f"{self.names[index]}; expected one file a channel; name one."
             )
         group[index] = path
-    for (folder, rest), group in groups.items():
-        missing = [name for index, name in enumerate(channel_names) if index not in group]
-        name = rest or folder.resolve().name
-        if missing and not allow_missing:
+        if number:
+            self.is_numbered.add((path.parent, rest))
+
+    def close(self, *, allow_missing: bool) -> None:
+        """Make scans of the files that are one channel each."""
+        for (folder, rest), group in self.groups.items():
+            first = group[min(group)]
+            name = rest or folder.resolve().name
+            missing = [name for index, name in enumerate(self.names) if index not in group]
+            if (folder, rest) in self.is_numbered and rest.lower() in _NOBODY:
+                self.errors[first] = DataError(
+                    f"{first.name} and others in {folder} may be the channels of one scan or the "
+                    f"scans of {len(group)} patients; expected PATIENT_0000 with who it is, or the "
+                    "channel as a word of the name; rename them."
+                )
+            elif missing and not allow_missing:
+                self.errors[first] = DataError(
+                    f"Scan {name!r} in {folder} has no {', '.join(missing)}; expected files of "
+                    f"{', '.join(self.names)}; add them, or let them be zero by --allow-missing."
+                )
+            else:
+                files = tuple(group.get(index) for index in range(len(self.names)))
+                self.scans.append(Scan(name=name, files=files))
+
+    def _is_another(self, said: NameReading) -> bool:
+        """Whether a name says another modality than the network's only one."""
+        wanted = self.canonical[0]
+        return wanted in CHANNEL_WORDS and bool(said.kinds) and wanted not in said.kinds
+
+    def _index(self, path: Path, stem: str, said: NameReading) -> int | None:
+        """Which channel a name says.
+
+        Raises:
+            DataError: If it says several of the network's.
+        """
+        if {LABELS, MASK} & set(said.kinds):
+            return None
+        found = [i for i, channel in enumerate(self.canonical) if channel in said.kinds]
+        if len(said.kinds) > 1 and found:
             raise DataError(
-                f"Scan {name!r} in {folder} has no {', '.join(missing)}; expected files of "
-                f"{', '.join(channel_names)}; add them, or let them be zero by --allow-missing."
+                f"{path}: its name says {' and '.join(said.kinds)}; expected one modality a file; "
+                "rename it."
             )
-        files_of = tuple(group.get(index) for index in range(len(channel_names)))
-        scans.append(Scan(name=name, files=files_of))
-    if not scans:
-        raise DataError(
-            f"None of the {len(files)} volumes is a scan of {', '.join(channel_names)}; expected "
-            "one file of all channels, or files with the channel as a word of their name; rename "
-            "them."
-        )
-    return scans
+        if found:
+            return found[0]
+        words = [word.lower() for word in re.findall(r"[A-Za-z0-9]+", stem)]
+        return next((i for i, name in enumerate(self.names) if name.lower() in words), None)
+
+    def _check_channel(self, path: Path, index: int, num_channels: int) -> None:
+        if index >= len(self.names):
+            raise DataError(
+                f"{path}: its name says channel {index}, and the network has {len(self.names)} "
+                f"(0000 is {self.names[0]}); expected fewer; name the scan's own files."
+            )
+        if num_channels != 1:
+            raise DataError(
+                f"{path}: {num_channels} channels, and its name says that it is "
+                f"{self.names[index]}; expected one channel, or all {len(self.names)}; split it."
+            )
+
+
+def _at_word(stem: str, word: str) -> int:
+    """Where a whole word stands in a name, the last if there are several."""
+    pattern = rf"(?<![a-z0-9]){re.escape(word.lower())}(?![a-z0-9])"
+    return max(match.start() for match in re.finditer(pattern, stem.lower()))
+
+
+def _ends_stripped(text: str) -> str:
+    return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9]+$", "", text)
 
 
 def read_scan(scan: Scan) -> Volume:
@@ -130,20 +253,3 @@ def read_scan(scan: Scan) -> Volume:
     array = np.zeros((len(scan.files), *volume.array.shape[1:]), np.float32)
     array[[file is not None for file in scan.files]] = volume.array
     return Volume(array=array, spacing=volume.spacing, geometry=volume.geometry)
-
-
-def _channel(path: Path, channel_names: Sequence[str]) -> tuple[int, str] | None:
-    """Which channel a file is, and what else its name says."""
-    stem = volume_stem(path)
-    by_number = re.fullmatch(r"(.+)_(\d{4})", stem)
-    if by_number and int(by_number[2]) < len(channel_names):
-        return int(by_number[2]), by_number[1]
-    folder = path.parent.resolve().name
-    in_brats = modality(path, patient=folder)
-    for index, name in enumerate(channel_names):
-        for word in re.findall(r"[A-Za-z0-9]+", stem.removeprefix(folder)):
-            is_brats = modality(Path(word), patient="") == in_brats == name
-            if word.lower() == name.lower() or is_brats:
-                at = stem.rindex(word)
-                return index, re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9]+$", "", stem[:at])
-    return None

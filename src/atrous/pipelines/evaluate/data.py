@@ -1,6 +1,6 @@
 """Score a model on a data set of any kind, by a protocol that has a name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from atrous.pipelines.progress import OnProgress, ignore
 from atrous.types import UNLABELLED
 
 if TYPE_CHECKING:
-    from atrous.data.dataset import Dataset
+    from atrous.data.dataset import Dataset, Need
     from atrous.inference.model import Model
 
 Scoring = ImageScoring | SlideScoring | VolumeScoring
@@ -227,6 +227,7 @@ def _score_images(
     on_progress: OnProgress,
 ) -> Evaluation:
     """Score masks or labels, whichever the network gives."""
+    from atrous.evaluation.class_names import in_network_classes
     from atrous.inference.load import require_photo_model
     from atrous.pipelines.evaluate.labels import check_label_settings, evaluate_labels
     from atrous.pipelines.evaluate.masks import evaluate_masks, scored_card
@@ -239,18 +240,22 @@ def _score_images(
         return evaluate_labels(predictor, samples, settings, on_progress=on_progress)
     protocol = "void_ignored" if protocol is None else protocol
     card = scored_card(predictor.card, protocol, settings.class_map)
+    need: Need = "slides" if isinstance(options, SlideScoring) else "masks"
     # Data of other classes may hold any: the map says which of them count.
-    layout = source.open(model) if settings.class_map is None else source.open_any_classes(model)
+    if settings.class_map is None:
+        opened = source.open(model).require(need)
+        samples, note = in_network_classes(opened, card.class_names)
+        settings = replace(settings, classes_note=note)
+    else:
+        samples = source.open_any_classes(model).require(need)
     if isinstance(options, SlideScoring):
         return evaluate_slides(
             predictor,
-            layout.require("slides"),
+            samples,
             card,
             protocol,
             options,
             settings,
             on_progress=on_progress,
         )
-    return evaluate_masks(
-        predictor, layout.require("masks"), card, protocol, settings, on_progress=on_progress
-    )
+    return evaluate_masks(predictor, samples, card, protocol, settings, on_progress=on_progress)

@@ -24,6 +24,7 @@ class EvaluationSettings:
         remap: Name of the class map that the data was read by, if any.
         has_boundary: Also score the boundaries of masks.
         html: Where to write the page; None for nowhere.
+        classes_note: How the data's classes became the network's, where that is to be said.
     """
 
     averaging: "Averaging"
@@ -31,6 +32,7 @@ class EvaluationSettings:
     remap: str | None
     has_boundary: bool
     html: Path | None
+    classes_note: str | None = None
 
     def record(self, card: "Card") -> dict[str, object]:
         """The settings as docs/json.md promises them."""
@@ -41,11 +43,14 @@ class EvaluationSettings:
             "input_size": None if size is None else list(size),
             "flip": self.averaging.has_flip,
             "scales": list(self.averaging.scales),
+            **({} if self.classes_note is None else {"classes_note": self.classes_note}),
         }
 
     def lines(self, card: "Card") -> list[str]:
         """These settings as lines below the one that names the protocol."""
         lines = [f"input: {describe_input(card)}"]
+        if self.classes_note is not None:
+            lines.append(self.classes_note)
         if self.remap is not None:
             lines.append(f"data in the classes of {self.remap}")
         if self.class_map is not None:

@@ -53,6 +53,7 @@ def evaluate_volumes(
     if not len(samples):
         raise DataError("The data holds no case; expected some; check the folder or the subset.")
     regions = predictor.facts.regions or class_regions(predictor.card.class_names)
+    samples, truth_regions, notes = _comparable(samples, predictor, regions, settings)
     cases: dict[str, dict[str, RegionScore]] = {}
     kept: dict[str, bytes] = {}
     displaced: dict[str, Displacement] = {}
@@ -62,10 +63,17 @@ def evaluate_volumes(
         chosen = _channels(volume, samples, predictor.facts.channel_names)
         labels = predictor.predict(chosen, options).mask
         cases[name] = score_case(
-            truth, labels, regions=regions, spacing=volume.spacing, protocol=protocol
+            truth,
+            labels,
+            regions=regions,
+            truth_regions=truth_regions,
+            spacing=volume.spacing,
+            protocol=protocol,
         )
         if finds_displaced:
-            displaced[name] = find_displacement(truth, labels, regions=regions)
+            displaced[name] = find_displacement(
+                truth, labels, regions=regions, truth_regions=truth_regions
+            )
         if settings.html is not None:
             kept[name] = zlib.compress(labels.contiguous().numpy().data)
         advance()
@@ -78,26 +86,47 @@ def evaluate_volumes(
         write_pages(settings.html, predictor, Scored(protocol, summary, cases), case_of)
     lines = _lines(summary, cases) + (_displaced_lines(displaced) if finds_displaced else [])
     return Evaluation(
-        record=_record(protocol, summary, cases, displaced),
-        lines=(*lines, f"protocol {protocol}: {rule.description}"),
+        record=_record(protocol, summary, cases, displaced) | ({"notes": notes} if notes else {}),
+        lines=(*lines, *notes, f"protocol {protocol}: {rule.description}"),
         page=settings.html,
     )
+
+
+def _comparable(
+    samples: "Dataset",
+    predictor: "VolumePredictor",
+    regions: "Mapping[str, Sequence[int]]",
+    settings: "EvaluationSettings",
+) -> "tuple[Dataset, Mapping[str, Sequence[int]], list[str]]":
+    """The samples, the regions of their truth, and what is to be said of either.
+
+    Raises:
+        DataError: If the data has neither the network's classes nor its regions.
+    """
+    from atrous.evaluation.class_names import in_network_classes
+
+    has_regions = predictor.facts.regions and regions.keys() <= samples.regions.keys()
+    try:
+        found, note = in_network_classes(samples, predictor.card.class_names)
+    except DataError:
+        if not has_regions or settings.html is not None:
+            raise
+        names = ", ".join(regions)
+        note = f"the data has other classes; {names} are taken by the data's own definition"
+        return samples, {name: samples.regions[name] for name in regions}, [note]
+    return found, regions, [] if note is None else [note]
 
 
 def _channels(volume: "Volume", samples: "Dataset", wanted: Sequence[str]) -> "Volume":
     """The scan with the network's channels, by name where the data names its own."""
     from dataclasses import replace
 
-    names = samples.channel_names
-    if names is None or not set(wanted) & set(names):
+    from atrous.data.volumes.modalities import match_channels
+
+    order = match_channels(wanted, samples.channel_names)
+    if order is None:
         return volume  # by position; other numbers of channels are refused when it is prepared
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise DataError(
-            f"The data has the channels {', '.join(names)}, but the network takes "
-            f"{', '.join(wanted)}; expected them all; take another network."
-        )
-    return replace(volume, array=volume.array[[names.index(name) for name in wanted]])
+    return replace(volume, array=volume.array[order])
 
 
 def _shown(samples: "Dataset", name: str, labels: bytes, channels: Sequence[str]) -> "ShownCase":

@@ -103,7 +103,9 @@ def predict_found(
     for path, reason in inputs.left_out.items():
         on_progress(Progress(task="predict", problem=f"note: {path} is left out: {reason}"))
     report = _run(model, inputs, out, chosen, overwrite=overwrite, on_progress=on_progress)
-    left_out = {str(path): reason for path, reason in inputs.left_out.items()}
+    left_out = report.record.get("left_out", {}) | {
+        str(path): reason for path, reason in inputs.left_out.items()
+    }
     return replace(report, record={**report.record, **({"left_out": left_out} if left_out else {})})
 
 
@@ -126,7 +128,7 @@ def _run(
     if isinstance(options, VolumeOptions):
         return run_volumes(
             require_volume_model(model),
-            inputs.paths,
+            inputs,
             out,
             options,
             overwrite=overwrite,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from atrous.data.inputs import Inputs
     from atrous.data.volumes.geometry import Volume
     from atrous.data.volumes.scans import Scan
     from atrous.inference.volumes.predictor import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def run_volumes(
     predictor: "VolumePredictor",
-    files: "Sequence[Path]",
+    inputs: "Inputs",
     out: Path,
     options: VolumeOptions,
     *,
@@ -38,7 +39,7 @@ def run_volumes(
 
     Args:
         predictor: What is run.
-        files: Volumes, from which scans are put together by their names.
+        inputs: Volumes, from which scans are put together by their names.
         out: Folder of the results.
         options: How the scans are run, and what is written.
         overwrite: Do again what is there already.
@@ -50,29 +51,55 @@ def run_volumes(
     from atrous.data.volumes.scans import list_scans
     from atrous.pipelines.predict.volume_files import bids_files, plain_files
 
-    channels = predictor.facts.channel_names
-    scans = list_scans(files, channels, allow_missing=options.allow_missing)
+    found = list_scans(
+        _without_results(inputs.paths, inputs.named, out),
+        predictor.facts.channel_names,
+        named=inputs.named,
+        allow_missing=options.allow_missing,
+    )
+    scans = found.scans
     places = bids_files(predictor, scans, out) if options.bids else plain_files(scans, out)
     records: dict[str, object] = {}
-    errors: dict[Path, str] = {}
+    errors = {path: one_line(error) for path, error in found.errors.items()}
+    for path, reason in found.left_out.items():
+        on_progress(Progress(task="predict", problem=f"note: {path} is left out: {reason}"))
+    for path, reason in errors.items():
+        on_progress(Progress(task=path.name, problem=reason))
     for scan, place in zip(scans, places, strict=True):
         try:
             records[place.name] = _run(
                 predictor, scan, place, options, overwrite=overwrite, on_progress=on_progress
             )
         except AtrousError as error:
-            if len(scans) == 1:
+            if len(scans) == 1 and not found.errors:
                 raise
             errors[scan.path] = one_line(error)
             on_progress(Progress(task=place.name, problem=errors[scan.path]))
+    left_out = {str(path): reason for path, reason in found.left_out.items()}
     failed = {str(path): reason for path, reason in errors.items()}
     return PredictReport(
         kind="volumes",
         out=out,
-        record={"out": str(out), "volumes": records, "errors": failed},
+        record={
+            "out": str(out),
+            "volumes": records,
+            "errors": failed,
+            **({"left_out": left_out} if left_out else {}),
+        },
         lines=tuple(_line(name, record) for name, record in records.items()),
         errors=errors,
     )
+
+
+def _without_results(files: "Sequence[Path]", named: "Sequence[Path]", out: Path) -> list[Path]:
+    """The files that are not results of an earlier run into a folder inside the input's."""
+    inside = out.resolve()
+    is_input = any(path.resolve() == inside for path in named)
+    return [
+        path
+        for path in files
+        if is_input or path in named or not path.resolve().is_relative_to(inside)
+    ]
 
 
 def volume_settings(
@@ -207,6 +234,7 @@ def _record(
     ]
     return {
         "files": [str(file) for file in scan.files if file is not None],
+        "channels": _channels_record(predictor, scan),
         "missing": missing,
         "spacing_mm": list(volume.spacing),
         "size": list(volume.geometry.size),
@@ -216,6 +244,15 @@ def _record(
         "volume_ml": {
             name: round(count * ml, 4) for name, count in zip(names[1:], counts[1:], strict=True)
         },
+    }
+
+
+def _channels_record(predictor: "VolumePredictor", scan: "Scan") -> dict[str, str | None]:
+    """The file of each channel, by the network's names."""
+    names = predictor.facts.channel_names
+    files = scan.files * len(names) if len(scan.files) == 1 else scan.files
+    return {
+        name: None if file is None else file.name for name, file in zip(names, files, strict=True)
     }
 
 

@@ -8,7 +8,7 @@ from accelerate import Accelerator
 
 from atrous.data.augment.volumes import VolumeAugmentation
 from atrous.data.dataset import Dataset
-from atrous.errors import UnknownNameError
+from atrous.data.volumes.modalities import match_channels
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import prepare_scan
@@ -129,15 +129,10 @@ def _channels(layout: Dataset, wanted: Sequence[str]) -> list[int] | slice:
     """Where the network's channels lie among the scans'; all of them where nothing names those.
 
     Raises:
-        UnknownNameError: If the scans lack one.
+        DataError: If the scans lack one.
     """
-    present = layout.channel_names
-    if present is None:
-        return slice(None)
-    for name in wanted:
-        if name not in present:
-            raise UnknownNameError("channel of the data", name, present)
-    return [present.index(name) for name in wanted]
+    order = match_channels(wanted, layout.channel_names)
+    return slice(None) if order is None else order
 
 
 def volume_views(volumes: VolumeCache, layout: Dataset, recipe: Recipe) -> VolumeViews:
