@@ -23,7 +23,6 @@ from atrous import analysis
 
 GRAPHS = range(60)
 SHARDS = 16
-pytestmark = pytest.mark.timeout(30)
 
 
 def faults(case):

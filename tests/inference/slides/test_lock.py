@@ -61,7 +61,7 @@ def test_a_holder_shows_that_it_is_alive(tmp_path, monkeypatch):
     path = tmp_path / ".lock"
     with hold(path):
         os.utime(path, (1, 1))
-        end = time.monotonic() + 10
+        end = time.monotonic() + 300
         while path.stat().st_mtime == 1 and time.monotonic() < end:
             time.sleep(0.01)
         assert path.stat().st_mtime > 1
