@@ -48,6 +48,13 @@ def data(
         Path | None, typer.Option(help="Folder to write train.txt and val.txt of names into.")
     ] = None,
     share: Annotated[float, typer.Option(help="Of --write-split: part that is train.")] = 0.8,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Of --write-split: a regular expression whose first group is the subject, all of "
+            "whose samples stay together. Names of BIDS, BraTS and TCGA are known."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of --write-split: another gives another.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -84,10 +91,14 @@ def data(
     record = to_record(report)
     text = report_text(report, title=title)
     if write_split is not None:
-        counts = _write_split(samples, report, write_split, layout, share=share, seed=seed)
+        counts = _write_split(
+            samples, report, write_split, layout, share=share, seed=seed, group_by=group_by
+        )
         record["split"] = counts
         text += f"\nsplit: {counts['train']} names in {write_split / _TRAIN}, "
         text += f"{counts['val']} in {write_split / _VAL}"
+        if "undivided_subjects" in counts:
+            text += f"; {counts['undivided_subjects']} subjects with several samples are undivided"
     if html is not None:
         _write_page(html, title, report, samples, others, augmentation)
         text += f"\npage: {html}"
@@ -133,8 +144,9 @@ def _write_split(
     *,
     share: float,
     seed: int,
+    group_by: str | None,
 ) -> dict[str, int]:
-    """Write both lists, images that are alike in one of them, and say how long they are.
+    """Write both lists, images that are alike or of one subject in one of them, and say how long.
 
     Samples with errors are in neither.
 
@@ -143,6 +155,7 @@ def _write_split(
     """
     from atrous._files import make_folder, write_text
     from atrous.data.split import split_names
+    from atrous.data.subjects import subject_groups
 
     broken = {name for problem in report.errors for name in problem.names}
     alike = [
@@ -150,11 +163,13 @@ def _write_split(
         for problem in report.warnings
         if problem.kind in ("contradiction", "duplicate_within", "near_within")
     ]
+    names = [name for name in samples.names if name not in broken]
+    subjects = subject_groups(names, group_by)
     parts = split_names(
-        [name for name in samples.names if name not in broken],
+        names,
         share=share,
         seed=seed,
-        together=[group for group in alike if len(group) > 1],
+        together=[group for group in alike if len(group) > 1] + subjects,
     )
     make_folder(folder)
     texts = {
@@ -169,7 +184,8 @@ def _write_split(
             )
     for path, text in texts.items():
         write_text(path, text)
-    return {"train": len(parts[0]), "val": len(parts[1])}
+    counts = {"train": len(parts[0]), "val": len(parts[1])}
+    return counts | ({"undivided_subjects": len(subjects)} if subjects else {})
 
 
 def _listed(names: Sequence[str], how: str) -> str:

@@ -16,12 +16,15 @@ from atrous._argmax import argmax_classes
 from atrous.data.dataset import Dataset
 from atrous.evaluation.labels import evaluate_labels
 from atrous.evaluation.masks import evaluate
+from atrous.inference.tiles.sums import run_tiled
+from atrous.inference.volumes.plan import plan_volume
 from atrous.metrics.protocols import score
 from atrous.metrics.topk import label_confusion
 from atrous.networks.card import Card
 from atrous.networks.catalog import Task
 from atrous.networks.mask_resize import logits_to_masks
 from atrous.networks.preprocessing.images import preprocess
+from atrous.networks.segmenters.segmenter import Segmenter
 from atrous.training.volume_cache import VolumeCache
 from atrous.types import UNLABELLED
 
@@ -76,7 +79,7 @@ def validate_volumes(
 
     Args:
         network: In evaluation mode, without gradients.
-        volumes: Prepared; each goes through the network whole.
+        volumes: Prepared; each goes through the network by `predict_volume`.
         card: For the classes, and the regions that are scored instead of them.
         accelerator: Whose processes share the cases, and whose device runs them.
     """
@@ -84,7 +87,9 @@ def validate_volumes(
     sums, counts = torch.zeros(2, len(parts), dtype=torch.float64)
     for index in range(accelerator.process_index, len(volumes), accelerator.num_processes):
         image, mask = volumes[index].tensors()
-        said = predict_volume(network, image, device=accelerator.device)
+        said = predict_volume(
+            network, image, num_classes=len(card.class_names), device=accelerator.device
+        )
         dice = torch.tensor(
             [dice_of_case(mask, said, members) for members in parts.values()], dtype=torch.float64
         )
@@ -97,11 +102,34 @@ def validate_volumes(
     return {"dice": float(means.nanmean()), **by_part}
 
 
-def predict_volume(network: nn.Module, image: Tensor, *, device: torch.device) -> Tensor:
-    """Class indices `(D, H, W)` uint8 of a prepared volume `(C, D, H, W)`."""
-    x = image[None].to(device).contiguous(memory_format=torch.channels_last_3d)
-    labels: Tensor = argmax_classes(network(x)[0])
-    return labels.to(torch.uint8).cpu()
+def predict_volume(
+    network: nn.Module, image: Tensor, *, num_classes: int, device: torch.device
+) -> Tensor:
+    """Class indices `(D, H, W)` uint8 of a prepared volume `(C, D, H, W)`.
+
+    It goes through the network whole where that fits into what prediction takes by default, else
+    in parts as there.
+    """
+
+    def logits(window: Tensor) -> Tensor:
+        window = window.to(device).contiguous(memory_format=torch.channels_last_3d)
+        found: Tensor = network(window)[0]
+        return found
+
+    x = image[None]
+    padded = network.pad(x) if isinstance(network, Segmenter) else x
+    size = tuple(padded.shape[2:])
+    plan = plan_volume(network, size, in_channels=len(image), num_classes=num_classes)
+    if plan.kind == "whole":
+        return argmax_classes(logits(x)).to(torch.uint8).cpu()
+    said = run_tiled(
+        lambda window: logits(window).float().cpu(),
+        padded,
+        plan.parts,
+        is_blended=plan.kind == "blended",
+    )
+    said = said[(slice(None), *(slice(0, length) for length in image.shape[1:]))]
+    return argmax_classes(said).to(torch.uint8)
 
 
 SELECTION_METRIC: Final[Mapping[str, str]] = {

@@ -250,3 +250,36 @@ def test_real_scans_are_read_as_nibabel_reads_them(shared):
     expected = nibabel.as_closest_canonical(nibabel.load(case / "t1c.nii.gz")).get_fdata()
     assert volume.geometry.orientation == "LPS"
     assert np.array_equal(volume.array[1], expected.transpose(2, 1, 0).astype(np.float32))
+
+
+@pytest.mark.parametrize(("degrees", "is_read"), [(0.0, True), (0.3, True), (5.0, False)])
+def test_axes_that_meet_at_other_than_right_angles_are_refused(degrees, is_read, tmp_path):
+    """A tilted gantry makes edges longer by 1 / cos, and so lengths and volumes along them."""
+    affine = np.eye(4)
+    affine[1, 2] = np.tan(np.radians(degrees))
+    path = tmp_path / "tilted.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((3, 3, 3), np.int16), affine), path)
+    if is_read:
+        assert read_volume(path).array.shape == (1, 3, 3, 3)
+    else:
+        with pytest.raises(DataError, match=r"meet at 85\.0 degrees"):
+            read_volume(path)
+
+
+def test_labels_that_were_stored_as_scaled_integers_mean_the_integers(tmp_path):
+    """nibabel stores floats in an integer header by steps of their range over 65,535."""
+    labels = np.random.default_rng(0).integers(0, 5, (6, 5, 4))
+    image = nibabel.Nifti1Image(labels.astype(np.float32), np.eye(4))
+    image.set_data_dtype(np.int16)
+    nibabel.save(image, tmp_path / "labels.nii.gz")
+    assert 0 < nibabel.load(tmp_path / "labels.nii.gz").dataobj.slope < 1
+    found = read_mask_volume(tmp_path / "labels.nii.gz")
+    assert found.permute(2, 1, 0).tolist() == labels.tolist()
+
+
+def test_interpolated_labels_in_scaled_integers_are_refused(tmp_path):
+    image = nibabel.Nifti1Image(np.linspace(0, 4, 60, dtype=np.float32).reshape(5, 4, 3), np.eye(4))
+    image.set_data_dtype(np.int16)
+    nibabel.save(image, tmp_path / "labels.nii.gz")
+    with pytest.raises(DataError, match="labels are no integers"):
+        read_mask_volume(tmp_path / "labels.nii.gz")

@@ -187,8 +187,15 @@ def test_what_sees_everything_cannot_be_exact_and_is_blended_where_it_does_not_f
     needed = predictor.predict(volume).plan.needed
     less = BASE + (needed - BASE) // 2
     assert predictor.predict(volume, VolumeSettings(memory=less)).plan.kind == "blended"
-    with pytest.raises(DataError, match=r"needs about .* GB; expected at most .* raise --memory"):
+    with pytest.raises(DataError, match=r"needs about .* GB.*; expected at most .* raise --memory"):
         predictor.predict(volume, VolumeSettings(memory=BASE))
+
+
+def test_a_grid_beyond_the_ceiling_is_refused_before_it_is_made():
+    """Metres for millimetres: a scan of 32 voxels would become one of 32,000 along each axis."""
+    predictor, volume = predictor_of(spacing=(1.0, 1.0, 1.0)), scan((32, 32, 32))
+    with pytest.raises(DataError, match=r"grid of 32000 x 32000 x 32000, needs .* GB at least"):
+        predictor.predict(replace(volume, spacing=(1000.0, 1000.0, 1000.0)))
 
 
 KILLED = """

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import nibabel
 import numpy as np
@@ -14,11 +15,14 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from atrous.errors import DataError, ShapeError, UnknownNameError
+from atrous.inference.volumes.plan import BASE, plan_volume
+from atrous.networks.catalog import build_network
 from atrous.networks.weights import load_weights
+from atrous.training import validate
 from atrous.training.batches_volumes import VolumeViews
 from atrous.training.recipe.file import recipe_of, recipe_text
 from atrous.training.run.open import open_run
-from atrous.training.validate import dice_of_case
+from atrous.training.validate import dice_of_case, predict_volume
 
 
 def finish(recipe, folder):
@@ -209,8 +213,49 @@ def test_channels_are_picked_by_name_where_the_data_names_them(volume_recipe, ba
     recipe = replace(volume_recipe, data=(str(tmp_path / "data"),))
     run = open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
     assert run.card.volume.channel_names == ("t1",)
-    with pytest.raises(UnknownNameError, match=r"is named 't2'. Known: t1"):
+    with pytest.raises(DataError, match="The data has the channels t1: it has no t2"):
         open_run(replace(recipe, channel_names=("t2",)), tmp_path / "other", Accelerator(cpu=True))
+
+
+def test_a_scan_that_does_not_fit_is_measured_in_parts_with_the_same_labels(monkeypatch):
+    arguments = {"in_channels": 1, "num_classes": 3, "width": 2, "num_stages": 2}
+    network = build_network("residual_unet", arguments).eval()
+    image = torch.randn(1, 37, 41, 66)
+    measured = partial(predict_volume, network, image, num_classes=3, device=torch.device("cpu"))
+    with torch.no_grad():
+        whole = measured()
+        kinds = []
+
+        def plan(*args, **kwargs):
+            found = plan_volume(*args, **kwargs, ceiling=BASE + 8_000_000)
+            kinds.append((found.kind, len(found.parts) > 1))
+            return found
+
+        monkeypatch.setattr(validate, "plan_volume", plan)
+        in_parts = measured()
+    assert kinds == [("exact", True)]
+    assert torch.equal(in_parts, whole)
+
+
+def test_classes_of_two_sides_are_not_mirrored_into_each_other(volume_recipe, tmp_path):
+    names = ("background", "Left lung", "Right lung")[: volume_recipe.num_classes]
+    sided = replace(volume_recipe, class_names=names)
+    with pytest.raises(DataError, match=r"'Left lung' and 'Right lung' would be .* \[0, 1\]"):
+        open_run(sided, tmp_path / "run", Accelerator(cpu=True))
+    assert not (tmp_path / "run").exists()
+    along_others = replace(sided, flip_axes=(0, 1))
+    assert open_run(along_others, tmp_path / "run", Accelerator(cpu=True)).card.class_names == names
+
+
+def test_masks_of_0_and_255_hold_nothing_to_learn(volume_recipe, balls, tmp_path):
+    shutil.copytree(balls, tmp_path / "data")
+    for path in (tmp_path / "data" / "train" / "labels").iterdir():
+        image = nibabel.load(path)
+        labels = np.where(np.asarray(image.dataobj) > 0, 255, 0).astype(np.uint8)
+        nibabel.save(nibabel.Nifti1Image(labels, image.affine), path)
+    recipe = replace(volume_recipe, data=(str(tmp_path / "data"),))
+    with pytest.raises(DataError, match="0 and 255 only, and 255 is unlabelled"):
+        open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
 
 
 KILLED = """

@@ -32,6 +32,9 @@ _DATATYPE_NAMES: Final = {0: "unknown", 1: "1-bit", 128: "RGB", 2304: "RGBA"}
 _FLATTEST: Final = 1e-3
 """Least volume of a voxel, as a share of what its edges would give at right angles."""
 
+_SKEWEST: Final = 0.01
+"""Greatest cosine between two axes: beyond it lengths and volumes along the axes would be wrong."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NiftiHeader:
@@ -248,6 +251,13 @@ def _affine(path: Path, header: Any) -> NDArray[np.float64]:  # noqa: ANN401 - n
         raise DataError(
             f"{path}: its affine gives voxels with edges of {_numbers(edges.tolist())} that fill "
             "no space; expected three independent axes; mend the sform or qform in its header."
+        )
+    cosines = np.abs(np.triu((steps / edges).T @ (steps / edges), 1))
+    if cosines.max() > _SKEWEST:
+        raise DataError(
+            f"{path}: its axes meet at {np.degrees(np.arccos(cosines.max())):.1f} degrees, as of a "
+            "tilted gantry or a registration with shear; expected right angles; resample it to a "
+            "straight grid."
         )
     return affine
 

@@ -41,6 +41,8 @@ __all__ = [
 _ROUNDING: Final = 1e-5
 """How far from an integer a label may be: what scaling by a float32 leaves, and nothing more."""
 
+_FINEST_STEPS: Final = 0.05
+"""Integers scaled by less than this hold floats, rounded to that step."""
 _AT_ONCE: Final = 2**20
 _TRAILER: Final = 2**16
 """Bytes that may follow the voxels."""
@@ -93,7 +95,7 @@ def read_volume(
     start = 0
     for header in headers:
         part = array[start : start + header.num_channels]
-        part[:] = _values(header)
+        _scale(_values(header, is_scaled=False), header, out=part)
         _check_finite(header.path, part)
         start += header.num_channels
     return Volume(array=array, spacing=first.geometry.spacing, geometry=first.geometry)
@@ -107,8 +109,9 @@ def read_mask_volume(
 ) -> Tensor:
     """Class indices of every voxel: `(D, H, W)` int64, in the orientation of `read_volume`.
 
-    Floats are taken where they are integers to within 0.00001; others, such as come of
-    interpolating a label volume, are refused.
+    Floats are taken where they are integers to within 0.00001, or to half a step of the file's own
+    scaling where floats were stored as scaled integers; others, such as come of interpolating a
+    label volume, are refused.
 
     Args:
         path: A file of three dimensions.
@@ -131,7 +134,7 @@ def read_mask_volume(
     if values.dtype.kind == "f":
         _check_finite(header.path, values)
         whole = np.rint(values)
-        far = np.abs(values - whole) > _ROUNDING
+        far = np.abs(values - whole) > _rounding(header)
         if far.any():
             raise DataError(
                 f"{path}: {int(far.sum()):,} labels are no integers, such as "
@@ -146,6 +149,13 @@ def read_mask_volume(
     return torch.from_numpy(values.astype(np.int64, order="C"))
 
 
+def _rounding(header: NiftiHeader) -> float:
+    """How far from an integer a label of this file may be."""
+    is_scaled = header.dtype.kind in "iu" and abs(header.slope) < _FINEST_STEPS
+    # Half a step, and what a step stored as a float32 leaves.
+    return max(_ROUNDING, 0.51 * abs(header.slope)) if is_scaled else _ROUNDING
+
+
 def read_geometry(path: str | Path) -> VolumeGeometry:
     """Where a file's voxels lie; only its header is read.
 
@@ -156,8 +166,8 @@ def read_geometry(path: str | Path) -> VolumeGeometry:
     return read_header(Path(path)).geometry
 
 
-def _values(header: NiftiHeader) -> NDArray[Any]:
-    """`(C, D, H, W)`, integers where the file holds such and does not scale them."""
+def _values(header: NiftiHeader, *, is_scaled: bool = True) -> NDArray[Any]:
+    """`(C, D, H, W)`, integers where the file holds such and does not scale them, or not yet."""
     values = np.empty(header.num_channels * prod(header.geometry.shape), header.dtype)
     try:
         with unpacked(header.path) as file:
@@ -168,9 +178,19 @@ def _values(header: NiftiHeader) -> NDArray[Any]:
         raise cut_off(header.path, error) from error
     values = values.reshape(header.num_channels, *reversed(header.geometry.shape))
     values = to_canonical(values.transpose(0, 3, 2, 1), header.geometry)
-    if (header.slope, header.intercept) == (1, 0):
+    if not is_scaled or (header.slope, header.intercept) == (1, 0):
         return values
     return values * header.slope + header.intercept
+
+
+def _scale(values: NDArray[Any], header: NiftiHeader, *, out: NDArray[np.float32]) -> None:
+    """What the file means, plane by plane, since products of the scaling are float64."""
+    if (header.slope, header.intercept) == (1, 0):
+        out[:] = values
+        return
+    for channel, out_channel in zip(values, out, strict=True):
+        for plane, out_plane in zip(channel, out_channel, strict=True):
+            out_plane[:] = plane * header.slope + header.intercept
 
 
 def _fill(file: IO[bytes], buffer: memoryview) -> None:

@@ -27,9 +27,13 @@ def grey8(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     inside = values[values != 0]
     if not inside.size:
         return np.zeros(values.shape, np.uint8)
-    low, high = np.percentile(inside, (_DARKEST, _BRIGHTEST))
-    levels = (values - low) * (255 / max(float(high - low), 1e-12))
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    low, high = np.percentile(inside, (_DARKEST, _BRIGHTEST), overwrite_input=True)
+    del inside
+    grey = np.empty(values.shape, np.uint8)
+    for part, out in zip(values, grey, strict=True):  # of a scan plane by plane, for the memory
+        levels = (part - low) * (255 / max(float(high - low), 1e-12))
+        out[...] = np.clip(np.rint(levels), 0, 255)
+    return grey
 
 
 def _fullest(mask: Tensor) -> int:

@@ -11,6 +11,8 @@ from atrous.errors import DataError
 from atrous.inference.tiles.grid import Tile, TileGrid, overlapping_windows, plan_grid
 from atrous.inference.tiles.memory import DEFAULT, MARGIN, MemoryModel, bytes_per_element
 from atrous.inference.tiles.mode import PROBES, Context, choose_exact
+from atrous.networks.preprocessing.volume_spec import VolumeSpec
+from atrous.networks.preprocessing.volumes import network_size
 from atrous.types import Size
 
 VolumeContext: TypeAlias = Literal["auto", "whole", "exact", "blended"]
@@ -20,6 +22,8 @@ BASE: Final = 1_000_000_000
 WINDOW: Final = (128, 128, 128)
 """Of blended windows, where the card names none."""
 
+_ALLOCATOR: Final = 1.05
+"""What the allocator keeps besides the arrays of a scan."""
 _SMALLEST: Final = 16
 """Side of the smallest part, voxels: below it parts are all halo."""
 
@@ -51,6 +55,7 @@ def plan_volume(
     wish: VolumeContext = "auto",
     window: Size | None = None,
     is_mean: bool = False,
+    scan_bytes: int | None = None,
     ceiling: int = DEFAULT,
 ) -> VolumePlan:
     """The best that fits: whole, else exact where that can be paid for, else blended.
@@ -63,15 +68,18 @@ def plan_volume(
         wish: `auto`, or what it must be.
         window: Of blended parts; those that training saw are best.
         is_mean: Whether the network runs more than once on a window.
+        scan_bytes: Of the scan as it was read; None if it is of the same size.
         ceiling: Bytes.
 
     Raises:
         DataError: If it does not fit, or must be exact and cannot be.
     """
+    fed = 4 * in_channels * prod(size)
     sums = num_classes + 1  # of parts, and the sums' weights
     memory = MemoryModel(
         ceiling=ceiling,
-        fixed=BASE + 4 * 2 * in_channels * prod(size),  # the scan as it was read and as it is fed
+        # The scan as it was read and as it is fed.
+        fixed=BASE + (fed if scan_bytes is None else scan_bytes) + fed,
         per_element=MARGIN * bytes_per_element(network, PROBES[3], in_channels)
         # What is mirrored, and the sum of what was said so far.
         + (4 * (in_channels + num_classes) if is_mean else 0),
@@ -92,6 +100,44 @@ def plan_volume(
     lengths = _fitting(memory, tuple(map(min, window or WINDOW, size)))
     parts = overlapping_windows(size, lengths)
     return VolumePlan(kind="blended", parts=parts, reason=found, needed=memory.needed(lengths))
+
+
+def check_scan_fits(
+    size: Size,
+    spacing: tuple[float, float, float],
+    facts: VolumeSpec,
+    *,
+    num_classes: int,
+    ceiling: int,
+) -> None:
+    """See that a scan can be read, prepared and brought back at all, before any of it is done.
+
+    Args:
+        size: `(D, H, W)` of the file.
+        spacing: mm along D, H, W.
+        facts: Of the network's card.
+        num_classes: Of its logits.
+        ceiling: Bytes.
+
+    Raises:
+        DataError: If not even the smallest window would make it fit.
+    """
+    voxels, channels = prod(size), len(facts.channel_names)
+    grid = prod(network_size(size, spacing, facts))
+    # A crop may make the network's grid smaller than this, by how much the voxels alone tell.
+    grid_bytes = 0 if facts.crop == "nonzero" else 4 * grid * (channels + num_classes)
+    scan = 4 * channels * voxels
+    file, inside, statistics = 8 * voxels, channels * voxels, 4 * voxels
+    restored = 0 if grid == voxels else (4 + 4 + 1 + 1) * voxels  # best, this class's, better, mask
+    most = scan + max(file, inside + scan + statistics, restored + grid_bytes)
+    needed = BASE + round(_ALLOCATOR * most)
+    if needed > ceiling:
+        raise DataError(
+            f"A scan of {' x '.join(map(str, size))} voxels, on the network's grid of "
+            f"{' x '.join(map(str, network_size(size, spacing, facts)))}, needs about "
+            f"{needed / 1e9:.1f} GB at least; expected at most {ceiling / 1e9:.1f} GB; raise "
+            "--memory, or crop or resample the scan."
+        )
 
 
 def _fitting(memory: MemoryModel, lengths: Size) -> Size:

@@ -22,7 +22,7 @@ from atrous.inference.onednn import use_onednn
 from atrous.inference.prediction import Prediction
 from atrous.inference.tiles.memory import DEFAULT
 from atrous.inference.tiles.sums import KEEP_EVERY, SumsFile, run_tiled
-from atrous.inference.volumes.plan import VolumeContext, VolumePlan, plan_volume
+from atrous.inference.volumes.plan import VolumeContext, VolumePlan, check_scan_fits, plan_volume
 from atrous.inference.volumes.scan_input import ScanInput, as_volume
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.volume_spec import VolumeSpec
@@ -199,6 +199,14 @@ class VolumePredictor(Model):
     ) -> VolumeLogits:
         """What the network says of one scan, on the prepared grid; arguments as of `predict`."""
         options = options or VolumeSettings()
+        num_classes = len(self.card.class_names)
+        check_scan_fits(
+            volume.array.shape[1:],
+            volume.spacing,
+            self.facts,
+            num_classes=num_classes,
+            ceiling=options.memory,
+        )
         scan = prepare_scan(volume.array, volume.spacing, self.facts)
         x = torch.from_numpy(scan.image)[None]
         if isinstance(self.network, Segmenter):
@@ -206,7 +214,6 @@ class VolumePredictor(Model):
             inside = tuple(slice(0, length) for length in scan.size)
             scan = replace(scan, image=x[0].numpy()[(slice(None), *inside)])  # not held twice
         size = tuple(x.shape[2:])
-        num_classes = len(self.card.class_names)
         plan = plan_volume(
             self.network,
             size,
@@ -215,6 +222,7 @@ class VolumePredictor(Model):
             wish=options.context,
             window=self.facts.window,
             is_mean=bool(options.flips or self.facts.working_sizes),
+            scan_bytes=None if scan.box_size == scan.size == scan.whole else volume.array.nbytes,
             ceiling=options.memory,
         )
         run = self._run_of(volume, plan, options)

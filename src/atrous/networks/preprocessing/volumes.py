@@ -20,6 +20,8 @@ from atrous.types import Size
 _ORDERS = {"linear": 1, "cubic": 3}
 _FLAT = 1e-8
 """Deviations below this are of a channel that holds one value."""
+_LARGE = 2**25
+"""Voxels of a channel above which statistics are taken plane by plane."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,10 +97,7 @@ def prepare_scan(
     image = _normalised(array[part], inside[part], facts)
     steps = spacing
     if facts.spacing is not None:
-        size = tuple(
-            max(1, round(length * own / wanted))
-            for length, own, wanted in zip(image.shape[1:], spacing, facts.spacing, strict=True)
-        )
+        size = network_size(image.shape[1:], spacing, facts)
         order = _ORDERS[facts.interpolation]
         if size != image.shape[1:]:
             image = np.stack([_resampled(channel, size, order=order) for channel in image])
@@ -108,6 +107,16 @@ def prepare_scan(
         spacing=steps,
         box=box,
         whole=array.shape[1:],
+    )
+
+
+def network_size(size: Size, spacing: tuple[float, float, float], facts: VolumeSpec) -> Size:
+    """`(D, H, W)` of a scan of that size and spacing on the network's grid."""
+    if facts.spacing is None:
+        return size
+    return tuple(
+        max(1, round(length * own / wanted))
+        for length, own, wanted in zip(size, spacing, facts.spacing, strict=True)
     )
 
 
@@ -137,18 +146,35 @@ def _normalised(
         return image
     result = np.empty(image.shape, np.float32)
     for channel, within, out in zip(image, insides, result, strict=True):
-        inside = within if facts.is_inside else np.ones(channel.shape, bool)
-        values = channel[inside].astype(np.float64)
-        if not values.size:
+        inside = within if facts.is_inside else np.broadcast_to(np.True_, channel.shape)
+        if not inside.any():
             out[:] = 0
             continue
         if facts.normalise == "z_score":
-            centre, scale = values.mean(), values.std()
+            centre, scale = _mean_and_deviation(channel, inside)
         else:
-            centre, scale = values.min(), values.max() - values.min()
-        out[:] = (channel - centre) / max(scale, _FLAT)
-        out[~inside] = 0
+            low = channel.min(where=inside, initial=np.inf)
+            high = channel.max(where=inside, initial=-np.inf)
+            centre, scale = float(low), float(high) - float(low)
+        for plane, within_plane, out_plane in zip(channel, inside, out, strict=True):
+            # Plane by plane, since the difference is float64 for a moment.
+            out_plane[:] = (plane - centre) / max(scale, _FLAT)
+            out_plane[~within_plane] = 0
     return result
+
+
+def _mean_and_deviation(
+    channel: NDArray[np.float32], inside: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Of the values inside; of large scans plane by plane, so that no copy in float64 is made."""
+    if channel.size <= _LARGE:
+        values = channel[inside].astype(np.float64)
+        return float(values.mean()), float(values.std())
+    planes = [plane[within] for plane, within in zip(channel, inside, strict=True)]
+    count = sum(len(plane) for plane in planes)
+    mean = sum(float(plane.sum(dtype=np.float64)) for plane in planes) / count
+    squares = sum(float(((plane - mean) ** 2).sum(dtype=np.float64)) for plane in planes)
+    return mean, float(np.sqrt(squares / count))
 
 
 def _resampled(values: NDArray[np.generic], size: Size, *, order: int) -> NDArray[np.generic]:
@@ -167,7 +193,7 @@ def _likeliest(logits: Tensor, size: Size) -> Tensor:
     labels = torch.zeros(size, dtype=torch.uint8)
     for index, plane in enumerate(logits):
         full = F.interpolate(plane[None, None], size=size, mode="trilinear", align_corners=False)
-        is_better = full[0, 0] > best
-        labels[is_better] = index
+        labels.masked_fill_(full[0, 0] > best, index)
         torch.maximum(best, full[0, 0], out=best)
+        del full
     return labels

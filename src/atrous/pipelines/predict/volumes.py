@@ -135,12 +135,22 @@ def _run(
     overwrite: bool,
     on_progress: OnProgress,
 ) -> dict[str, object]:
+    from atrous.data.volumes.read import read_geometry
     from atrous.data.volumes.scans import read_scan
     from atrous.data.volumes.write import write_mask_volume
+    from atrous.inference.volumes.plan import check_scan_fits
     from atrous.inference.volumes.predictor import file_values
 
     settings = volume_settings(
         predictor.facts, memory=options.memory, context=options.context, flip=options.flip
+    )
+    geometry = read_geometry(scan.path)
+    check_scan_fits(
+        geometry.size,
+        geometry.spacing,
+        predictor.facts,
+        num_classes=len(predictor.card.class_names),
+        ceiling=settings.memory,
     )
     volume = read_scan(scan)
     if any(file and file.resolve() == files.labels.resolve() for file in scan.files):

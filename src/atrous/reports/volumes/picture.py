@@ -133,19 +133,34 @@ def _letters(picture: Image.Image, axis: int) -> None:
 
 def middle(labels: Labels) -> tuple[int, int, int]:
     """The voxel that planes are laid through: amid what is labelled, else amid all."""
-    points = np.argwhere(labels > 0)
-    if not len(points):
+    is_labelled = labels > 0
+    total = np.count_nonzero(is_labelled)
+    if not total:
         depth, height, width = labels.shape
         return depth // 2, height // 2, width // 2
+    across = np.zeros(labels.shape[1:], np.int64)
+    for plane in is_labelled:
+        across += plane
+    counts = (is_labelled.sum(axis=(1, 2)), across.sum(axis=1), across.sum(axis=0))
+    mean = [float(np.arange(len(n)) @ n) / total for n in counts]
     # The labelled voxel nearest to the mean: the mean itself may lie between two structures.
-    nearest = points[((points - points.mean(axis=0)) ** 2).sum(axis=1).argmin()]
-    return int(nearest[0]), int(nearest[1]), int(nearest[2])
+    rows, columns = np.ogrid[: labels.shape[1], : labels.shape[2]]
+    in_plane = (rows - mean[1]) ** 2 + (columns - mean[2]) ** 2
+    best, found = np.inf, (0, 0, 0)
+    for depth in np.flatnonzero(counts[0]):
+        far = np.where(is_labelled[depth], (depth - mean[0]) ** 2 + in_plane, np.inf)
+        if far.min() < best:
+            best, at = far.min(), np.unravel_index(far.argmin(), far.shape)
+            found = (int(depth), int(at[0]), int(at[1]))
+    return found
 
 
 def _entries(
     labels: Labels, names: Sequence[str], palette: Sequence[Colour]
 ) -> list[tuple[str, Colour]]:
-    present = np.bincount(labels.ravel(), minlength=len(names))
+    present = np.zeros(256, np.int64)
+    for plane in labels:  # counts take eight bytes for every voxel that they are given
+        present += np.bincount(plane.ravel(), minlength=256)
     return [
         (name, colour)
         for index, (name, colour) in enumerate(zip(names, palette, strict=True))

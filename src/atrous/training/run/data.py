@@ -1,6 +1,8 @@
 """The samples that a recipe names, and what a card says of a network trained on them."""
 
 import inspect
+import re
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -190,6 +192,33 @@ def check_augmentation(recipe: Recipe, data: RunData) -> None:
         volume_augmentation_of(recipe)
     else:
         augmentation_of(recipe)
+    if recipe.flip and (not is_volumes or _LEFT_TO_RIGHT in recipe.flip_axes):
+        _check_sides(data.labels.names, is_volumes=is_volumes)
+
+
+_LEFT_TO_RIGHT: Final = 2
+"""The axis of volumes, of D, H, W."""
+
+
+def _check_sides(class_names: Sequence[str], *, is_volumes: bool) -> None:
+    """See that mirroring turns no class into another, as it does left into right.
+
+    Raises:
+        DataError: If it does.
+    """
+    folded = [name.casefold() for name in class_names]
+    for name in folded:
+        other = re.sub(r"(?<![a-z])(left|lh|l)(?![a-z])", lambda side: _OTHER_SIDE[side[1]], name)
+        if other != name and other in folded:
+            rest = "flip_axes = [0, 1]" if is_volumes else "flip = false"
+            raise DataError(
+                f"The classes {class_names[folded.index(name)]!r} and "
+                f"{class_names[folded.index(other)]!r} would be mirrored into each other; "
+                f"expected no mirroring from left to right; set {rest}."
+            )
+
+
+_OTHER_SIDE: Final = {"left": "right", "lh": "rh", "l": "r"}
 
 
 def num_views(data: RunData, recipe: Recipe) -> int:

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from atrous.data.augment.volumes import VolumeAugmentation
 from atrous.data.dataset import Dataset
 from atrous.data.volumes.modalities import match_channels
+from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import prepare_scan
@@ -16,6 +17,7 @@ from atrous.training.batches_volumes import VolumeViews
 from atrous.training.losses.region_dice import region_members
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.volume_cache import PreparedVolume, VolumeCache, as_uint8
+from atrous.types import UNLABELLED
 
 
 def volume_augmentation_of(recipe: Recipe) -> VolumeAugmentation:
@@ -72,13 +74,16 @@ def prepare_volumes(
         accelerator: Whose processes wait for the first.
 
     Raises:
-        DataError: If a volume cannot be read, or the folder not be written in.
+        DataError: If a volume cannot be read, the folder not be written in, or no training scan
+            holds a class besides the background.
     """
     with accelerator.main_process_first():
-        return RunVolumes(
+        found = RunVolumes(
             _open_volumes(folder / "train", train, card, fingerprint=prints["train"]),
             _open_volumes(folder / "val", val, card, fingerprint=prints["val"]),
         )
+        _check_foreground(found.train, train)
+        return found
 
 
 def volume_facts_of(recipe: Recipe, layout: Dataset, class_names: Sequence[str]) -> VolumeSpec:
@@ -123,6 +128,21 @@ def _open_volumes(folder: Path, layout: Dataset, card: Card, *, fingerprint: str
     facts = card.volume
     channels = _channels(layout, facts.channel_names)
     return VolumeCache(folder, layout, prepare, fingerprint=f"{fingerprint} {facts}")
+
+
+def _check_foreground(volumes: VolumeCache, layout: Dataset) -> None:
+    """See that there is something to learn, as in masks of 0 and 255 there is not."""
+    has_unlabelled = False
+    for index in range(len(volumes)):
+        mask = volumes[index].mask
+        if ((mask > 0) & (mask != UNLABELLED)).any():
+            return
+        has_unlabelled = has_unlabelled or bool((mask == UNLABELLED).any())
+    held = "0 and 255 only, and 255 is unlabelled" if has_unlabelled else "class 0 only"
+    raise DataError(
+        f"The masks of all {len(volumes)} training scans hold {held}, such as "
+        f"{layout.files(0)[-1]}; expected class indices from 1 on; write the foreground as 1."
+    )
 
 
 def _channels(layout: Dataset, wanted: Sequence[str]) -> list[int] | slice:
