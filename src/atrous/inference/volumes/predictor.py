@@ -66,6 +66,7 @@ class VolumePrediction(Prediction):
             scan is run whole, none where it is run in parts.
         geometry: Where the scan's voxels lie in the world; None of a bare array.
         label_values: What a file holds for each class; empty where that is the class's index.
+        notes: How the scan lies outside of what training saw, where it does.
     """
 
     plan: VolumePlan
@@ -73,6 +74,7 @@ class VolumePrediction(Prediction):
     working_sizes: tuple[Size, ...] = ()
     geometry: VolumeGeometry | None = None
     label_values: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Write the mask as NIfTI, on the scan's own grid.
@@ -186,6 +188,11 @@ class VolumePredictor(Model):
             working_sizes=self._working_sizes(said.plan),
             geometry=volume.geometry if is_placed else None,
             label_values=tuple(self.facts.label_values),
+            notes=tuple(
+                self.facts.unlike_training(
+                    said.scan.size, said.scan.spacing, file_spacing=volume.spacing
+                )
+            ),
         )
 
     def logits(

@@ -1,9 +1,9 @@
 """What must travel with a network of volumes: how scans become its input, and labels a file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from atrous.errors import DataError
 from atrous.types import Size
@@ -12,6 +12,14 @@ Crop: TypeAlias = Literal["none", "nonzero"]
 Outside: TypeAlias = Literal["zero", "lowest"]
 Normalise: TypeAlias = Literal["none", "min_max", "z_score"]
 Interpolate: TypeAlias = Literal["linear", "cubic"]
+Range: TypeAlias = tuple[float, float]
+Ranges: TypeAlias = tuple[Range, Range, Range]
+"""Least and most along D, H, W."""
+
+_FAR: Final = 1.5
+"""A scan that is longer or shorter than all of training by this factor is another kind of scan."""
+_COARSE: Final = 1.5
+"""The same of spacing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +59,10 @@ class VolumeSpec:
     """Unions of classes that are scored, by name; of none, every class but the first is."""
     label_values: tuple[int, ...] = ()
     """What is written for every class; empty for its index."""
+    seen_extent: Ranges | None = None
+    """Shortest and longest training scan along D, H, W as the network was fed it, mm."""
+    seen_spacing: Ranges | None = None
+    """Finest and coarsest spacing of the training files along D, H, W, mm."""
 
     def __post_init__(self) -> None:
         spacing = self.spacing or (1.0, 1.0, 1.0)
@@ -71,6 +83,43 @@ class VolumeSpec:
             != len(self.label_values)
             or not all(0 <= value <= 255 for value in self.label_values),
         }
+        problems |= {
+            f"{name} {found}": found is not None
+            and (len(found) != 3 or not all(0 < low <= high for low, high in found))
+            for name, found in (("extent", self.seen_extent), ("spacing", self.seen_spacing))
+        }
         for problem, is_so in problems.items():
             if is_so:
                 raise DataError(f"Volume facts with {problem} are not possible; mend the card.")
+
+    def unlike_training(
+        self, size: Size, spacing: Sequence[float], *, file_spacing: Sequence[float]
+    ) -> list[str]:
+        """How a scan lies outside of what training saw, in words; nothing where it does not.
+
+        Args:
+            size: `(D, H, W)` as the network is fed it.
+            spacing: Of that, mm.
+            file_spacing: Of the file, mm.
+
+        Example:
+            >>> seen = ((30.0, 50.0),) * 3
+            >>> spec = VolumeSpec(channel_names=("t1",), seen_extent=seen)
+            >>> spec.unlike_training((180, 40, 40), (1, 1, 1), file_spacing=(1, 1, 1))
+            ['it is 180 mm along D, and training saw 30 to 50 mm']
+        """
+        extents = [n * step for n, step in zip(size, spacing, strict=True)]
+        found = [
+            f"it is {value:.4g} mm along {axis}, and training saw {low:.4g} to {high:.4g} mm"
+            for axis, value, (low, high) in zip(
+                "DHW", extents, self.seen_extent or (), strict=False
+            )
+            if value > high * _FAR or value < low / _FAR
+        ]
+        return found + [
+            f"its voxels are {step:.3g} mm along {axis}, and training's {low:.3g} to {high:.3g} mm"
+            for axis, step, (low, high) in zip(
+                "DHW", file_spacing, self.seen_spacing or (), strict=False
+            )
+            if step > high * _COARSE or step < low / _COARSE
+        ]

@@ -57,11 +57,14 @@ def evaluate_volumes(
     cases: dict[str, dict[str, RegionScore]] = {}
     kept: dict[str, bytes] = {}
     displaced: dict[str, Displacement] = {}
+    unlike: dict[str, str] = {}
     advance = counter(on_progress, "evaluate", len(samples))
     for index, name in enumerate(samples.names):
         volume, truth = samples.volume_and_mask(index)
         chosen = _channels(volume, samples, predictor.facts.channel_names)
-        labels = predictor.predict(chosen, options).mask
+        said = predictor.predict(chosen, options)
+        labels = said.mask
+        unlike.update({name: said.notes[0]} if said.notes else {})
         cases[name] = score_case(
             truth,
             labels,
@@ -84,6 +87,11 @@ def evaluate_volumes(
             return _shown(samples, name, kept[name], predictor.facts.channel_names)
 
         write_pages(settings.html, predictor, Scored(protocol, summary, cases), case_of)
+    if unlike:
+        first, why = next(iter(unlike.items()))
+        notes.append(
+            f"{len(unlike)} of {len(cases)} scans are unlike those of training; {first}: {why}"
+        )
     lines = _lines(summary, cases) + (_displaced_lines(displaced) if finds_displaced else [])
     return Evaluation(
         record=_record(protocol, summary, cases, displaced) | ({"notes": notes} if notes else {}),

@@ -172,6 +172,8 @@ def _run(
     prediction = predictor.predict(volume, settings, journal=files.journal, advance=advance)
     _draw(predictor, volume, prediction.mask.numpy(), files, has_page=options.html)
     record = _record(predictor, scan, volume, prediction)
+    for note in prediction.notes:
+        on_progress(Progress(task=files.name, problem=f"note: {scan.path}: {note}"))
     # Labels are last, so that those of a killed run are never there without the note of their run.
     files.labels.unlink(missing_ok=True)
     files.write_note(run, record)
@@ -251,6 +253,7 @@ def _record(
         "context": prediction.plan.kind,
         "parts": len(prediction.plan.parts),
         **_sizes_record(predictor, prediction),
+        **({"notes": list(prediction.notes)} if prediction.notes else {}),
         "volume_ml": {
             name: round(count * ml, 4) for name, count in zip(names[1:], counts[1:], strict=True)
         },

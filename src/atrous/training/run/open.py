@@ -22,7 +22,7 @@ from atrous.training.run.data import RunData, card_of, check_augmentation, num_v
 from atrous.training.run.folder import RunFolder
 from atrous.training.run.run import Run
 from atrous.training.run.start_weights import start_from
-from atrous.training.run.volumes import prepare_volumes
+from atrous.training.run.volumes import prepare_volumes, with_seen_ranges
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ def open_run(
             prints=prints,
             accelerator=accelerator,
         )
+        card = with_seen_ranges(card, data.train, volumes.train)
     weights = _class_weights(recipe, data, folder, prints["train"], accelerator.device)
     objective = objective_of(
         recipe,

@@ -1,7 +1,7 @@
 """What a run on volumes learns from: its prepared volumes, their views, the regions scored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -9,9 +9,10 @@ from accelerate import Accelerator
 from atrous.data.augment.volumes import VolumeAugmentation
 from atrous.data.dataset import Dataset
 from atrous.data.volumes.modalities import match_channels
+from atrous.data.volumes.read import read_geometry
 from atrous.errors import DataError
 from atrous.networks.card import Card
-from atrous.networks.preprocessing.volume_spec import VolumeSpec
+from atrous.networks.preprocessing.volume_spec import Ranges, VolumeSpec
 from atrous.networks.preprocessing.volumes import prepare_scan
 from atrous.training.batches_volumes import VolumeViews
 from atrous.training.losses.region_dice import region_members
@@ -128,6 +129,28 @@ def _open_volumes(folder: Path, layout: Dataset, card: Card, *, fingerprint: str
     facts = card.volume
     channels = _channels(layout, facts.channel_names)
     return VolumeCache(folder, layout, prepare, fingerprint=f"{fingerprint} {facts}")
+
+
+def with_seen_ranges(card: Card, layout: Dataset, volumes: VolumeCache) -> Card:
+    """The card with the extents and spacings of the training scans, of files that say them."""
+    assert card.volume is not None  # `card_of` has seen that the data are volumes
+    prepared = [volumes[index] for index in range(len(volumes))]
+    extents = [
+        [n * step for n, step in zip(volume.image.shape[1:], volume.spacing, strict=True)]
+        for volume in prepared
+    ]
+    spacings = [read_geometry(layout.files(index)[0]).spacing for index in range(len(layout))]
+    seen = replace(card.volume, seen_extent=_ranges(extents), seen_spacing=_ranges(spacings))
+    return replace(card, volume=seen)
+
+
+def _ranges(values: Sequence[Sequence[float]]) -> Ranges:
+    """Least and most along D, H, W, to four digits."""
+    d, h, w = (
+        (float(f"{min(along):.4g}"), float(f"{max(along):.4g}"))
+        for along in zip(*values, strict=True)
+    )
+    return d, h, w
 
 
 def _check_foreground(volumes: VolumeCache, layout: Dataset) -> None:
