@@ -20,7 +20,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             *("openslide", "openslide_bin", "tifffile", "imagecodecs", "zarr"),
             *("skimage", "shapely", "rasterio"),
         ),
-        "volumes": ("nibabel",),
+        "volumes": ("nibabel", "SimpleITK"),
     }
 )
 """All modules that the results of a kind of data need, by extra."""

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import zlib
 
 import numpy as np
@@ -114,3 +115,40 @@ def test_scans_are_mirrored_along_the_axes_of_the_card_alone():
     assert volume_settings(local, memory=None, context="auto", flip=False).flips == ()
     with pytest.raises(DataError, match="--flip"):
         volume_settings(VolumeSpec(channel_names=("t1",)), memory=None, context="auto", flip=True)
+
+
+def test_a_folder_of_good_and_bad_scans_gives_the_good_ones(atrous, scan, tmp_path):
+    """Junk, a picture of two dimensions, colours: each is named, and the others are written."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    shutil.copy(scan, folder / "good.nii.gz")
+    (folder / "junk.nii.gz").write_bytes(b"\x1f\x8b" + b"x" * 20)
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4), np.int16), np.eye(4)), folder / "flat.nii.gz")
+    colours = np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nibabel.save(nibabel.Nifti1Image(colours, np.eye(4)), folder / "rgb.nii.gz")
+    code, _, error = atrous("predict", "hippocampus", folder, "--out", tmp_path / "out")
+    assert code == 1
+    assert (tmp_path / "out" / "good.nii.gz").is_file()
+    for name in ("junk", "flat", "rgb"):
+        assert f"{name}.nii.gz" in error
+
+
+def test_results_inside_the_folder_are_not_run_again(atrous, scan, tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    shutil.copy(scan, folder / "good.nii.gz")
+    for _ in range(2):
+        code, out, _ = atrous("predict", "hippocampus", folder, "--out", folder / "out")
+        assert code == 0
+        assert len(out.strip().splitlines()) == 1
+
+
+def test_a_scan_in_another_format_has_the_labels_of_the_nifti_file(atrous, scan, tmp_path):
+    itk = pytest.importorskip("SimpleITK")
+    itk.WriteImage(itk.ReadImage(str(scan)), str(tmp_path / "other.nrrd"))
+    for path in (scan, tmp_path / "other.nrrd"):
+        assert atrous("predict", "hippocampus", path, "--out", tmp_path / "out")[0] == 0
+    one = nibabel.load(tmp_path / "out" / scan.name)
+    other = nibabel.load(tmp_path / "out" / "other.nii.gz")
+    assert np.array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
+    assert other.affine == pytest.approx(one.affine, abs=1e-4)

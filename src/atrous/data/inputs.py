@@ -7,7 +7,8 @@ from pathlib import Path
 from atrous.data.listing import SLIDE_SUFFIXES, list_images, natural_key
 from atrous.data.photos.raster import IMAGE_SUFFIXES
 from atrous.data.slides.read import is_slide
-from atrous.data.volumes.nifti_header import is_nifti_name
+from atrous.data.volumes.names import is_volume_name
+from atrous.data.volumes.other_formats import is_dicom
 from atrous.data.volumes.scans import is_mask_name, volume_files
 from atrous.errors import DataError, MissingExtraError
 from atrous.types import Kind
@@ -50,14 +51,15 @@ def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str)
         raise DataError(
             f"{missing}: no such file or folder; expected a file or folder; check the path."
         )
-    volumes = [path for path in named if is_nifti_name(path) or _holds_volumes_only(path)]
+    volumes = [path for path in named if _is_volume(path) or _holds_volumes_only(path)]
     others = [path for path in named if path not in volumes]
     if takes_volumes:
-        other = next((path for path in others if not path.is_dir()), None)
+        other = next((path for path in others if not (path.is_dir() or is_dicom(path))), None)
         if other is not None:
             raise DataError(
-                f"{other} is no volume, and {model} takes volumes; expected .nii or .nii.gz; give "
-                "scans, or take a network for photos."
+                f"{other} is no volume, and {model} takes volumes; expected .nii, .nii.gz, .nrrd, "
+                ".mha, .mgz, a NIfTI pair's .hdr or a folder of DICOM slices; give scans (convert "
+                "others to .nii.gz), or take a network for photos."
             )
         return _volumes(named)
     if volumes:
@@ -96,8 +98,8 @@ def _volumes(named: Sequence[Path]) -> Inputs:
     if not paths:
         found = f"; {len(masks)} are left out as masks" if masks else ""
         raise DataError(
-            f"No volume in {', '.join(map(str, named))}{found}; expected .nii or .nii.gz; check "
-            "the path."
+            f"No volume in {', '.join(map(str, named))}{found}; expected .nii.gz or "
+            "another format of scans; check the path."
         )
     return Inputs(
         kind="volumes",
@@ -117,9 +119,15 @@ def _left_out(named: Sequence[Path], kind: Kind) -> dict[Path, str]:
             is_picture = path.suffix.lower() in IMAGE_SUFFIXES | SLIDE_SUFFIXES
             if kind == "volumes" and is_picture and path.is_file():
                 reasons[path] = "it is a picture, and the network takes volumes"
-            if kind != "volumes" and is_nifti_name(path):
+            if kind != "volumes" and is_volume_name(path):
                 reasons[path] = "it is a volume, and the network takes photos and slides"
     return reasons
+
+
+def _is_volume(path: Path) -> bool:
+    """Whether a path is called as volumes are, or is a scan in DICOM but no slide."""
+    is_slide_name = path.suffix.lower() in SLIDE_SUFFIXES
+    return is_volume_name(path) or (not is_slide_name and is_dicom(path))
 
 
 def _holds_volumes_only(path: Path) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from atrous.data.catalog import open_layout
+from atrous.data.layouts.dataset_json import dataset_facts
 from atrous.errors import DataError, UnknownNameError
 
 nibabel = pytest.importorskip("nibabel", reason="needs the extra volumes")
@@ -166,3 +167,16 @@ def test_a_broken_description_is_told_in_one_line(fault, name, tmp_path):
     assert "dataset.json" in str(error.value)
     assert "; expected " in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_one_modality_and_labels_may_be_a_name_and_a_list(tmp_path):
+    root = nnunet(tmp_path, LABELS)
+    record = json.loads((root / "dataset.json").read_text())
+    record["channel_names"] = ["T1", "FLAIR", "CE"]
+    record["labels"] = ["background", "core", "rim"]
+    (root / "dataset.json").write_text(json.dumps(record))
+    layout = opened("nnunet", root)
+    assert layout.channel_names == ("T1", "FLAIR", "CE")
+    assert layout.class_names == ("background", "core", "rim")
+    found = dataset_facts({"modality": "CT", "labels": {"0": "background"}}, path=root)
+    assert found.channel_names == ("CT",)

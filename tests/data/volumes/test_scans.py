@@ -104,3 +104,11 @@ def test_a_file_of_two_channels_is_not_one_of_them(tmp_path):
     write(tmp_path, "p_t1ce", shape=(2, 3, 4, 3))
     with pytest.raises(DataError, match="3 channels, and its name says that it is t1ce"):
         list_scans([tmp_path / "p_t1ce.nii.gz"], CHANNELS, allow_missing=True)
+
+
+def test_of_a_bids_data_set_the_subjects_scans_are_taken(tmp_path):
+    write(tmp_path / "sub-01" / "ses-1" / "anat", "sub-01_ses-1_FLAIR", "sub-01_ses-1_ce-gd_T1w")
+    write(tmp_path / "sub-02" / "anat", "sub-02_FLAIR", "sub-02_ce-gd_T1w", "sub-02_T2w")
+    write(tmp_path / "derivatives" / "x" / "sub-01" / "anat", "sub-01_FLAIR", "sub-01_ce-gd_T1w")
+    found = list_scans(volume_files([tmp_path]), CHANNELS)
+    assert sorted(scan.name for scan in found.scans) == ["sub-01_ses-1", "sub-02"]

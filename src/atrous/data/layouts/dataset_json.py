@@ -48,15 +48,16 @@ def read_dataset_json(root: Path) -> dict[str, Any]:
 def dataset_facts(record: Mapping[str, Any], *, path: Path) -> DatasetFacts:
     """Read the parts that both kinds have: `modality` or `channel_names`, and `labels`.
 
-    Labels are numbers to names (`{"1": "tumour"}`), names to numbers (`{"tumour": 1}`), or names to
+    Channels may be one name, a list, or numbers to names. Labels are a list of names, numbers to
+    names (`{"1": "tumour"}`), names to numbers (`{"tumour": 1}`), or names to
     several numbers, which are regions (`{"whole tumour": [1, 2, 3]}`). A label named `ignore` is
     the unlabelled.
 
     Raises:
         DataError: If one is missing, or labels are not numbered 0, 1, 2, ….
     """
-    channels = record.get("channel_names", record.get("modality"))
-    labels = record.get("labels")
+    channels = _numbered(record.get("channel_names", record.get("modality")))
+    labels = _numbered(record.get("labels"))
     if not isinstance(channels, dict) or not channels or not isinstance(labels, dict) or not labels:
         raise DataError(
             f"{path}: no 'channel_names' (or 'modality') and 'labels'; expected an object of each; "
@@ -80,6 +81,15 @@ def dataset_facts(record: Mapping[str, Any], *, path: Path) -> DatasetFacts:
         regions=regions if has_regions else {},
         ignored=ignored,
     )
+
+
+def _numbered(value: object) -> object:
+    """One name, or a list of names, as the object of numbers to names that others write."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return {str(index): name for index, name in enumerate(value)}
+    return value
 
 
 def _values_of(labels: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ...]]:

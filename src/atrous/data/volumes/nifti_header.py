@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 
 from atrous._extras import require
 from atrous.data.volumes.geometry import MM_PER_UNIT, VolumeGeometry
+from atrous.data.volumes.other_formats import (
+    OTHER_SUFFIXES,
+    is_dicom,
+    is_dicom_folder,
+    read_grid,
+)
 from atrous.errors import DataError
 
 DEFAULT_MAX_VOXELS: Final = 2**31
@@ -48,6 +54,8 @@ class NiftiHeader:
     """Bytes of the unpacked file before the voxels."""
     slope: float
     intercept: float
+    is_other_format: bool = False
+    """Whether the header was made for a file that is no NIfTI, whose voxels are read otherwise."""
 
 
 def is_nifti_name(path: Path) -> bool:
@@ -85,20 +93,23 @@ def read_header(path: Path, *, max_voxels: int = DEFAULT_MAX_VOXELS) -> NiftiHea
     Raises:
         DataError: If the file is missing, cut off, no NIfTI, or holds what is no scan of numbers in
             three dimensions at known places.
-        MissingExtraError: If nibabel is not installed.
+        MissingExtraError: If nibabel is not installed, or SimpleITK for what is no NIfTI.
     """
+    if is_other_format(path):
+        return _header_of_other(path, max_voxels)
     head = read_head(path)
     version = nifti_version(head)
     if version is None or len(head) < _LENGTH[version]:
         raise DataError(
-            f"{path}: {len(head)} bytes that do not begin as NIfTI does; expected a NIfTI file; "
-            "convert it to .nii.gz."
+            f"{path}: {len(head)} bytes that do not begin as NIfTI does; expected a NIfTI file, or "
+            f"one that ends in {', '.join(OTHER_SUFFIXES)} (of a pair the .hdr), or a folder of "
+            "DICOM slices; convert it to .nii.gz."
         )
     raw = head[: _LENGTH[version]]
     if head[4:6] == b"ni" or head[344:346] == b"ni":
         raise DataError(
-            f"{path}: the header of a pair of .hdr and .img; expected one file; convert the pair "
-            "to .nii.gz."
+            f"{path}: the header of a pair of .hdr and .img; expected one file; name the .hdr if "
+            "both are there."
         )
     nifti = require("nibabel.nifti1" if version == 1 else "nibabel.nifti2", extra="volumes")
     kind = nifti.Nifti1Header if version == 1 else nifti.Nifti2Header
@@ -116,6 +127,48 @@ def read_header(path: Path, *, max_voxels: int = DEFAULT_MAX_VOXELS) -> NiftiHea
         offset=offset,
         slope=slope,
         intercept=intercept,
+    )
+
+
+def is_other_format(path: Path) -> bool:
+    """Whether a path is a scan that is no NIfTI: by its suffix, or as DICOM by how it begins."""
+    if path.is_dir():
+        return is_dicom_folder(path)
+    return path.suffix.lower() in OTHER_SUFFIXES or is_dicom(path)
+
+
+def _header_of_other(path: Path, max_voxels: int) -> NiftiHeader:
+    """The header that a NIfTI file of the same grid would have."""
+    if not path.exists():
+        raise DataError(f"{path} is not there; expected a scan; check the path.")
+    grid = read_grid(path)
+    if grid.dtype.kind not in _NUMBERS:
+        raise DataError(
+            f"{path}: voxels of kind {grid.dtype}; expected integers or floats, one number a "
+            "voxel; convert the file."
+        )
+    if (voxels := prod(grid.shape) * grid.num_channels) > max_voxels:
+        raise DataError(
+            f"{path}: its header asks for {voxels:,} voxels; expected at most {max_voxels:,}; crop "
+            "or resample the file, if the header is right."
+        )
+    nifti = require("nibabel.nifti1", extra="volumes")
+    header = nifti.Nifti1Header()
+    header.set_data_shape(grid.shape)
+    header.set_data_dtype(np.uint8)
+    header.set_xyzt_units("mm")
+    header.set_sform(grid.affine, code=1)
+    header["pixdim"][1:4] = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    header["vox_offset"] = _LENGTH[1] + 4
+    return NiftiHeader(
+        path=path,
+        geometry=_geometry(path, header, header.binaryblock, 1, grid.shape),
+        num_channels=grid.num_channels,
+        dtype=grid.dtype,
+        offset=0,
+        slope=1,
+        intercept=0,
+        is_other_format=True,
     )
 
 

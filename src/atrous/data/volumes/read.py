@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.data.volumes.geometry import Volume, VolumeGeometry, check_same_grid, to_canonical
+from atrous.data.volumes.names import is_volume_name
 from atrous.data.volumes.nifti_header import (
     DEFAULT_MAX_VOXELS,
     NiftiHeader,
     cut_off,
-    is_nifti_name,
     nifti_version,
     read_head,
     read_header,
     unpacked,
 )
+from atrous.data.volumes.other_formats import is_dicom, is_dicom_folder, read_values
 from atrous.errors import DataError
 
 __all__ = [
@@ -49,11 +50,16 @@ _TRAILER: Final = 2**16
 
 
 def is_volume(path: str | Path) -> bool:
-    """Whether a file is a volume, by its name (`.nii`, `.nii.gz`) or by how it begins."""
+    """Whether a path is a volume, by its name (`.nii`, `.nii.gz`, `.nrrd`, …) or how it begins.
+
+    A folder is one if it holds the slices of a DICOM series.
+    """
     path = Path(path)
+    if is_volume_name(path) or is_dicom_folder(path):
+        return path.exists()
     if not path.is_file():
         return False
-    if is_nifti_name(path):
+    if is_dicom(path):
         return True
     try:
         return nifti_version(read_head(path)) is not None
@@ -168,6 +174,9 @@ def read_geometry(path: str | Path) -> VolumeGeometry:
 
 def _values(header: NiftiHeader, *, is_scaled: bool = True) -> NDArray[Any]:
     """`(C, D, H, W)`, integers where the file holds such and does not scale them, or not yet."""
+    if header.is_other_format:
+        found = read_values(header.path)
+        return to_canonical(found.transpose(0, 3, 2, 1), header.geometry)
     values = np.empty(header.num_channels * prod(header.geometry.shape), header.dtype)
     try:
         with unpacked(header.path) as file:

@@ -20,6 +20,7 @@ from atrous.data.volumes.modalities import (
 )
 from atrous.data.volumes.names import volume_stem, volumes_in
 from atrous.data.volumes.nifti_header import read_header
+from atrous.data.volumes.other_formats import is_dicom_folder
 from atrous.data.volumes.read import is_volume, read_volume
 from atrous.errors import DataError
 
@@ -39,11 +40,18 @@ class Scan:
 
 
 def volume_files(paths: Sequence[str | Path]) -> list[Path]:
-    """The volumes among files and folders; of a folder those in it, or in the folders in it."""
+    """The volumes among files and folders; of a folder those in it, or in the folders in it.
+
+    Of the root of a BIDS data set all in `anat` folders of its subjects and their sessions.
+    """
     found: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if is_dicom_folder(path):
+            found.append(path)
+        elif path.is_dir():
             inside = volumes_in(path)
+            for anat in sorted(path.glob("sub-*/**/anat")):
+                inside += volumes_in(anat)
             for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()):
                 inside += [] if inside and folder.name.startswith(".") else volumes_in(folder)
             found += inside

@@ -41,7 +41,7 @@ def as_volume(x: ScanInput, *, spacing: Sequence[float] | None, facts: VolumeSpe
     if other is not None:
         raise DataError(
             f"{other} is no volume, and the network takes scans with the channels "
-            f"{', '.join(facts.channel_names)}; expected .nii or .nii.gz; give another file, or "
+            f"{', '.join(facts.channel_names)}; expected a scan, such as .nii.gz; give another, or "
             "take a network for photos."
         )
     return read_volume(list(x))

@@ -24,7 +24,8 @@ _COARSE: Final = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeSpec:
-    """Facts of a card whose network takes scans; done in this order: crop, normalise, resample.
+    """Facts of a card whose network takes scans; done in this order: crop, clip values, normalise,
+    resample.
 
     Example:
         >>> VolumeSpec(channel_names=("t1",), normalise="z_score").crop
@@ -38,6 +39,8 @@ class VolumeSpec:
     outside: Outside = "zero"
     """What a channel has around the head: 0, or the lowest of its values, as scans have that were
     normalised before. All other voxels are inside."""
+    clip_values: tuple[float, float] | None = None
+    """Values beyond these two become the nearer of them: a window of CT, in Hounsfield units."""
     normalise: Normalise = "none"
     """Each channel of each scan by itself: to [0, 1], or to mean 0 and deviation 1."""
     is_inside: bool = False
@@ -75,6 +78,8 @@ class VolumeSpec:
             not in get_args(Interpolate),
             f"spacing {self.spacing}": len(spacing) != 3
             or not all(isfinite(step) and step > 0 for step in spacing),
+            f"clip values {self.clip_values}": self.clip_values is not None
+            and not (len(self.clip_values) == 2 and self.clip_values[0] < self.clip_values[1]),
             f"window {self.window}": self.window is not None
             and (len(self.window) != 3 or min(self.window) < 1),
             f"flip axes {self.flip_axes}": len(set(self.flip_axes)) != len(self.flip_axes)

@@ -94,7 +94,8 @@ def prepare_scan(
     inside = _inside(array, facts)
     box = _box_of(inside) if facts.crop == "nonzero" else _whole_box(array)
     part = (slice(None), *box)
-    image = _normalised(array[part], inside[part], facts)
+    image = array[part] if facts.clip_values is None else array[part].clip(*facts.clip_values)
+    image = _normalised(image, inside[part], facts)
     steps = spacing
     if facts.spacing is not None:
         size = network_size(image.shape[1:], spacing, facts)

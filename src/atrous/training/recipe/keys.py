@@ -28,6 +28,7 @@ VOLUME_KEYS = frozenset(
     {
         "channel_names",
         "crop",
+        "clip_values",
         "normalise",
         "is_inside",
         "outside",

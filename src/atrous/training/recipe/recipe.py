@@ -98,6 +98,7 @@ class Recipe:
     channel_names: tuple[str, ...] = ()
     """Of the scans' channels, in order; empty for what the layout says, or numbers."""
     crop: Crop = "none"
+    clip_values: tuple[float, float] | None = None
     normalise: Normalise = "z_score"
     is_inside: bool = False
     outside: Outside = "zero"

@@ -108,6 +108,7 @@ def volume_facts_of(recipe: Recipe, layout: Dataset, class_names: Sequence[str])
         normalise=recipe.normalise,
         is_inside=recipe.is_inside,
         outside=recipe.outside,
+        clip_values=recipe.clip_values,
         spacing=recipe.spacing,
         interpolation=recipe.interpolation,
         window=recipe.size,
