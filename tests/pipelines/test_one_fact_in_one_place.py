@@ -71,6 +71,6 @@ def test_every_extra_is_complete_only_with_all_that_its_results_need():
     from atrous.cli.doctor import extras
 
     names = {"openslide": "openslide-python", "openslide_bin": "openslide-bin"}
-    names |= {"skimage": "scikit-image"}
+    names |= {"skimage": "scikit-image", "SimpleITK": "simpleitk"}
     for extra, modules in MODULES.items():
         assert {names.get(module, module) for module in modules} <= set(extras()[extra])

@@ -15,8 +15,9 @@ OPTIONS: Final[Mapping[str, type[Any]]] = {
     "volumes": VolumeScoring,
 }
 _LAYOUT = typer.Option(
-    help="How the folder is laid out: ade20k, binary_folder, brats, breast_biopsy, camvid, "
-    "cityscapes, coco_panoptic, coco_stuff, coco_stuff_only, decathlon, image_folder, "
+    help="How the folder is laid out: ade20k, binary_folder, brats (or brats_2015, "
+    "brats_2017, brats_2023, brats_post_treatment, brats_ped, brats_men_rt), breast_biopsy, "
+    "camvid, cityscapes, coco_panoptic, coco_stuff, coco_stuff_only, decathlon, image_folder, "
     "joint_folder, mask_folder, nnunet, slides, voc, volume_folder."
 )
 _PROTOCOL = typer.Option(

@@ -142,7 +142,9 @@ def test_a_card_holds_the_facts_and_refuses_those_of_other_classes():
 def test_a_window_of_ct_comes_before_the_statistics():
     """Air and metal become the window's ends: -100 to 240 HU as [0, 1]."""
     array = np.array([-1000.0, -100, 70, 240, 3000, 70, 70, 70], np.float32).reshape(1, 2, 2, 2)
-    image = prepare_scan(array, UNIT, facts(normalise="min_max", clip_values=(-100.0, 240.0))).image
+    image = prepare_scan(
+        array, UNIT, facts(channels=1, normalise="min_max", clip_values=(-100.0, 240.0))
+    ).image
     assert image.ravel()[:5] == pytest.approx([0, 0, 0.5, 1, 1])
 
 

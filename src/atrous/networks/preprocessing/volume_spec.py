@@ -24,8 +24,9 @@ _COARSE: Final = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeSpec:
-    """Facts of a card whose network takes scans; done in this order: crop, clip values, normalise,
-    resample.
+    """Facts of a card whose network takes scans.
+
+    They are done in this order: crop, clip values, normalise, resample.
 
     Example:
         >>> VolumeSpec(channel_names=("t1",), normalise="z_score").crop
