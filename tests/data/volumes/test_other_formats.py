@@ -1,5 +1,7 @@
 """Formats besides NIfTI: the same voxels at the same places as SimpleITK and nibabel say."""
 
+import locale
+
 import nibabel
 import numpy as np
 import pytest
@@ -71,6 +73,14 @@ def test_analyze_does_not_say_which_side_is_left(tmp_path):
     nibabel.save(nibabel.AnalyzeImage(VALUES, np.eye(4)), tmp_path / "a.hdr")
     with pytest.raises(DataError, match="does not say which side is left"):
         read_volume(tmp_path / "a.hdr")
+
+
+@pytest.fixture(autouse=True)
+def _locale():
+    """What writes DICOM leaves another locale behind, by which later files would be read as ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def write_series(folder, *, places=range(5), series="1.2.3"):
