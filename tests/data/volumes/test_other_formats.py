@@ -77,7 +77,7 @@ def test_analyze_does_not_say_which_side_is_left(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _locale():
-    """What writes DICOM leaves another locale behind, by which later files would be read as ASCII."""
+    """What writes DICOM leaves another locale behind, and later files would be read as ASCII."""
     before = locale.setlocale(locale.LC_ALL)
     yield
     locale.setlocale(locale.LC_ALL, before)
