@@ -116,6 +116,8 @@ def _left_out(named: Sequence[Path], kind: Kind) -> dict[Path, str]:
         if not folder.is_dir():
             continue
         for path in sorted(folder.iterdir(), key=natural_key):
+            if kind == "photos" and is_unread_picture(path):
+                reasons[path] = "its format is not read; save it as JPEG, PNG or TIFF"
             is_picture = path.suffix.lower() in IMAGE_SUFFIXES | SLIDE_SUFFIXES
             if kind == "volumes" and is_picture and path.is_file():
                 reasons[path] = "it is a picture, and the network takes volumes"

@@ -55,6 +55,34 @@ def images_in(folder: Path, *, suffixes: Collection[str] = IMAGE_SUFFIXES) -> li
     return sorted((e for e in entries if _looks_like_an_image(e, suffixes)), key=natural_key)
 
 
+_UNREAD: Final = frozenset(
+    {
+        *(
+            ".heic",
+            ".heif",
+            ".avif",
+            ".jp2",
+            ".j2k",
+            ".jxl",
+            ".jxr",
+            ".ppm",
+            ".pgm",
+            ".tga",
+            ".psd",
+        ),
+        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".exr", ".hdr", ".svg", ".ico", ".pcx"),
+    }
+)
+"""Lower-case suffixes of pictures that are not read."""
+
+
+def is_unread_picture(path: Path) -> bool:
+    """Whether a file is a picture that is not read, by its suffix, or may be one without suffix."""
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    return path.suffix.lower() in _UNREAD or not path.suffix
+
+
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
     """Sort key by which numbers in names count as numbers.
 

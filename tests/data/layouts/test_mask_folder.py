@@ -7,6 +7,7 @@ from PIL import ExifTags, Image
 from torch.utils.data import DataLoader
 
 from atrous.data import BinaryFolder, MaskFolder, Sample
+from atrous.data.check.check import check_layout
 from atrous.data.dataset import MaskValueError
 from atrous.data.synthetic.shapes import SHAPE_CLASSES, draw_shapes, write_mask_folder
 from atrous.errors import DataError, UnknownNameError
@@ -170,10 +171,10 @@ def test_masks_that_mean_255_as_foreground_are_refused_with_the_layout_to_use(ro
         MaskFolder(root, num_classes=2)
 
 
-def test_one_class_among_masks_of_0_and_255_shows_that_255_is_unlabelled(root):
+def test_of_several_classes_one_among_masks_of_0_and_255_shows_that_255_is_unlabelled(root):
     black_and_white(root)
     put_mask(root, np.ones((20, 30)), "0002.png")
-    dataset = MaskFolder(root, num_classes=2)
+    dataset = MaskFolder(root, num_classes=3)
     assert set(dataset[0].mask.unique().tolist()) == {0, 255}
 
 
@@ -227,3 +228,65 @@ def test_a_broken_mask_does_not_keep_the_folder_from_being_opened(root):
     assert dataset[1].name == "0001"
     with pytest.raises(DataError, match=r"0000.png: not an image"):
         dataset[0]
+
+
+def people(tmp_path, masks, *, palettes=(), name="{}.png"):
+    """Photos of 8x8 with these masks."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir(parents=True)
+    for index, values in enumerate(masks):
+        Image.new("RGB", (8, 8)).save(tmp_path / "images" / f"{index}.jpg")
+        mask = Image.fromarray(np.asarray(values, np.uint8))
+        if palettes:
+            mask = mask.convert("P")
+            mask.putdata(np.asarray(values).ravel().tolist())
+            mask.putpalette([0, 0, 0, *palettes[index]])
+        mask.save(tmp_path / "masks" / name.format(index))
+    return tmp_path
+
+
+ONE = np.pad(np.ones((4, 4), int), 2)
+
+
+def test_255_among_ones_is_foreground_and_refused(tmp_path):
+    root = people(tmp_path, [ONE, 255 * ONE, ONE])
+    with pytest.raises(DataError, match=r"0 and 255 in some \(1\.png\) and 1 in others"):
+        MaskFolder(root, num_classes=2)
+
+
+def test_255_is_unlabelled_where_a_mask_holds_both(tmp_path):
+    both = ONE.copy()
+    both[0] = 255
+    root = people(tmp_path, [both, 255 * ONE, ONE])
+    assert len(MaskFolder(root, num_classes=2)) == 3
+
+
+def test_an_index_of_two_colours_is_refused(tmp_path):
+    red, green = (255, 0, 0), (0, 255, 0)
+    same = MaskFolder(people(tmp_path / "a", [ONE, ONE], palettes=[red, red]), num_classes=2)
+    assert int(same[1].mask.sum()) == 16
+    other = MaskFolder(people(tmp_path / "b", [ONE, ONE], palettes=[red, green]), num_classes=2)
+    assert int(other[0].mask.sum()) == 16
+    with pytest.raises(DataError, match=r"index 1 has the colour \(0, 255, 0\), and in 0\.png"):
+        other.rgb8_and_mask(1)
+
+
+@pytest.mark.parametrize("name", ["{}_mask.png", "{}_GT.png", "{}.jpg.png", "{}-seg.png"])
+def test_masks_pair_by_what_people_add_to_names(name, tmp_path):
+    assert MaskFolder(people(tmp_path, [ONE, ONE], name=name), num_classes=2).names == ("0", "1")
+
+
+def test_masks_that_follow_no_one_habit_are_refused(tmp_path):
+    root = people(tmp_path, [ONE, ONE], name="{}_mask.png")
+    (root / "masks" / "1_mask.png").rename(root / "masks" / "1_gt.png")
+    with pytest.raises(DataError, match="have no mask here"):
+        MaskFolder(root, num_classes=2)
+
+
+def test_pictures_that_are_not_read_are_named(tmp_path):
+    root = people(tmp_path, [ONE])
+    for name in ("b.heic", "c.jxl", "d"):
+        (root / "images" / name).write_bytes(b"x")
+    report = check_layout(MaskFolder(root, num_classes=2))
+    (left,) = [problem for problem in report.warnings if problem.kind == "left_out"]
+    assert left.names == ("b.heic", "c.jxl", "d")

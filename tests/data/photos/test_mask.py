@@ -1,5 +1,8 @@
 """Reading masks: values as the file holds them, and no colours taken for classes."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -113,3 +116,56 @@ def test_the_pixel_limit_is_passed_on(tmp_path):
     path = saved(tmp_path, Image.fromarray(INDICES))
     with pytest.raises(DataError, match="max_pixels=100"):
         read_mask(path, max_pixels=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("mask.webp", {"lossless": False}, "a lossy WebP"),
+        ("mask.tif", {"compression": "jpeg"}, "a TIFF of JPEG tiles"),
+    ],
+)
+def test_compression_that_alters_values_is_refused(name, options, words, tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.zeros((16, 16), np.uint8)), name, **options)
+    with pytest.raises(DataError, match=words):
+        read_mask(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("mask.webp", {"lossless": True}), ("mask.tif", {"compression": "lzma"})]
+)
+def test_compression_that_keeps_values_is_read(name, options, tmp_path):
+    values = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    image = Image.fromarray(values)
+    image = image.convert("RGB") if name.endswith("webp") else image
+    assert same(read_mask(saved(tmp_path, image, name, **options)), values)
+
+
+def grey_png(path, values, bits):
+    """A grey PNG of so many bits a sample, chunk by chunk by its specification."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    height, width = values.shape
+    per_byte = 8 // bits
+    rows = b""
+    for row in values:
+        padded = np.pad(row, (0, -width % per_byte)).reshape(-1, per_byte)
+        weights = 2 ** (bits * np.arange(per_byte - 1, -1, -1))
+        rows += b"\0" + (padded * weights).sum(axis=1).astype(np.uint8).tobytes()
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_grey_levels_of_few_bits_are_indices(bits, tmp_path):
+    values = np.random.default_rng(0).integers(0, min(2**bits, 20), (5, 7))
+    grey_png(tmp_path / "mask.png", values, bits)
+    assert same(read_mask(tmp_path / "mask.png"), values)

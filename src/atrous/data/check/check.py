@@ -14,6 +14,7 @@ from atrous.data.check.inspect import ImageSummary, SampleSummary, summarise_ima
 from atrous.data.check.report import ERROR_KINDS, DataReport, Problem
 from atrous.data.check.volumes import VolumeSurvey, spacing_text, survey
 from atrous.data.dataset import Dataset
+from atrous.data.listing import is_unread_picture, natural_key
 from atrous.data.prefetch import prefetch
 from atrous.errors import DataError
 
@@ -61,6 +62,7 @@ def check_layout(
     problems = [look.problem for look in looks if look.problem]
     problems += _of_classes(layout, looks)
     problems += _of_spacing(looks)
+    problems += _left_out(layout)
     problems += _duplicates_within(layout, looks)
     mine = [look.image for look in looks if look.image]
     for split, other in (against or {}).items():
@@ -170,6 +172,22 @@ def _of_spacing(looks: Sequence[SampleSummary]) -> list[Problem]:
     shown = ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "")
     text = f"{shown}: {len(names)} of {len(scans)} have another spacing than "
     return [Problem(kind="other_spacing", names=names, text=f"{text}{spacing_text(usual)} mm.")]
+
+
+def _left_out(layout: Dataset) -> list[Problem]:
+    """Pictures beside the samples that no layout sees, since their format is not read."""
+    folders = sorted({layout.files(index)[0].parent for index in range(len(layout))})
+    names = tuple(
+        entry.name
+        for folder in folders
+        for entry in sorted(folder.iterdir(), key=natural_key)
+        if is_unread_picture(entry)
+    )
+    if not names:
+        return []
+    shown = ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "")
+    text = f"{len(names)} pictures are left out ({shown}); save them as JPEG, PNG or TIFF."
+    return [Problem(kind="left_out", names=names, text=text)]
 
 
 def _never(kind: str, what: str, missing: Sequence[str], total: int) -> list[Problem]:

@@ -1,5 +1,6 @@
 """Segmentation data kept as two folders of equally named files: `images/` and `masks/`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,11 +10,13 @@ from torch import Tensor
 from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.layouts.pairs import Pair, PairedMasks, pair_by_stem
-from atrous.data.photos.mask import read_mask
+from atrous.data.photos.mask import read_mask, used_palette
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 
 CLASSES_FILE: Final = "classes.txt"
+_NUM_LOOKED_AT: Final = 64
+"""Masks of two classes that are read at construction, spread evenly over all."""
 
 
 class MaskFolder(PairedMasks):
@@ -52,11 +55,16 @@ class MaskFolder(PairedMasks):
                 f"{CLASSES_FILE} with a name a line; say how many there are."
             )
         super().__init__(pairs, num_classes=num_classes, class_names=class_names)
-        if num_classes > 1 and _holds_only_0_and_255(pairs):
-            raise DataError(
-                f"{folder / 'masks'}: the masks hold only 0 and 255; expected class indices, with "
-                "255 where unlabelled; if 255 means foreground, open it as layout 'binary_folder'."
-            )
+        if num_classes > 1:
+            _check_foreground(folder / "masks", pairs, num_classes)
+        self._palette = _first_palette(pairs)
+
+    def _read_classes(self, pair: Pair) -> Tensor:
+        mask = super()._read_classes(pair)
+        first, colours = self._palette
+        if colours:
+            _check_palette(pair.mask, like=first, colours=colours)
+        return mask
 
 
 class BinaryFolder(PairedMasks):
@@ -116,15 +124,62 @@ def split_folder(root: Path, split: str | None, *, masks: str = "masks") -> Path
     raise DataError(f"{root}: no images/ here; expected images/ and {masks}/; check the path.")
 
 
-def _holds_only_0_and_255(pairs: tuple[Pair, ...]) -> bool:
-    has_unlabelled = False
-    for pair in pairs:
+def _check_foreground(folder: Path, pairs: Sequence[Pair], num_classes: int) -> None:
+    """See that 255 is not the foreground, in all masks or, of two classes, in some.
+
+    Masks are read until one holds another class than 0. Of two classes an even choice of
+    `_NUM_LOOKED_AT` is read: there a mask of 0 and 255 among masks of 0 and 1 is foreground too,
+    unless some mask holds both 1 and 255.
+
+    Raises:
+        DataError: If it seems to be.
+    """
+    chosen = pairs[:: max(1, len(pairs) // _NUM_LOOKED_AT)] if num_classes == 2 else ()
+    with_class, with_255 = None, None
+    for number, pair in enumerate((*chosen, *pairs), 1):
         try:
             mask = read_mask(pair.mask)
         except DataError:  # is told when the sample is read; other masks decide here
             continue
         is_unlabelled = mask == UNLABELLED
+        has_unlabelled = bool(is_unlabelled.any())
         if ((mask != 0) & ~is_unlabelled).any():
-            return False
-        has_unlabelled |= bool(is_unlabelled.any())
-    return has_unlabelled
+            with_class = pair
+            if has_unlabelled:
+                return
+        elif has_unlabelled:
+            with_255 = pair
+        if with_class is not None and number >= len(chosen):
+            break
+    if with_255 is not None and (with_class is None or num_classes == 2):
+        held = "hold only 0 and 255"
+        if with_class is not None:
+            held = f"hold 0 and 255 in some ({with_255.mask.name}) and 1 in others"
+        raise DataError(
+            f"{folder}: the masks {held}; expected class indices, with 255 where unlabelled; if "
+            "255 means foreground, open it as layout 'binary_folder'."
+        )
+
+
+def _first_palette(pairs: Sequence[Pair]) -> tuple[Path, dict[int, tuple[int, ...]]]:
+    """The colours of the first mask's indices, nothing where it has no palette."""
+    path = pairs[0].mask
+    try:
+        return path, used_palette(path)
+    except DataError:  # is told when the sample is read
+        return path, {}
+
+
+def _check_palette(path: Path, *, like: Path, colours: dict[int, tuple[int, ...]]) -> None:
+    """See that an index has one colour in two masks: by colours people draw, not by numbers.
+
+    Raises:
+        DataError: If it has not.
+    """
+    for index, colour in used_palette(path).items():
+        if colours.get(index, colour) != colour:
+            raise DataError(
+                f"{path}: index {index} has the colour {colour}, and in {like.name} "
+                f"{colours[index]}; expected one palette in all masks, since the index is the "
+                "class; save them with one."
+            )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +117,9 @@ class PairedMasks(Dataset):
 def pair_by_stem(images: Path, masks: Path) -> tuple[Pair, ...]:
     """Every image of one folder with the mask of the same stem in another; extra masks are left.
 
+    Where all masks are called as the image and one of `MASK_SUFFIXES` (`a.jpg` and `a_mask.png`),
+    or as the whole file and that (`a.jpg.png`), they pair by that.
+
     Raises:
         DataError: If a folder is missing, there are no images, two files of a folder share a
             stem, or an image has no mask.
@@ -126,7 +130,7 @@ def pair_by_stem(images: Path, masks: Path) -> tuple[Pair, ...]:
             f"{images}: no image in this folder; expected images whose masks are in {masks}; "
             "check the path."
         )
-    mask_of = _by_stem(masks)
+    mask_of = _by_image(_by_stem(masks), image_of)
     orphans = [path.name for stem, path in image_of.items() if stem not in mask_of]
     if orphans:
         raise DataError(
@@ -134,6 +138,29 @@ def pair_by_stem(images: Path, masks: Path) -> tuple[Pair, ...]:
             f"{orphans[0]!r}; expected masks of the same stem; add them or remove the images."
         )
     return tuple(Pair(name=stem, image=path, mask=mask_of[stem]) for stem, path in image_of.items())
+
+
+MASK_SUFFIXES: Final = (
+    *("_mask", "-mask", "_masks", "_seg", "-seg", "_segmentation", "_gt", "-gt", "_label"),
+    *("_labels", "_annotation", "_ann"),
+)
+"""What names of masks add to those of their images, lower case."""
+
+
+def _by_image(mask_of: dict[str, Path], image_of: dict[str, Path]) -> dict[str, Path]:
+    """Masks by the stems of their images, by the one habit that fits all images, if any does."""
+    folded = {stem.lower(): path for stem, path in mask_of.items()}
+    if image_of.keys() <= mask_of.keys():
+        return mask_of
+    for suffix in ("", *MASK_SUFFIXES):
+        for has_end in (False, True):
+            wanted = {
+                stem: f"{path.name if has_end else stem}{suffix}".lower()
+                for stem, path in image_of.items()
+            }
+            if all(name in folded for name in wanted.values()):
+                return {stem: folded[name] for stem, name in wanted.items()}
+    return mask_of
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

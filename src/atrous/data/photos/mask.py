@@ -1,6 +1,8 @@
 """Read a mask: an image whose pixel value is the class index, never a colour."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -15,6 +17,23 @@ from atrous.errors import DataError
 _INDEX_MODES: Final = frozenset({"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _COLOUR_MODES: Final = frozenset({"RGB", "LA", "RGBA"})
 
+_BITS, _COMPRESSION = 258, 259
+"""Tags of TIFF."""
+_PNG_DEPTH: Final = 24
+"""Where in a PNG file its bits a sample stand."""
+_LOSSY_TIFF: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        6: "a TIFF of JPEG tiles",
+        7: "a TIFF of JPEG tiles",
+        33003: "a TIFF of JPEG 2000 tiles",
+        33005: "a TIFF of JPEG 2000 tiles",
+        34712: "a TIFF of JPEG 2000 tiles",
+        50001: "a TIFF of WebP tiles",
+        50002: "a TIFF of JPEG XL tiles",
+    }
+)
+"""Compressions of TIFF that may alter values, by their numbers."""
+
 
 def read_mask(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tensor:
     """The mask as `(H, W)` int64, the values as the file holds them.
@@ -26,24 +45,74 @@ def read_mask(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tens
 
     Raises:
         DataError: As `read_image`, and if the image has colours, hides pixels, is of floats, or
-            is a JPEG, whose compression alters values.
+            is compressed in a way that alters values: JPEG, lossy WebP, or TIFF that holds such.
     """
     path = Path(path)
     image = open_raster(path, max_pixels=max_pixels)
-    if image.format == "JPEG":
+    lossy = _lossy_compression(path, image)
+    if lossy is not None:
         raise DataError(
-            f"{path}: a JPEG, whose compression alters class indices; expected an index image; "
+            f"{path}: {lossy}, whose compression alters class indices; expected an index image; "
             "make the mask anew as PNG."
         )
     if image.format == "GIF":
         image = image.convert("RGB")
     if image.mode in _INDEX_MODES:
-        values = np.asarray(image)
+        # Pillow spreads grey levels of 2 and 4 bits over 0 to 255; here they are indices.
+        values = np.asarray(image) // _spread(path, image)
     elif image.mode in _COLOUR_MODES:
         values = _single_channel(image, path)
     else:
         raise _not_an_index_image(path, f"pixels of mode {image.mode!r}")
     return torch.from_numpy(values.astype(np.int64))
+
+
+def used_palette(path: Path) -> dict[int, tuple[int, ...]]:
+    """The colours of the indices that a palette image uses; empty of other images.
+
+    Raises:
+        DataError: As `read_mask`.
+    """
+    image = open_raster(path)
+    if image.mode != "P" or image.format == "GIF":
+        return {}
+    colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+    used = np.flatnonzero(np.bincount(np.asarray(image).ravel(), minlength=256))
+    return {int(i): tuple(colours[i].tolist()) for i in used if i < len(colours)}
+
+
+def _lossy_compression(path: Path, image: Image.Image) -> str | None:
+    """What a file is called whose compression alters values, None of others."""
+    if image.format == "JPEG":
+        return "a JPEG"
+    if image.format == "WEBP" and _has_lossy_chunk(path):
+        return "a lossy WebP"
+    tags = getattr(image, "tag_v2", {})
+    return _LOSSY_TIFF.get(int(tags.get(_COMPRESSION, 0))) if image.format == "TIFF" else None
+
+
+def _has_lossy_chunk(path: Path) -> bool:
+    """Whether a WebP file's first picture is of the kind `VP8 `, not `VP8L`."""
+    data = path.read_bytes()
+    at = 12
+    while at + 8 <= len(data):
+        name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name in (b"VP8 ", b"VP8L"):
+            return name == b"VP8 "
+        at += 24 if name == b"ANMF" else 8 + length + length % 2
+    return False
+
+
+def _spread(path: Path, image: Image.Image) -> int:
+    """What Pillow multiplied grey levels by, to spread them over 0 to 255."""
+    if image.mode != "L":
+        return 1
+    bits = 8
+    if image.format == "PNG":
+        bits = path.read_bytes()[_PNG_DEPTH]
+    elif image.format == "TIFF":
+        bits = int(np.max(image.tag_v2.get(_BITS, 8)))  # type: ignore[attr-defined]  # of TIFF
+    return 255 // (2**bits - 1) if bits < 8 else 1
 
 
 def _single_channel(image: Image.Image, path: Path) -> NDArray[np.uint8]:
