@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atrous.data.listing import SLIDE_SUFFIXES, list_images, natural_key
+from atrous.data.listing import SLIDE_SUFFIXES, is_unread_picture, list_images, natural_key
 from atrous.data.photos.raster import IMAGE_SUFFIXES
 from atrous.data.slides.read import is_slide
 from atrous.data.volumes.names import is_volume_name

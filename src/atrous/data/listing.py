@@ -57,20 +57,8 @@ def images_in(folder: Path, *, suffixes: Collection[str] = IMAGE_SUFFIXES) -> li
 
 _UNREAD: Final = frozenset(
     {
-        *(
-            ".heic",
-            ".heif",
-            ".avif",
-            ".jp2",
-            ".j2k",
-            ".jxl",
-            ".jxr",
-            ".ppm",
-            ".pgm",
-            ".tga",
-            ".psd",
-        ),
-        *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".exr", ".hdr", ".svg", ".ico", ".pcx"),
+        *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jxr", ".ppm", ".pgm", ".tga"),
+        *(".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".exr", ".svg", ".ico", ".pcx"),
     }
 )
 """Lower-case suffixes of pictures that are not read."""
