@@ -37,6 +37,8 @@ class SlideCounts:
         image: The slide, `(h, w, 3)` RGB, much reduced.
         truth: One of every so many pixels of the truth, `(h, w)` uint8, 255 where unlabelled.
         prediction: The same of the prediction, 255 where nothing ran.
+        frame: Where the truth's places count from.
+        notes: What of the truth was left out or taken for something else.
     """
 
     name: str
@@ -44,6 +46,8 @@ class SlideCounts:
     image: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
+    frame: str = "level0"
+    notes: tuple[str, ...] = ()
 
 
 def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
@@ -109,6 +113,8 @@ def count_slide(
         image=_thumbnail(labelled.slide, picture.truth.shape),
         truth=picture.truth,
         prediction=picture.prediction,
+        frame=labelled.frame,
+        notes=labelled.notes,
     )
 
 

@@ -48,6 +48,19 @@ class SlideFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlideReading:
+    """How slides are read, besides what their files say.
+
+    Attributes:
+        mpp: Micrometres per pixel of level 0, of files that do not state it.
+        frame: Where the polygons beside them count from: `qupath`, `level0`, or `auto` to find out.
+    """
+
+    mpp: float | None = None
+    frame: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedFile:
     """A slide's file and what reads its pixels; safe to call from several threads."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from atrous.errors import DataError
 from atrous.pipelines.evaluate.evaluation import Evaluation
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from atrous.networks.card import Card
     from atrous.pipelines.predict.slide_job import SlideModel
     from atrous.reports.evaluation.masks_page import Example
+
+
+_HARDLY: Final = 0.05
+"""Mean IoU of a slide below which truth and prediction are said to hardly overlap."""
 
 
 def check_protocol(card: "Card", protocol: str) -> None:
@@ -82,7 +86,9 @@ def evaluate_slides(
     ]
     record = scored.record() | settings.record(predictor.card)
     record |= _slide_record(model, samples, counts, by_slide)
-    notes = _notes(model, samples, predictor.card, settings)
+    said = _said_of_slides(counts, by_slide)
+    record["notes"] = said
+    notes = [*_notes(model, samples, predictor.card, settings), *said]
     if settings.html is not None:
         best, worst = _examples(counts, [slide.mean_iou for slide in by_slide])
         page = scored.page(best=best, worst=worst, notes=notes, unit="slides")
@@ -132,6 +138,18 @@ def _count(
     return counts
 
 
+def _said_of_slides(counts: "Sequence[SlideCounts]", scores: "Sequence[Scores]") -> list[str]:
+    """What the truths left out, and where a truth and what was found hardly share a pixel."""
+    said = [note for count in counts for note in count.notes]
+    said += [
+        f"{count.name}: truth and prediction hardly overlap (mean IoU {slide.mean_iou:.1%}); see "
+        "whether the truth is of this slide, its frame (--frame) and its classes"
+        for count, slide in zip(counts, scores, strict=True)
+        if slide.mean_iou < _HARDLY
+    ]
+    return said
+
+
 def _slide_record(
     model: "SlideModel",
     samples: "Dataset",
@@ -149,6 +167,7 @@ def _slide_record(
             "core": model.context.core[0],
             "reason": model.context.reason,
         },
+        "frames": {count.name: count.frame for count in counts},
         "slides": {
             count.name: percent(slide.mean_iou) for count, slide in zip(counts, scores, strict=True)
         },

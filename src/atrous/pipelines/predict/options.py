@@ -10,7 +10,10 @@ MIN_REGION: Final = 20.0
 
 Context = Literal["auto", "exact", "blended"]
 CONTEXTS: Final = ("auto", "exact", "blended")
+Frame = Literal["qupath", "level0"]
+FRAMES: Final = ("qupath", "level0")
 MEMORY_HELP: Final = "Ceiling of memory, such as 2G; 4G if not given."
+MPP_HELP: Final = "µm per pixel of level 0, where the file does not say it."
 CONTEXT_HELP: Final = (
     "exact (halo by the receptive field), blended (Gaussian weights), or auto: exact where that "
     "can be paid for."
@@ -54,12 +57,13 @@ class SlideOptions:
         all_tiles: Run the tiles without tissue too.
         probabilities: Write the probabilities of every class too.
         min_region: Smaller regions get no polygon of their own, µm².
+        frame: Where polygons count from, those written and those read: the corner of what QuPath
+            shows of the slide, or that of level 0.
+        omit: Classes that get no polygons.
         plan: Only say what would be done.
     """
 
-    mpp: float | None = option(
-        None, "µm per pixel of level 0, where the file does not say it.", above=0
-    )
+    mpp: float | None = option(None, MPP_HELP, above=0)
     at_mpp: float | None = option(
         None, "µm per pixel the network sees; the card's, or level 0's.", above=0
     )
@@ -69,6 +73,14 @@ class SlideOptions:
     all_tiles: bool = option(False, "Run the glass too.")
     probabilities: bool = option(False, "Write the probabilities of every class as a TIFF too.")
     min_region: float = option(MIN_REGION, "Smaller regions get no polygon, µm².", minimum=0)
+    frame: Frame = option(
+        "qupath",
+        "Where polygons count from: qupath (what it shows: the slide's bounds), or level0.",
+        choices=FRAMES,
+    )
+    omit: tuple[str, ...] = option(
+        (), "A class that gets no polygons, such as background. May be given more than once."
+    )
     plan: bool = option(False, "Only say tiles, minutes and memory.")
 
     def __post_init__(self) -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from atrous._files import make_folder, write_text
 from atrous._journal import Journal
 from atrous.data.check.fingerprint import file_state
+from atrous.data.slides.frame import frame_record
 from atrous.data.slides.read import Slide, open_slide
-from atrous.errors import DataError
+from atrous.errors import DataError, UnknownNameError
 from atrous.inference import Predictor
 from atrous.inference.slides.lock import hold
 from atrous.inference.slides.network import SlideNetwork
@@ -75,7 +76,11 @@ def prepare_model(predictor: Predictor, options: "SlideOptions") -> SlideModel:
 
     Raises:
         DataError: If nothing fits into the memory, or exact tiles are asked for and cannot be.
+        UnknownNameError: If a class is to be left out that the network does not have.
     """
+    for name in options.omit:
+        if name not in predictor.card.class_names:
+            raise UnknownNameError("class", name, predictor.card.class_names)
     network = SlideNetwork(predictor)
     masks = network.masks()
     ceiling = DEFAULT if options.memory is None else parse_memory(options.memory)
@@ -205,6 +210,8 @@ def _run(
         label_map=store,
         labels=labels,
         smallest_um2=options.min_region,
+        frame=options.frame,
+        omitted=options.omit,
         label_names=card.label_names or tuple(f"label {i}" for i in range(num_labels)),
     )
     areas = _write(folder, facts, store, options, on_progress)
@@ -274,6 +281,11 @@ def _identity(
         "all_tiles": options.all_tiles,
         "probabilities": options.probabilities,
         "min_region_um2": options.min_region,
+        "frame": {
+            "regions.geojson": frame_record(slide, options.frame),
+            "labels.ome.tif": frame_record(slide, "level0"),
+        },
+        "omit": list(options.omit),
     }
 
 
