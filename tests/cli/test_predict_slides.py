@@ -24,6 +24,7 @@ FILES = {
     "overlay.png",
     "regions.geojson",
     "run.json",
+    "tissue.png",
 }
 
 

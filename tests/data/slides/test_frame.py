@@ -87,7 +87,7 @@ def test_a_truth_drawn_in_qupath_is_found_there(scanned, tmp_path, told):
     with labelled(path, drawn, frame=told) as slide:
         assert slide.frame == "qupath"
         assert share_on_place(slide.truth(0, 0, truth.shape), truth) == 1
-        assert "read in frame qupath" in slide.notes[0]
+        assert "read in frame qupath" in slide.notes[-1]
 
 
 def test_a_truth_of_level_0_is_found_there_and_a_wrong_word_is_seen(scanned, tmp_path):
@@ -98,7 +98,7 @@ def test_a_truth_of_level_0_is_found_there_and_a_wrong_word_is_seen(scanned, tmp
         assert share_on_place(slide.truth(0, 0, truth.shape), truth) == 1
     with labelled(path, drawn, frame="qupath") as slide:
         assert share_on_place(slide.truth(0, 0, truth.shape), truth) < 0.5
-        assert "in level0" in slide.notes[0]
+        assert "in level0" in slide.notes[-1]
 
 
 def test_what_the_file_names_goes_before_what_is_guessed(scanned, tmp_path):

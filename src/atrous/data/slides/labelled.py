@@ -74,14 +74,22 @@ class LabelledSlide:
         self.num_classes = num_classes
         with ExitStack() as stack:
             self.slide = stack.enter_context(
-                open_slide(pair.image, mpp=reading.mpp, cache_bytes=_CACHE_BYTES)
+                open_slide(
+                    pair.image,
+                    mpp=reading.mpp,
+                    override_mpp=reading.override_mpp,
+                    image=reading.image,
+                    icc=reading.icc,
+                    cache_bytes=_CACHE_BYTES,
+                )
             )
             self.mpp = self.slide.mpp if mpp is None else (mpp, mpp)
             self.size = self.slide.size_at(self.mpp)
             self.labels, self.frame = _open_truth(
                 pair, self.slide, self.mpp, class_names, reading.frame, stack
             )
-            self.notes = self.labels.notes if isinstance(self.labels, GeoJSONMask) else ()
+            said = self.labels.notes if isinstance(self.labels, GeoJSONMask) else ()
+            self.notes = (*(f"{pair.image.name}: {note}" for note in self.slide.notes), *said)
             self._close = finalize(self, stack.pop_all().close)
 
     def __enter__(self) -> Self:

@@ -114,6 +114,11 @@ def open_label_tiff(
         MissingExtraError: If the extra `slides` is not installed.
     """
     with open_tiff(path) as tiff:
+        if any(page.dtype != np.uint8 for page in tiff.pages if page.is_tiled):
+            raise DataError(
+                f"{path}: labels of more than 8 bits; expected class indices of 8 bits, 255 where "
+                "unlabelled; write the labels anew."
+            )
         opened = open_tiff_levels(path, tiff, cache_bytes=cache_bytes)
     try:
         top, left, *extent = _find_box(

@@ -235,7 +235,13 @@ def _reading_of(options: ImageScoring | SlideScoring) -> "SlideReading | None":
 
     if isinstance(options, ImageScoring):
         return None
-    return SlideReading(mpp=options.mpp, frame=options.frame)
+    return SlideReading(
+        mpp=options.mpp,
+        override_mpp=options.override_mpp,
+        image=options.image,
+        icc=options.icc,
+        frame=options.frame,
+    )
 
 
 def _score_images(

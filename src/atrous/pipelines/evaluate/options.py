@@ -8,8 +8,11 @@ from atrous.pipelines.predict.options import (
     CONTEXT_HELP,
     CONTEXTS,
     FRAMES,
+    ICC_HELP,
+    IMAGE_HELP,
     MEMORY_HELP,
     MPP_HELP,
+    OVERRIDE_HELP,
     Context,
 )
 
@@ -51,6 +54,9 @@ class SlideScoring:
         context: Exact tiles, blended ones, or exact where that can be paid for.
         tile: Side of a tile without its halo, pixels; None for as much as fits.
         mpp: Micrometres per pixel of level 0, for slides that do not state it.
+        override_mpp: The same, in place of what slides state.
+        image: Number of the image in files that hold several, from 1; None for the largest.
+        icc: Apply the colour profiles of files.
         frame: Where the truth's polygons count from; `auto` to find out.
     """
 
@@ -59,6 +65,9 @@ class SlideScoring:
     context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
     tile: int | None = option(None, "Side of a tile without its halo, pixels.", above=0)
     mpp: float | None = option(None, MPP_HELP, above=0)
+    override_mpp: float | None = option(None, OVERRIDE_HELP, above=0)
+    image: int | None = option(None, IMAGE_HELP, minimum=1)
+    icc: bool = option(False, ICC_HELP)
     frame: AnyFrame = option(
         "auto",
         "Where the truth's polygons count from: qupath (the slide's bounds), level0, or auto: find "

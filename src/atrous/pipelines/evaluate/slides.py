@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from atrous.inference import Predictor
     from atrous.metrics.iou import Scores
     from atrous.networks.card import Card
-    from atrous.pipelines.predict.slide_job import SlideModel
+    from atrous.pipelines.predict.slide_model import SlideModel
     from atrous.reports.evaluation.masks_page import Example
 
 
@@ -69,7 +69,7 @@ def evaluate_slides(
     from atrous.evaluation.masks import check_classes
     from atrous.metrics.protocols import score
     from atrous.pipelines.evaluate.masks import mask_lines
-    from atrous.pipelines.predict.slide_job import prepare_model
+    from atrous.pipelines.predict.slide_model import prepare_model
 
     check_protocol(card, protocol)
     if settings.class_map is not None:

@@ -1,8 +1,10 @@
 """What can be asked of `predict`, for each kind of file."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
+from atrous.errors import DataError
 from atrous.pipelines.option import check, option
 
 MIN_REGION: Final = 20.0
@@ -14,6 +16,9 @@ Frame = Literal["qupath", "level0"]
 FRAMES: Final = ("qupath", "level0")
 MEMORY_HELP: Final = "Ceiling of memory, such as 2G; 4G if not given."
 MPP_HELP: Final = "µm per pixel of level 0, where the file does not say it."
+OVERRIDE_HELP: Final = "µm per pixel of level 0, in place of what files state."
+IMAGE_HELP: Final = "Number of the image in files that hold several, from 1; the largest."
+ICC_HELP: Final = "Turn colours into sRGB by the file's colour profile."
 CONTEXT_HELP: Final = (
     "exact (halo by the receptive field), blended (Gaussian weights), or auto: exact where that "
     "can be paid for."
@@ -50,11 +55,18 @@ class SlideOptions:
 
     Attributes:
         mpp: Micrometres per pixel of level 0, for slides that do not state it.
+        override_mpp: The same, in place of what slides state.
+        image: Number of the image in files that hold several, from 1; None for the largest.
+        icc: Apply the colour profiles of files.
         at_mpp: Micrometres per pixel at which the network sees slides; None for the card's.
         memory: Ceiling of memory, such as `2G`; None for 4 GB.
         context: Exact tiles, blended ones, or exact where that can be paid for.
         tile: Side of a tile without its halo, pixels; None for as much as fits.
         all_tiles: Run the tiles without tissue too.
+        tissue: Where tissue is, instead of looking for it: a GeoJSON file or a mask of any size, or
+            a folder of such files by the slides' names.
+        roi: Regions of interest, outside of which nothing is kept: a GeoJSON file, or a folder of
+            such files by the slides' names.
         probabilities: Write the probabilities of every class too.
         min_region: Smaller regions get no polygon of their own, µm².
         frame: Where polygons count from, those written and those read: the corner of what QuPath
@@ -64,6 +76,9 @@ class SlideOptions:
     """
 
     mpp: float | None = option(None, MPP_HELP, above=0)
+    override_mpp: float | None = option(None, OVERRIDE_HELP, above=0)
+    image: int | None = option(None, IMAGE_HELP, minimum=1)
+    icc: bool = option(False, ICC_HELP)
     at_mpp: float | None = option(
         None, "µm per pixel the network sees; the card's, or level 0's.", above=0
     )
@@ -71,6 +86,12 @@ class SlideOptions:
     context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
     tile: int | None = option(None, "Side of a tile without its halo, pixels.", above=0)
     all_tiles: bool = option(False, "Run the glass too.")
+    tissue: str | None = option(
+        None, "Where tissue is: GeoJSON or a mask, or a folder of them by the slides' names."
+    )
+    roi: str | None = option(
+        None, "Keep only what lies in these regions: GeoJSON, or a folder of it by slides' names."
+    )
     probabilities: bool = option(False, "Write the probabilities of every class as a TIFF too.")
     min_region: float = option(MIN_REGION, "Smaller regions get no polygon, µm².", minimum=0)
     frame: Frame = option(
@@ -85,6 +106,11 @@ class SlideOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        for file in (self.tissue, self.roi):
+            if file is not None and not Path(file).exists():
+                raise DataError(
+                    f"{file} is not there; expected a file or a folder; check the path."
+                )
         if self.memory is not None:
             from atrous.inference.tiles.memory import parse_memory
 
