@@ -50,13 +50,18 @@ class SlideCounts:
     notes: tuple[str, ...] = ()
 
 
+class UnlabelledSlideError(DataError):
+    """Nothing of a slide is labelled, so that there is nothing to score."""
+
+
 def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
     """The same plan with the tiles in which anything is labelled, whether tissue was found or not.
 
     Where tiles are blended their neighbours are run too, since they depend on them.
 
     Raises:
-        DataError: If nothing is labelled, or a file is broken.
+        UnlabelledSlideError: If nothing is labelled.
+        DataError: If a file is broken.
     """
     places = {
         place
@@ -64,7 +69,7 @@ def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
         if (_truth_of(labelled, plan.grid.tile(place)) != UNLABELLED).any()
     }
     if not places:
-        raise DataError(
+        raise UnlabelledSlideError(
             f"{labelled.slide.path}: nothing of it is labelled; expected labels; leave it out."
         )
     if plan.context.kind == "blended":

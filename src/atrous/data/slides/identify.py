@@ -1,5 +1,6 @@
 """What a file is by its content: a whole slide, or an image."""
 
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,16 @@ from atrous._extras import require
 from atrous.data.photos.raster import format_name
 from atrous.data.slides.tiff_pages import SUB_IFDS
 from atrous.errors import DataError
+
+_BEYOND: Final = {
+    ".vsi": "an Olympus VSI, whose pixels lie in .ets files in the folder beside it",
+    ".ets": "the pixels of an Olympus VSI",
+    ".czi": "a Zeiss CZI",
+    ".zvi": "a Zeiss ZVI",
+    ".lif": "a Leica LIF",
+    ".isyntax": "a Philips iSyntax",
+}
+"""Formats by the ends of names that openslide may not know."""
 
 _TILE_WIDTH: Final = 322
 _DESCRIPTION: Final = 270
@@ -35,6 +46,31 @@ def is_slide(path: str | Path) -> bool:
         return True
     openslide = require("openslide", extra="slides")
     return openslide.OpenSlide.detect_format(path) is not None
+
+
+def check_known(path: Path) -> None:
+    """See that a file is of no format that can be told but not be read.
+
+    Raises:
+        DataError: If it is.
+    """
+    what = _BEYOND.get(path.suffix.lower())
+    if what is None or require("openslide", extra="slides").OpenSlide.detect_format(path):
+        return
+    raise DataError(
+        f"{path}: {what}, which neither openslide nor tifffile reads; expected a slide such as "
+        "SVS, NDPI, MRXS, DICOM or OME-TIFF; export it as OME-TIFF with QuPath or Bio-Formats."
+    )
+
+
+def dicom_series(path: Path) -> str | None:
+    """The series that a DICOM file of a slide is of; None of files that openslide does not open."""
+    openslide = require("openslide", extra="slides")
+    try:
+        with openslide.OpenSlide(path) as slide:
+            return slide.properties.get("dicom.SeriesInstanceUID")
+    except (openslide.OpenSlideError, OSError):
+        return None
 
 
 def head_of(path: Path) -> bytes:
@@ -69,7 +105,8 @@ def _is_pyramid(path: Path, head: bytes) -> bool:
     size = 16 if head[2] == 43 or head[3] == 43 else 8
     try:
         tags = TiffImagePlugin.ImageFileDirectory_v2(head[:size])
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a cut off file says so when it is opened
             file.seek(tags.next)
             tags.load(file)
         text = str(tags.get(_DESCRIPTION, ""))

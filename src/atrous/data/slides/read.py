@@ -14,7 +14,7 @@ import numpy as np
 
 from atrous._extras import require
 from atrous.data.slides.colour import coloured
-from atrous.data.slides.identify import format_of, head_of, is_slide
+from atrous.data.slides.identify import check_known, format_of, head_of, is_slide
 from atrous.data.slides.openslide import open_with_openslide
 from atrous.data.slides.parts import (
     CACHE_BYTES,
@@ -252,6 +252,7 @@ def open_slide(
 
 def _open(path: Path, head: bytes, image: int | None, cache_bytes: int) -> OpenedFile:
     kind = format_of(path, head)
+    check_known(path)
     if kind not in (None, "TIFF"):
         raise DataError(
             f"{path}: a {kind} file by its first bytes, not a slide; expected a slide such as SVS, "

@@ -11,7 +11,8 @@ from atrous.pipelines.evaluate.options import SlideScoring
 from atrous.pipelines.evaluate.scored_masks import ScoredMasks
 from atrous.pipelines.evaluate.settings import EvaluationSettings
 from atrous.pipelines.predict.options import SlideOptions
-from atrous.pipelines.progress import OnProgress, counter
+from atrous.pipelines.predict.report import one_line
+from atrous.pipelines.progress import OnProgress, Progress, counter
 
 if TYPE_CHECKING:
     from atrous.data.dataset import Dataset
@@ -79,14 +80,14 @@ def evaluate_slides(
         predictor,
         SlideOptions(memory=options.memory, context=options.context, tile=options.tile),
     )
-    counts = _count(model, samples, card, settings, on_progress)
+    counts, bare = _count(model, samples, card, settings, on_progress)
     scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
     by_slide = [
         score(count.matrix, protocol=protocol, void_class=card.void_class) for count in counts
     ]
     record = scored.record() | settings.record(predictor.card)
     record |= _slide_record(model, samples, counts, by_slide)
-    said = _said_of_slides(counts, by_slide)
+    said = [*bare, *_said_of_slides(counts, by_slide)]
     record["notes"] = said
     notes = [*_notes(model, samples, predictor.card, settings), *said]
     if settings.html is not None:
@@ -107,13 +108,14 @@ def _count(
     card: "Card",
     settings: EvaluationSettings,
     on_progress: OnProgress,
-) -> "list[SlideCounts]":
-    from atrous.evaluation.slides import count_slide, scored_plan
+) -> "tuple[list[SlideCounts], list[str]]":
+    """What was counted slide by slide, and what is said of slides without any label."""
+    from atrous.evaluation.slides import UnlabelledSlideError, count_slide, scored_plan
     from atrous.inference.slides.plan import plan_slide
 
     class_names = model.network.predictor.card.class_names
     table = None if settings.class_map is None else settings.class_map.network_table(class_names)
-    counts = []
+    counts, bare = [], []
     for number, name in enumerate(samples.slide_names):
         labelled = samples.open_slide(number)
         everywhere = plan_slide(
@@ -122,7 +124,15 @@ def _count(
             context=model.context,
             all_tiles=True,
         )
-        plan = scored_plan(everywhere, labelled)
+        try:
+            plan = scored_plan(everywhere, labelled)
+        except UnlabelledSlideError as error:
+            if len(samples.slide_names) == 1:
+                raise
+            bare += [f"{name} is left out: nothing of it is labelled", *labelled.notes]
+            problem = one_line(error)
+            on_progress(Progress(task=name, problem=problem))
+            continue
         with TemporaryDirectory(prefix="atrous-") as scratch:
             counts.append(
                 count_slide(
@@ -135,7 +145,9 @@ def _count(
                     advance=counter(on_progress, name, len(plan.places)),
                 )
             )
-    return counts
+    if not counts:
+        raise DataError("Nothing is labelled on any slide; expected labels; look at the truths.")
+    return counts, bare
 
 
 def _said_of_slides(counts: "Sequence[SlideCounts]", scores: "Sequence[Scores]") -> list[str]:
