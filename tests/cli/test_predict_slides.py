@@ -198,7 +198,7 @@ def test_probabilities_agree_with_the_labels(atrous, slides, smooth_weights, tmp
     ("options", "message"),
     [
         (("--memory", "much"), "such as 2G"),
-        (("--memory", "701M"), "the ceiling is 0.7 GB"),
+        (("--memory", "701M"), "the ceiling is 0.7 GB; give --memory 1.4G or more"),
         (("--context", "fuzzy"), "context"),
         (("--tile", "-3"), "--tile is -3"),
         (("--at-mpp", "0"), "--at-mpp is 0"),

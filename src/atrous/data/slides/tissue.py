@@ -205,9 +205,12 @@ def _pale(
     near = ndimage.binary_dilation(solid, iterations=_AROUND) if solid.any() else solid
     weight = (~near).astype(np.float32)
     total = np.maximum(filters.gaussian(weight, sigma=_BLUR), 1e-3)
-    absorbed = (1 - picture) * weight[..., np.newaxis]
-    means = filters.gaussian(absorbed, sigma=_BLUR, channel_axis=-1) / total[..., np.newaxis]
-    pale = (np.ptp(means, axis=-1) > _PALE) & ~near
+    low, high = np.full_like(total, np.inf), np.full_like(total, -np.inf)
+    for channel in range(3):  # one at a time: a thumbnail has millions of pixels
+        mean = filters.gaussian((1 - picture[..., channel]) * weight, sigma=_BLUR) / total
+        np.minimum(low, mean, out=low)
+        np.maximum(high, mean, out=high)
+    pale = (high - low > _PALE) & ~near
     beside = ndimage.binary_dilation(pale, iterations=_AROUND + 1) & near
     return np.asarray(pale | (beside & (np.ptp(picture, axis=-1) > _PALE)))
 
@@ -215,11 +218,15 @@ def _pale(
 def _without_ink(picture: _Floats, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What was found, without the strokes of pens and their edges."""
     ndimage = require("scipy.ndimage", extra="slides")
-    absorbance = -np.log(np.maximum(picture, 0.01))
     ink = (picture.mean(axis=-1) < _BLACK_INK) & (np.ptp(picture, axis=-1) < _COLOUR[0])
     for channel, ratio in enumerate(_INK_RATIOS):
-        others = np.delete(absorbance, channel, axis=-1).min(axis=-1)
-        ink |= (others > _INK) & (absorbance[..., channel] < ratio * others)
+        one, other = (picture[..., index] for index in range(3) if index != channel)
+        dense = np.nonzero(found & (np.maximum(one, other) < np.exp(-_INK)))
+        own, rest = (
+            -np.log(np.maximum(light, 0.01))
+            for light in (picture[..., channel][dense], np.maximum(one, other)[dense])
+        )
+        ink[dense] |= own < ratio * rest
     ink &= found
     if not ink.any() or ink.sum() > _MOST_INK * found.sum():
         return found

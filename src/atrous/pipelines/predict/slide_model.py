@@ -58,11 +58,11 @@ def prepare_model(predictor: Predictor, options: "SlideOptions") -> SlideModel:
     core_for = partial(model.core_for, wanted=options.tile)
     context = choose_context(masks, wish=options.context, core_for=core_for)
     if not context.core:
-        smallest, halo = options.tile or context.alignment[0], context.halo[0]
-        needed = model.needed((smallest + 2 * halo,) * 2)
+        least = model.least(context.halo, context.alignment, wanted=options.tile)
         raise DataError(
-            f"Tiles of {smallest} px with {halo} px around them need about "
-            f"{needed / 1e9:.1f} GB, but the ceiling is {ceiling / 1e9:.1f} GB; give more --memory"
+            f"The smallest tiles{f' of {options.tile} px' if options.tile else ''} with "
+            f"{context.halo[0]} px around them need {least / 1e9:.1f} GB, but the ceiling is "
+            f"{ceiling / 1e9:.1f} GB; give --memory {least / 1e9:.1f}G or more"
             f"{', smaller --tile' if options.tile else ''} or a smaller network."
         )
     return SlideModel(
