@@ -148,3 +148,18 @@ def test_a_broken_tile_is_unlabelled_and_named(atrous, smooth_weights, tmp_path,
         assert "rows 256 to 384, columns 384 to 512 of level 0" in error
     note = json.loads((tmp_path / "out/s/run.json").read_text())
     assert any("broken tile" in said for said in note["notes"])
+
+
+def test_where_no_tissue_is_found_the_picture_shows_what_was_seen(atrous, smooth_weights, tmp_path):
+    path = tmp_path / "white.tif"
+    glass = np.full((300, 400, 3), 243, np.uint8)
+    options = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER", "metadata": None}
+    tifffile.imwrite(path, glass, tile=(TILE, TILE), photometric="rgb", **options)
+    out = tmp_path / "out"
+    code, _, error = atrous("predict", smooth_weights, path, "--out", out)
+    assert code == 2
+    assert str(out / "white/tissue.png") in error
+    with Image.open(out / "white/tissue.png") as picture:
+        assert picture.width >= 400
+    assert [entry.name for entry in (out / "white").iterdir()] == ["tissue.png"]
+    assert atrous("predict", smooth_weights, path, "--out", out, "--all-tiles")[0] == 0

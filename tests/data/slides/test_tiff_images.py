@@ -283,3 +283,29 @@ def test_sound_jpegs_of_any_content_are_read():
         tile = np.full((TILE, TILE, 3), value, np.uint8)
         data = codecs.jpeg8_encode(tile, level=90)
         check_jpeg(data, None, codecs.jpeg8_decode(data))
+
+
+def test_a_qptiff_of_colour_is_read_with_its_levels(tmp_path):
+    path = tmp_path / "a.qptiff"
+    element = "PerkinElmer-QPI-ImageDescription"
+    text = f"<{element}><ImageType>{{}}</ImageType></{element}>"
+    levels = halves(SLIDE, 3)
+    with tifffile.TiffWriter(path) as file:
+        pages = [("FullResolution", levels[0], 0.5), ("Thumbnail", SMALL["macro"], None)]
+        pages += [("ReducedResolution", levels[1], 1.0), ("ReducedResolution", levels[2], 2.0)]
+        pages += [("Overview", SMALL["macro"], None), ("Label", SMALL["label"], None)]
+        for kind, pixels, mpp in pages:
+            options = {} if mpp is None else {"tile": (TILE, TILE), "resolution": (1e4 / mpp,) * 2}
+            file.write(
+                pixels,
+                photometric="rgb",
+                metadata=None,
+                software="PerkinElmer-QPI",
+                description=text.format(kind),
+                resolutionunit="CENTIMETER",
+                **options,
+            )
+    with open_slide(path) as slide:
+        assert [level.size for level in slide.levels] == [level.shape[:2] for level in levels]
+        assert slide.mpp == pytest.approx((0.5, 0.5))
+        assert np.array_equal(whole(slide), SLIDE)

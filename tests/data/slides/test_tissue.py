@@ -93,6 +93,10 @@ def test_one_pixel_is_answered_and_a_grey_array_refused():
         find_tissue(np.zeros((4, 4), np.uint8))
 
 
+def test_a_small_empty_slide_is_no_hole_in_tissue():
+    assert not find_tissue(flat((243, 242, 245), (30, 40)), speck=20, hole=5000).any()
+
+
 def test_areas_become_pixels():
     assert area_in_pixels(10_000, mpp=(8, 8)) == 156
 
@@ -175,6 +179,23 @@ def test_black_frames_round_glass_and_round_tissue():
     found = find_tissue(picture)
     assert found[discs[0]].mean() > 0.95
     assert found[~discs[0]].mean() < 0.02
+
+
+@pytest.mark.parametrize("glass", [(243, 243, 242), (236, 242, 245), (240, 236, 215)])
+def test_white_that_was_not_scanned_is_not_taken_for_the_glass(glass):
+    picture, discs = scene(glass, [((205, 140, 185), 150, 180, 60)])
+    picture[:60], picture[260:], picture[:130, :90] = 255, 255, 255  # tiles with steps between
+    found = find_tissue(picture)
+    assert found[discs[0]].mean() > 0.97
+    assert found[~discs[0]].mean() < 0.03
+
+
+@pytest.mark.parametrize("tissue", [(236, 232, 238), (205, 140, 185)])
+def test_white_glass_is_taken_for_the_glass(tissue):
+    picture, discs = scene((262, 262, 262), [(tissue, 150, 180, 90)])
+    found = find_tissue(picture)
+    assert found[discs[0]].mean() > 0.95
+    assert found[~discs[0]].mean() < 0.03
 
 
 @pytest.mark.parametrize("colour", [(0, 180, 0), (20, 40, 200), (60, 10, 10)])

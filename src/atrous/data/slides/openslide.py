@@ -64,6 +64,7 @@ class OpenSlidePixels:
         self._path, self._slide = path, slide
         self._cells = TileCache(cache_bytes)
         self._cache_bytes = cache_bytes
+        self._scales = tuple(slide.level_downsamples)  # a handle that has failed tells nothing
         self._lock = Lock()
 
     def read(self, level: int, top: int, left: int, size: Size) -> Pixels:
@@ -72,7 +73,7 @@ class OpenSlidePixels:
         Raises:
             DataError: If a tile is broken.
         """
-        scale = self._slide.level_downsamples[level]
+        scale = self._scales[level]
         if scale.is_integer():
             return self._region(level, (int(top * scale), int(left * scale)), size)
 
@@ -123,7 +124,7 @@ class OpenSlidePixels:
                 return _pixels(own, level, place, size)
         except openslide.OpenSlideError as again:
             error = again
-        scale = self._slide.level_downsamples[level]
+        scale = self._scales[level]
         if not self.broken.is_tolerated or max(size) <= _PIECE:
             top, left = round(place[0] / scale), round(place[1] / scale)
             where = DataError(f"{error}, at row {top} and column {left} of level {level}")

@@ -26,8 +26,13 @@ _HOLE_UM2: Final = 50_000.0
 
 _BLACK: Final = 20
 """Grey levels up to which the brightest channel shows that nothing was scanned."""
+_WHITE: Final = 254
+"""Grey levels from which on all channels show white: glass, or what was not scanned."""
+_RUN: Final = 9
+_STRAIGHT: Final = 0.7
+"""White that was not scanned has this share of its border in straight runs of so many pixels."""
 _EDGE: Final = 3
-"""Pixels around black that its blurred edge takes up."""
+"""Pixels around what was not scanned that its blurred edge takes up."""
 _CLEAR: Final = 150
 """Grey levels from which on a slide's brightest part may be glass."""
 _TINT: Final = 0.15
@@ -39,6 +44,8 @@ _PALE: Final = 0.015
 _BLUR: Final = 4.0
 """Sigma of that mean, pixels; and pixels around stronger tissue that are left out of it."""
 _AROUND: Final = 4
+_STRONG: Final = 0.12
+"""Saturation that no noise reaches: such pixels alone are stronger tissue."""
 _SOLID: Final = 2
 """Pixels by which stronger tissue must be wide on each side, to be taken for such."""
 _SHADE: Final = (0.08, 0.2)
@@ -96,6 +103,8 @@ def find_tissue(
     smooth = filters.gaussian(thumbnail.astype(np.float32), sigma=1, channel_axis=-1)
     mask = _divide(smooth, filters)
     mask = morphology.remove_small_objects(mask, max_size=speck, connectivity=2)
+    if not mask.any():
+        return np.asarray(mask)  # all of a small slide would be one hole
     tissue: NDArray[np.bool_] = morphology.remove_small_holes(mask, max_size=hole)
     return tissue
 
@@ -134,8 +143,13 @@ def area_in_pixels(area: float, *, mpp: tuple[float, float]) -> int:
 
 def _divide(picture: _Floats, filters: Any) -> NDArray[np.bool_]:  # noqa: ANN401 - a module
     """Tissue of a bright or a dark picture `(H, W, 3)` of grey levels."""
-    is_black = picture.max(axis=-1) < _BLACK
-    seen = picture[~is_black]
+    is_black, is_white = picture.max(axis=-1) < _BLACK, picture.min(axis=-1) >= _WHITE
+    is_seen = ~is_black
+    if is_white.any() and _is_filled(is_white):
+        ndimage = require("scipy.ndimage", extra="slides")
+        scanned = is_seen & ~ndimage.binary_dilation(is_white, iterations=_EDGE)
+        is_seen = scanned if scanned.any() else is_seen
+    seen = picture[is_seen]
     if not len(seen):
         return is_black & False
     light = seen.mean(axis=-1)
@@ -148,6 +162,18 @@ def _divide(picture: _Floats, filters: Any) -> NDArray[np.bool_]:  # noqa: ANN40
     is_glass = brightest.min() >= _CLEAR and np.ptp(brightest) <= _TINT * brightest.max()
     white = brightest if is_glass else np.full(3, 255, np.float32)
     return _over_glass(np.minimum(picture / white, 1).astype(np.float32), is_black, filters)
+
+
+def _is_filled(is_white: NDArray[np.bool_]) -> bool:
+    """Whether white is what was not scanned, rather than glass: its border runs along the axes."""
+    ndimage = require("scipy.ndimage", extra="slides")
+    total = straight = 0
+    for axis in range(2):
+        border = np.diff(is_white, axis=axis)
+        run = np.ones((1, _RUN) if axis == 0 else (_RUN, 1), np.bool_)
+        total += int(np.count_nonzero(border))
+        straight += int(ndimage.binary_opening(border, structure=run).sum())
+    return straight > _STRAIGHT * total
 
 
 def _over_dark(picture: _Floats) -> NDArray[np.bool_]:
@@ -202,6 +228,7 @@ def _pale(
     ndimage = require("scipy.ndimage", extra="slides")
     # Of pale tissue some pixels are strong by chance: only what is strong all over is stronger.
     solid = ndimage.binary_opening(taken, iterations=_SOLID)
+    solid |= taken & (np.ptp(picture, axis=-1) > _STRONG)
     near = ndimage.binary_dilation(solid, iterations=_AROUND) if solid.any() else solid
     weight = (~near).astype(np.float32)
     total = np.maximum(filters.gaussian(weight, sigma=_BLUR), 1e-3)

@@ -66,6 +66,10 @@ class SlidePlan:
         yield from (tuple(rest) for rest in waiting.values())
 
 
+class NoTissueError(DataError):
+    """No tile of a slide is to be run."""
+
+
 def plan_slide(
     slide: Slide,
     *,
@@ -87,14 +91,14 @@ def plan_slide(
         batch_size: Tiles that are run together.
 
     Raises:
-        DataError: If no tissue is found.
+        NoTissueError: If no tissue is found.
     """
     grid = context.grid(slide.size_at(mpp))
     if not all_tiles and chosen is None:
         chosen = tissue_of(slide)
     places = tuple(grid.places() if chosen is None else touching(grid, chosen))
     if not places:
-        raise DataError(
+        raise NoTissueError(
             f"{slide.path}: no tissue was found on it; expected stained tissue on bright glass, or "
             "bright on dark; say where it is with --tissue, or run all of it with --all-tiles."
         )

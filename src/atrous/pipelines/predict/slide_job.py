@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +16,7 @@ from atrous.data.slides.read import Slide
 from atrous.errors import DataError
 from atrous.inference.slides.cut_map import Box, CutMap
 from atrous.inference.slides.lock import hold
-from atrous.inference.slides.plan import SlidePlan
+from atrous.inference.slides.plan import NoTissueError, SlidePlan
 from atrous.inference.slides.run import broken_parts, run_slide
 from atrous.inference.slides.seam import SeamError, seam_error
 from atrous.inference.slides.store import SlideStore
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _WORK: Final = ".work"
 _LOCK: Final = ".lock"
+_TISSUE: Final = "tissue.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,16 @@ def run_job(
             on_progress(Progress(task=name, problem=f"note: {name}: {said}"))
         slide.pass_over_broken()
         regions = choose_regions(slide, options, name=name)
-        plan = plan_of(model, slide, options, regions)
+        try:
+            plan = plan_of(model, slide, options, regions)
+        except NoTissueError as error:
+            whole = replace(plan_of(model, slide, replace(options, all_tiles=True)), places=())
+            make_folder(folder)
+            picture = folder / _TISSUE
+            write_tissue_picture(
+                picture, slide.read_thumbnail(THUMBNAIL), regions.chosen, whole, by=regions.by
+            )
+            raise NoTissueError(f"{error} What was seen is in {picture}.") from error
         identity = _identity(model, slide, plan, options, name=name) | {"run": regions.record}
         existed = folder.exists()
         make_folder(folder)
@@ -124,7 +134,7 @@ def _run(job: _Job) -> dict[str, Any]:
     card, network = job.model.network.predictor.card, job.model.network
     thumbnail = slide.read_thumbnail(THUMBNAIL)
     write_tissue_picture(
-        job.folder / "tissue.png", thumbnail, job.regions.chosen, plan, by=job.regions.by
+        job.folder / _TISSUE, thumbnail, job.regions.chosen, plan, by=job.regions.by
     )
     with Journal(work / "journal", run=job.identity) as journal:
         store = SlideStore(
