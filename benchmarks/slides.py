@@ -23,7 +23,7 @@ from atrous.inference.load import load, require_photo_model
 from atrous.inference.slides.run import run_slide
 from atrous.inference.slides.store import SlideStore
 from atrous.pipelines.predict.options import SlideOptions
-from atrous.pipelines.predict.slide_job import plan_of, prepare_model
+from atrous.pipelines.predict.slide_model import plan_of, prepare_model
 
 ROUNDS = 5
 

@@ -1,15 +1,20 @@
 """Write files so that a reader finds the whole of them or nothing."""
 
+import errno
 import hashlib
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from atrous.errors import DataError
+
+_NO_LINKS: Final = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""How file systems say that they have no hard links."""
 
 
 @contextmanager
@@ -94,6 +99,20 @@ def make_folder(path: Path) -> None:
 
 
 def _name(descriptor: int, part: Path) -> None:
+    """Give an unnamed file a name: a link or, where there are no links, a copy."""
+    try:
+        _link(descriptor, part)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with os.fdopen(os.dup(descriptor), "rb") as source, part.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+
+
+def _link(descriptor: int, part: Path) -> None:
     folder = os.open(part.parent, os.O_RDONLY)
     try:
         # The folder's descriptor makes Python call linkat(2), the only call that follows the link.

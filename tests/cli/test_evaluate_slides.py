@@ -150,3 +150,39 @@ def test_what_images_make_no_use_of_is_refused(atrous, tiny_weights, tmp_path, o
     code, _, error = atrous("evaluate", tiny_weights, folder, "--layout", "mask_folder", *option)
     assert code == 2
     assert option[0] in error
+
+
+def test_a_slide_without_labels_is_left_out_and_named(atrous, data, smooth_weights, tmp_path):
+    root = tmp_path / "data"
+    (root / "masks").mkdir(parents=True)
+    (root / "images").symlink_to(data / "images")
+    (root / "classes.txt").write_text("\n".join(NAMES))
+    for number in range(2):
+        truth = truth_of(number) if number else np.full(SIZE, 255, np.uint8)
+        write_label_tiff(
+            ArrayLabelMap(truth),
+            root / f"masks/slide{number}.tif",
+            class_names=NAMES,
+            palette=COLOURS,
+            mpp=(0.5, 0.5),
+        )
+    command = ("evaluate", smooth_weights, root, "--layout", "slides", "--json")
+    code, text, error = atrous(*command)
+    assert code == 0
+    record = json.loads(text)
+    assert set(record["slides"]) == {"slide1"}
+    assert record["notes"] == ["slide0 is left out: nothing of it is labelled"]
+    assert "nothing of it is labelled" in error
+
+
+def test_truth_and_prediction_that_share_nothing_are_said():
+    from types import SimpleNamespace
+
+    from atrous.pipelines.evaluate.slides import _said_of_slides
+
+    counts = [SimpleNamespace(name=name, notes=()) for name in "ab"]
+    scores = [SimpleNamespace(mean_iou=iou) for iou in (0.02, 0.4)]
+    said = _said_of_slides(counts, scores)
+    assert len(said) == 1
+    assert said[0].startswith("a: truth and prediction hardly overlap (mean IoU 2.0%)")
+    assert "--frame" in said[0]

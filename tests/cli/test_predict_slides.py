@@ -24,6 +24,7 @@ FILES = {
     "overlay.png",
     "regions.geojson",
     "run.json",
+    "tissue.png",
 }
 
 
@@ -115,6 +116,44 @@ def test_a_cohort_goes_on_past_a_bad_slide(atrous, slides, smooth_weights, tmp_p
     assert list(record["errors"]) == [str(cohort / "bad.svs")]
 
 
+def test_a_cohort_of_broken_and_dangling_files_and_a_thumbnail(
+    atrous, slides, smooth_weights, tmp_path
+):
+    cohort = tmp_path / "cohort"
+    cohort.mkdir()
+    whole = (slides / "slide0.tif").read_bytes()
+    (cohort / "good.tif").write_bytes(whole)
+    (cohort / "half.tif").write_bytes(whole[: len(whole) // 2])
+    (cohort / "none.tif").touch()
+    (cohort / "gone.tif").symlink_to(tmp_path / "nowhere.tif")
+    (cohort / "gone.svs").symlink_to(tmp_path / "nowhere.svs")
+    (cohort / "vsi.vsi").write_bytes(b"II*\x00" + bytes(60))
+    Image.new("RGB", (40, 30)).save(cohort / "thumbnail.png")
+    code, text, error = atrous(
+        "predict", smooth_weights, cohort, "--out", tmp_path / "out", "--json"
+    )
+    assert code == 1
+    record = json.loads(text)
+    assert set(record["slides"]) == {"good"}
+    failed = {"half.tif", "none.tif", "gone.tif", "gone.svs", "vsi.vsi"}
+    assert set(record["errors"]) == {str(cohort / name) for name in failed}
+    assert set(record["left_out"]) == {str(cohort / "thumbnail.png")}
+    assert "an Olympus VSI" in record["errors"][str(cohort / "vsi.vsi")]
+    assert "is not there" in record["errors"][str(cohort / "gone.tif")]
+    assert "thumbnail.png is left out" in error
+
+
+def test_a_lock_of_another_host_is_named_and_ends_with_1(atrous, slides, smooth_weights, tmp_path):
+    (tmp_path / "slide0").mkdir()
+    lock = {"host": "elsewhere", "process": 1, "token": "old"}
+    (tmp_path / "slide0/.lock").write_text(json.dumps(lock))
+    code, text, error = atrous("predict", smooth_weights, slides, "--out", tmp_path)
+    assert code == 1
+    assert "slide0 is being worked on by process 1 on elsewhere" in error
+    assert "taken over" in error
+    assert "slide0  not run:" in text
+
+
 def test_a_slide_that_another_process_runs_is_left_to_it(atrous, slides, smooth_weights, tmp_path):
     from atrous.inference.slides.lock import hold
 
@@ -159,7 +198,7 @@ def test_probabilities_agree_with_the_labels(atrous, slides, smooth_weights, tmp
     ("options", "message"),
     [
         (("--memory", "much"), "such as 2G"),
-        (("--memory", "701M"), "the ceiling is 0.7 GB"),
+        (("--memory", "701M"), "the ceiling is 0.7 GB; give --memory 1.4G or more"),
         (("--context", "fuzzy"), "context"),
         (("--tile", "-3"), "--tile is -3"),
         (("--at-mpp", "0"), "--at-mpp is 0"),

@@ -26,6 +26,7 @@ from atrous.data.layouts.nnunet import NnUNet
 from atrous.data.layouts.slides import Slides
 from atrous.data.layouts.voc import VOC
 from atrous.data.layouts.volume_folder import VolumeFolder
+from atrous.data.slides.parts import SlideReading
 from atrous.errors import DataError, UnknownNameError
 from atrous.recipes import resolve
 from atrous.types import UNLABELLED, Kind, Size
@@ -129,6 +130,7 @@ def open_layout(
     remap: str | Path | None = None,
     mpp: float | None = None,
     patch_size: Size | None = None,
+    reading: SlideReading | None = None,
 ) -> Dataset:
     """Open a dataset on disk by the name of its layout; files are listed at once, read later.
 
@@ -150,6 +152,7 @@ def open_layout(
         mpp: Of slides: micrometres per pixel at which they are read; None for each one's own.
         patch_size: Of slides: `(H, W)` of their patches, pixels; None for 512 x 512. Of them a
             subset lists slides, not patches.
+        reading: Of slides: how their files are read.
 
     Raises:
         UnknownNameError: If there is no such layout, split, or class that the map names.
@@ -163,7 +166,7 @@ def open_layout(
     layout = LAYOUTS[name](Path(root), split=split, num_classes=allowed)
     if layout.kind == "slides":
         listed = None if subset is None else read_names(resolve(subset))
-        layout = layout.read_at(mpp=mpp, patch_size=patch_size, names=listed)
+        layout = layout.read_at(mpp=mpp, patch_size=patch_size, names=listed, reading=reading)
     elif subset is not None:
         layout = Subset(layout, subset_indices(layout.names, resolve(subset)))
     return layout if class_map is None else Remapped(layout, class_map)

@@ -217,6 +217,7 @@ class _RemappedSlide:
 
     def __init__(self, whole: SlideTruth, table: Tensor) -> None:
         self.name, self.slide, self.mpp = whole.name, whole.slide, whole.mpp
+        self.frame, self.notes = whole.frame, whole.notes
         self._whole = whole
         self._table = table.numpy().astype(np.uint8)
 

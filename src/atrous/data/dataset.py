@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils import data as torch_data
 
+from atrous.data.slides.parts import SlideReading
 from atrous.data.slides.read import Slide
 from atrous.data.volumes.geometry import Volume
 from atrous.errors import DataError
@@ -58,6 +59,16 @@ class SlideTruth(Protocol):
     @property
     def mpp(self) -> tuple[float, float]:
         """Micrometres per pixel of the windows, down and to the right."""
+        ...
+
+    @property
+    def frame(self) -> str:
+        """Where the truth's places count from: `qupath` or `level0`."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the truth was left out or taken for something else, a sentence each."""
         ...
 
     def truth(self, top: int, left: int, size: Size) -> NDArray[np.uint8]:
@@ -183,6 +194,7 @@ class Dataset(torch_data.Dataset[Sample]):
         mpp: float | None = None,
         patch_size: Size | None = None,
         names: Sequence[str] | None = None,
+        reading: SlideReading | None = None,
     ) -> "Dataset":
         """The same slides, or some of them, at another scale or in other patches.
 

@@ -1,17 +1,23 @@
 """From what a user names to files of one kind: photos, slides or volumes, and what is left out."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from PIL import Image
 
 from atrous.data.listing import SLIDE_SUFFIXES, is_unread_picture, list_images, natural_key
 from atrous.data.photos.raster import IMAGE_SUFFIXES
-from atrous.data.slides.read import is_slide
+from atrous.data.slides.identify import dicom_series, is_slide
 from atrous.data.volumes.names import is_volume_name
-from atrous.data.volumes.other_formats import is_dicom
+from atrous.data.volumes.other_formats import is_dicom, is_dicom_folder
 from atrous.data.volumes.scans import is_mask_name, volume_files
 from atrous.errors import DataError, MissingExtraError
 from atrous.types import Kind
+
+_TIFF_SUFFIXES: Final = (".tif", ".tiff", ".btf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +79,58 @@ def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str)
 def _images(named: Sequence[Path]) -> Inputs:
     paths = list_images(named, suffixes=IMAGE_SUFFIXES | SLIDE_SUFFIXES)
     slides = [path for path in paths if is_slide_file(path)]
-    if slides and len(slides) < len(paths):
-        image = next(path for path in paths if path not in slides)
-        raise DataError(
-            f"There are {len(slides)} slides (such as {slides[0].name}) and "
-            f"{len(paths) - len(slides)} images (such as {image.name}); expected one kind; name "
-            "them in two commands."
-        )
+    left_out: dict[Path, str] = {}
+    if slides:
+        # A TIFF that no reader takes for an image is a slide that is broken: it is named as such.
+        slides += [path for path in paths if path not in slides and _is_broken_tiff(path)]
+        slides.sort(key=natural_key)
+        images = [path for path in paths if path not in slides]
+        image = next((path for path in images if path in named), None)
+        if image is not None:
+            raise DataError(
+                f"There are {len(slides)} slides (such as {slides[0].name}) and "
+                f"{len(images)} images (such as {image.name}); expected one kind; name "
+                "them in two commands."
+            )
+        left_out = dict.fromkeys(images, "it is an image, and the folder holds slides; name it")
+        paths, further = _without_levels(slides)
+        left_out |= further
     kind: Kind = "slides" if slides else "photos"
     return Inputs(
-        kind=kind, paths=tuple(paths), left_out=_left_out(named, kind), named=tuple(named)
+        kind=kind,
+        paths=tuple(paths),
+        left_out=left_out | _left_out(named, kind),
+        named=tuple(named),
     )
+
+
+def _is_broken_tiff(path: Path) -> bool:
+    """Whether a file is a TIFF by its name, and nothing that Pillow opens."""
+    if path.suffix.lower() not in _TIFF_SUFFIXES:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged tags, which are no news here
+            with Image.open(path) as picture:
+                picture.verify()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return True
+    return False
+
+
+def _without_levels(slides: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """One file of each DICOM slide, whose levels lie in several, and why others are left out."""
+    dicoms = [path for path in slides if path.suffix.lower() == ".dcm"]
+    first: dict[tuple[Path, str], Path] = {}
+    left_out: dict[Path, str] = {}
+    for path in dicoms if len(dicoms) > 1 else ():
+        series = dicom_series(path)
+        if series is None:
+            continue
+        other = first.setdefault((path.resolve().parent, series), path)
+        if other != path:
+            left_out[path] = f"it is of the same slide as {other.name}, which is read with it"
+    return [path for path in slides if path not in left_out], left_out
 
 
 def _volumes(named: Sequence[Path]) -> Inputs:
@@ -113,7 +160,7 @@ def _left_out(named: Sequence[Path], kind: Kind) -> dict[Path, str]:
     """Files of another kind that lie in folders which were named."""
     reasons: dict[Path, str] = {}
     for folder in named:
-        if not folder.is_dir():
+        if not folder.is_dir() or (kind == "volumes" and is_dicom_folder(folder)):
             continue
         for path in sorted(folder.iterdir(), key=natural_key):
             if kind == "photos" and is_unread_picture(path):

@@ -12,9 +12,11 @@ from atrous.errors import DataError
 SLIDE_SUFFIXES: Final = frozenset(
     {
         *(".svs", ".ndpi", ".vms", ".vmu", ".scn", ".mrxs", ".svslide", ".bif", ".dcm"),
+        *(".qptiff", ".czi", ".zvi", ".vsi", ".lif", ".isyntax", ".btf"),
     }
 )
-"""Lower-case ends of names that mark a file as a whole slide; plain TIFF may be one too."""
+"""Lower-case ends of names that mark a file as a whole slide; plain TIFF may be one too. Of some
+formats the files are refused, each by its name, rather than passed over."""
 
 
 def list_images(
@@ -119,4 +121,6 @@ def _or_complain(images: list[Path], found: str, suffixes: Collection[str]) -> l
 
 def _looks_like_an_image(path: Path, suffixes: Collection[str]) -> bool:
     is_hidden = path.name.startswith(".")
-    return not is_hidden and path.suffix.lower() in suffixes and path.is_file()
+    # A link to nothing is an image that is missing, not one that is not meant.
+    is_there = path.is_file() or (path.is_symlink() and not path.exists())
+    return not is_hidden and path.suffix.lower() in suffixes and is_there

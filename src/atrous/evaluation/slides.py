@@ -37,6 +37,8 @@ class SlideCounts:
         image: The slide, `(h, w, 3)` RGB, much reduced.
         truth: One of every so many pixels of the truth, `(h, w)` uint8, 255 where unlabelled.
         prediction: The same of the prediction, 255 where nothing ran.
+        frame: Where the truth's places count from.
+        notes: What of the truth was left out or taken for something else.
     """
 
     name: str
@@ -44,6 +46,12 @@ class SlideCounts:
     image: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
+    frame: str = "level0"
+    notes: tuple[str, ...] = ()
+
+
+class UnlabelledSlideError(DataError):
+    """Nothing of a slide is labelled, so that there is nothing to score."""
 
 
 def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
@@ -52,7 +60,8 @@ def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
     Where tiles are blended their neighbours are run too, since they depend on them.
 
     Raises:
-        DataError: If nothing is labelled, or a file is broken.
+        UnlabelledSlideError: If nothing is labelled.
+        DataError: If a file is broken.
     """
     places = {
         place
@@ -60,7 +69,7 @@ def scored_plan(plan: SlidePlan, labelled: SlideTruth) -> SlidePlan:
         if (_truth_of(labelled, plan.grid.tile(place)) != UNLABELLED).any()
     }
     if not places:
-        raise DataError(
+        raise UnlabelledSlideError(
             f"{labelled.slide.path}: nothing of it is labelled; expected labels; leave it out."
         )
     if plan.context.kind == "blended":
@@ -109,6 +118,8 @@ def count_slide(
         image=_thumbnail(labelled.slide, picture.truth.shape),
         truth=picture.truth,
         prediction=picture.prediction,
+        frame=labelled.frame,
+        notes=labelled.notes,
     )
 
 

@@ -74,13 +74,6 @@ def test_no_features_are_a_map_of_nothing(tmp_path):
     assert (read(tmp_path, {"type": "FeatureCollection", "features": []}) == 255).all()
 
 
-def test_polygons_without_a_class_are_refused(tmp_path):
-    bare = square(0, 0, 3)
-    del bare["properties"]["classification"]
-    with pytest.raises(DataError, match=r"feature 2 has no classification; .*QuPath"):
-        read(tmp_path, [square(0, 0, 1), bare])
-
-
 def test_unknown_classes_answer_with_the_nearest(tmp_path):
     with pytest.raises(UnknownNameError, match="Did you mean 'stroma'"):
         read(tmp_path, square(0, 0, 3, "strona"))
@@ -93,10 +86,7 @@ def test_unknown_classes_answer_with_the_nearest(tmp_path):
         "7",
         "{}",
         '{"type": "FeatureCollection"}',
-        '[{"type": "Feature"}]',
         "[3]",
-        json.dumps(square(0, 0, 3) | {"geometry": None}),
-        json.dumps(square(0, 0, 3) | {"geometry": {"type": "Point", "coordinates": [1, 2]}}),
         json.dumps(square(0, 0, 3) | {"geometry": {"type": "Polygon", "coordinates": [[[1, 2]]]}}),
         json.dumps(square(0, 0, 3) | {"geometry": {"type": "Polygon", "coordinates": 5}}),
         json.dumps(

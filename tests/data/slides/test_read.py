@@ -176,10 +176,20 @@ def test_broken_downsamples_through_openslide_are_the_same_in_every_window(path)
         assert np.array_equal(finest, np.asarray(region)[..., :3])
 
 
-def test_mpp_that_is_given_replaces_what_the_file_says(path):
+def test_what_the_file_states_holds_until_it_is_overridden(path):
     with open_slide(path, mpp=0.3) as slide:
+        assert slide.mpp == pytest.approx(MPP)
+        assert slide.mpp_source == "stated"
+        assert "--mpp 0.3 is not used" in slide.notes[0]
+    with open_slide(path, mpp=MPP) as slide:
+        assert slide.notes == ()
+    with open_slide(path, override_mpp=0.3) as slide:
         assert slide.mpp == (0.3, 0.3)
+        assert slide.mpp_source == "overridden"
         assert slide.size_at(0.3) == SIZE
+        assert "the file states 0.5 x 0.25 µm; 0.3 x 0.3 is taken instead" in slide.notes[0]
+    with pytest.raises(DataError, match=r"expected 0\.01 to 50"):
+        open_slide(path, override_mpp=500)
 
 
 def write_tiles(path, pixels, **options):
@@ -193,6 +203,7 @@ def test_a_slide_without_mpp_is_refused_and_taken_with_it(tmp_path):
         open_slide(path)
     with open_slide(path, mpp=(0.5, 0.4)) as slide:
         assert np.array_equal(whole(slide, slide.mpp), photo_of((200, 300)))
+        assert slide.mpp_source == "given"
 
 
 @pytest.mark.parametrize("dots", [72, 300])
@@ -201,6 +212,8 @@ def test_the_resolution_of_print_is_no_mpp(tmp_path, dots):
     path = write_tiles(tmp_path / "print.tif", photo_of((200, 300)), **options)
     with pytest.raises(DataError, match=r"µm per pixel.*--mpp"):
         open_slide(path)
+    with open_slide(path, mpp=0.5) as slide:
+        assert (slide.mpp, slide.mpp_source) == ((0.5, 0.5), "given")
 
 
 def write_ome(path, pixels, **options):

@@ -93,6 +93,10 @@ def test_one_pixel_is_answered_and_a_grey_array_refused():
         find_tissue(np.zeros((4, 4), np.uint8))
 
 
+def test_a_small_empty_slide_is_no_hole_in_tissue():
+    assert not find_tissue(flat((243, 242, 245), (30, 40)), speck=20, hole=5000).any()
+
+
 def test_areas_become_pixels():
     assert area_in_pixels(10_000, mpp=(8, 8)) == 156
 
@@ -107,3 +111,113 @@ def test_real_slides_hold_as_much_tissue_as_is_seen(shared, name, least, most):
     with slides.open_slide(shared / "data" / "slides" / name, mpp=0.5) as slide:
         thumbnail = slide.read_thumbnail(600)
     assert least < find_tissue(thumbnail).mean() < most
+
+
+GLASS = (243, 243, 242)
+KINDS = {
+    "blue-grey": (236, 232, 238),
+    "haematoxylin alone": (215, 215, 232),
+    "pale eosin": (232, 222, 232),
+    "fat": (238, 230, 236),
+    "stained": (205, 140, 185),
+}
+BESIDE = {
+    "nothing": None,
+    "DAB": (120, 75, 40),
+    "a green pen": (20, 140, 60),
+    "a blue pen": (30, 40, 160),
+    "a red pen": (200, 30, 40),
+    "a black pen": (25, 25, 28),
+}
+
+
+def scene(glass, parts, *, size=(300, 420), noise=3, seed=0):
+    """Discs `(colour, row, column, radius)` on glass, and where each of them is."""
+    rng = np.random.default_rng(seed)
+    picture = np.empty((*size, 3))
+    picture[:] = glass
+    down, right = np.mgrid[: size[0], : size[1]]
+    discs = []
+    for colour, row, column, radius in parts:
+        discs.append((down - row) ** 2 + (right - column) ** 2 < radius**2)
+        picture[discs[-1]] = np.array(colour) + rng.normal(0, 4, (discs[-1].sum(), 1))
+    picture += rng.normal(0, noise, picture.shape)
+    return np.clip(picture, 0, 255).astype(np.uint8), discs
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("kind", KINDS)
+def test_tissue_is_found_whatever_lies_beside_it(kind, beside):
+    parts = [(KINDS[kind], 150, 120, 80)]
+    if BESIDE[beside]:
+        parts.append((BESIDE[beside], 150, 330, 50))
+    picture, discs = scene(GLASS, parts)
+    found = find_tissue(picture)
+    assert found[discs[0]].mean() > 0.97
+    glass = ~np.any(discs, axis=0)
+    assert found[glass].mean() < 0.03
+    if "pen" in beside:
+        assert found[discs[1]].mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("glass", "tissue"), [((240, 236, 215), (225, 215, 205)), ((190, 190, 188), (150, 95, 130))]
+)
+def test_tinted_and_grey_glass(glass, tissue):
+    picture, discs = scene(glass, [(tissue, 150, 120, 80)])
+    found = find_tissue(picture)
+    assert found[discs[0]].mean() > 0.97
+    assert found[~discs[0]].mean() < 0.02
+
+
+def test_black_frames_round_glass_and_round_tissue():
+    picture, discs = scene((2, 2, 2), [(GLASS, 150, 210, 140), ((205, 140, 185), 150, 180, 60)])
+    found = find_tissue(picture)
+    assert found[discs[1]].mean() > 0.97
+    assert found[~discs[1]].mean() < 0.03
+    picture, discs = scene((2, 2, 2), [((205, 140, 185), 150, 210, 140)])
+    found = find_tissue(picture)
+    assert found[discs[0]].mean() > 0.95
+    assert found[~discs[0]].mean() < 0.02
+
+
+@pytest.mark.parametrize("glass", [(243, 243, 242), (236, 242, 245), (240, 236, 215)])
+def test_white_that_was_not_scanned_is_not_taken_for_the_glass(glass):
+    picture, discs = scene(glass, [((205, 140, 185), 150, 180, 60)])
+    picture[:60], picture[260:], picture[:130, :90] = 255, 255, 255  # tiles with steps between
+    found = find_tissue(picture)
+    assert found[discs[0]].mean() > 0.97
+    assert found[~discs[0]].mean() < 0.03
+
+
+@pytest.mark.parametrize("tissue", [(236, 232, 238), (205, 140, 185)])
+def test_white_glass_is_taken_for_the_glass(tissue):
+    picture, discs = scene((262, 262, 262), [(tissue, 150, 180, 90)])
+    found = find_tissue(picture)
+    assert found[discs[0]].mean() > 0.95
+    assert found[~discs[0]].mean() < 0.03
+
+
+@pytest.mark.parametrize("colour", [(0, 180, 0), (20, 40, 200), (60, 10, 10)])
+def test_on_a_dark_background_tissue_is_what_is_bright(colour):
+    picture, discs = scene((6, 6, 6), [(colour, 150, 120, 60), ((70, 40, 60), 150, 320, 40)])
+    found = find_tissue(picture)
+    assert all(found[disc].mean() > 0.95 for disc in discs)
+    assert found[~np.any(discs, axis=0)].mean() < 0.03
+
+
+@pytest.mark.parametrize("colour", [(60, 50, 45), (170, 170, 168)])
+def test_pigment_and_silver_beside_stained_tissue(colour):
+    picture, discs = scene(GLASS, [(colour, 150, 120, 60), ((205, 140, 185), 150, 320, 60)])
+    assert all(find_tissue(picture)[disc].mean() > 0.97 for disc in discs)
+
+
+def test_a_stain_in_the_colour_of_ink_is_tissue():
+    picture, discs = scene(GLASS, [((30, 40, 160), 150, 120, 80)])
+    assert find_tissue(picture)[discs[0]].mean() > 0.97
+
+
+@pytest.mark.parametrize("noise", [1, 3, 8])
+def test_noise_and_dust_are_no_tissue(noise):
+    picture, _ = scene(GLASS, [((230, 230, 228), 150, 120, 30)], noise=noise)
+    assert find_tissue(picture).mean() < 0.001

@@ -119,3 +119,16 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, labels):
     path = tmp_path / "nowhere" / "a.tif"
     with pytest.raises(DataError, match="could not be written"):
         write_pyramid(path, tiles_of(labels, kind), kind=kind, size=SIZE, tile=TILE, mpp=(1, 1))
+
+
+def test_many_channels_count_for_the_size_of_a_file(tmp_path, monkeypatch):
+    from atrous.data.slides import write_pyramid as module
+
+    monkeypatch.setattr(module, "_BIG", 64 * 64 * 10)
+    for channels, is_big in ((9, False), (10, True)):
+        kind = module.probability_tiles(tile=64, channels=channels)
+        tile = kind.encode(np.zeros((64, 64, channels), np.uint8))
+        path = tmp_path / f"{channels}.tif"
+        module.write_pyramid(path, [tile], kind=kind, size=(64, 64), tile=64, mpp=(1.0, 1.0))
+        with tifffile.TiffFile(path) as tiff:
+            assert tiff.is_bigtiff == is_big

@@ -1,5 +1,6 @@
 """Locks: one holder at a time, none that is dead."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -65,6 +66,44 @@ def test_a_holder_shows_that_it_is_alive(tmp_path, monkeypatch):
         while path.stat().st_mtime == 1 and time.monotonic() < end:
             time.sleep(0.01)
         assert path.stat().st_mtime > 1
+
+
+def refuse_links(*_, **__):
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def test_file_systems_without_hard_links_have_locks_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(slide_lock.os, "link", refuse_links)
+    path = tmp_path / ".lock"
+    with hold(path):
+        with pytest.raises(LockedError), hold(path):
+            pass
+        assert json.loads(path.read_text())["process"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+    path.write_text(json.dumps({"host": "elsewhere", "process": 1, "token": "old"}))
+    os.utime(path, (1, 1))
+    with hold(path):
+        assert json.loads(path.read_text())["process"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_whose_maker_died_before_it_wrote_is_taken_when_it_is_old(tmp_path):
+    path = tmp_path / ".lock"
+    path.touch()
+    with pytest.raises(LockedError, match="another process"), hold(path):
+        pass
+    os.utime(path, (1, 1))
+    with hold(path):
+        pass
+
+
+def test_files_are_written_whole_without_hard_links(tmp_path, monkeypatch):
+    from atrous import _files
+
+    monkeypatch.setattr(_files.os, "link", refuse_links)
+    _files.write_text(tmp_path / "a.txt", "all of it")
+    assert (tmp_path / "a.txt").read_text() == "all of it"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_a_folder_that_is_missing_is_told(tmp_path):

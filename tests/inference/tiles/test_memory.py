@@ -75,3 +75,14 @@ def test_a_wanted_core_is_rounded_up_and_fits_or_there_is_none():
     model = memory.MemoryModel(ceiling=52 * 52, fixed=0, per_element=1.0)
     assert model.core_for((8, 8), (4, 4), wanted=33) == (36, 36)  # with its halo 52 px a side
     assert model.core_for((8, 8), (4, 4), wanted=37) == ()
+
+
+@pytest.mark.parametrize("wanted", [None, 100])
+def test_the_least_that_is_named_is_enough_and_little_less_is_not(wanted):
+    network = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 4, 3, padding=1))
+    options = {"halo": (200, 200), "alignment": (8, 8), "wanted": wanted}
+    least = memory.memory_model(network, ceiling=0, num_classes=4).least(**options)
+    assert least % 10**8 == 0
+    for ceiling, fits in ((least, True), (least - 10**8 - 1, False)):
+        model = memory.memory_model(network, ceiling=ceiling, num_classes=4)
+        assert bool(model.core_for((200, 200), (8, 8), wanted=wanted)) == fits

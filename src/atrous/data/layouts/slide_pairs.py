@@ -20,7 +20,7 @@ def pair_slides(root: Path, split: str | None) -> tuple[Path, tuple[SlidePair, .
     """The folder of a split, and its slides with their truths in natural order of names.
 
     In `images/` and `masks/`, by stem; or all in one folder, where the truth of NAME.svs is
-    NAME.geojson, NAME.labels.tif or NAME.labels.ome.tif.
+    NAME.geojson, NAME.svs.geojson, NAME.labels.tif or NAME.labels.ome.tif.
 
     Raises:
         UnknownNameError: If `root` has no such split; the message lists those it has.
@@ -82,7 +82,10 @@ def _by_stem(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
     """Files by name without suffix and without the `.ome` before it."""
     by_stem: dict[str, Path] = {}
     for path in images_in(folder, suffixes=suffixes):
-        stem = path.stem.removesuffix(_OME)
+        stem = path.stem
+        if path.suffix.lower() in GEOJSON_SUFFIXES and Path(stem).suffix.lower() in _SLIDES:
+            stem = Path(stem).stem  # QuPath may export NAME.svs.geojson
+        stem = stem.removesuffix(_OME)
         other = by_stem.setdefault(stem, path)
         if other is not path:
             raise DataError(

@@ -15,6 +15,7 @@ from atrous.data.layouts.mask_folder import CLASSES_FILE
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.layouts.slide_pairs import pair_slides
 from atrous.data.slides.labelled import LabelledSlide, SlidePair
+from atrous.data.slides.parts import SlideReading
 from atrous.data.slides.pool import OpenSlides
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
@@ -39,6 +40,7 @@ class Slides(Dataset):
     Attributes:
         mpp: Micrometres per pixel of patches; None for each slide's own.
         patch_size: `(H, W)` of patches, pixels.
+        reading: How the slides' files are read.
 
     Raises:
         UnknownNameError: If `root` has no such split.
@@ -63,6 +65,7 @@ class Slides(Dataset):
         self.num_classes = known
         self.mpp: float | None = None
         self.patch_size: Size = PATCH_SIZE
+        self.reading = SlideReading()
         self._open_slides = OpenSlides()
 
     def read_at(
@@ -71,6 +74,7 @@ class Slides(Dataset):
         mpp: float | None = None,
         patch_size: Size | None = None,
         names: Sequence[str] | None = None,
+        reading: SlideReading | None = None,
     ) -> "Slides":
         """The same slides, or some of them, at another scale or in other patches.
 
@@ -78,6 +82,7 @@ class Slides(Dataset):
             mpp: Micrometres per pixel; None as it was.
             patch_size: `(H, W)` of patches, pixels; None as it was.
             names: Of slides, in this order; None for all.
+            reading: How the slides' files are read; None as it was.
 
         Raises:
             DataError: If a name is not that of a slide, or a length is not positive.
@@ -92,6 +97,7 @@ class Slides(Dataset):
         other.class_names, other.num_classes = self.class_names, self.num_classes
         other.mpp = self.mpp if mpp is None else mpp
         other.patch_size = self.patch_size if patch_size is None else patch_size
+        other.reading = self.reading if reading is None else reading
         other._open_slides = OpenSlides()
         return other
 
@@ -173,7 +179,11 @@ class Slides(Dataset):
         return self._open_slides.get(
             number,
             lambda: LabelledSlide(
-                pair, mpp=self.mpp, num_classes=self.num_classes, class_names=self.class_names
+                pair,
+                mpp=self.mpp,
+                num_classes=self.num_classes,
+                class_names=self.class_names,
+                reading=self.reading,
             ),
         )
 

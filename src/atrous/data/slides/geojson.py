@@ -1,6 +1,6 @@
 """Annotations in GeoJSON, such as QuPath exports, read as a label map."""
 
-import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous._extras import require
-from atrous.errors import DataError, UnknownNameError
+from atrous.data.slides.annotations import Annotation, AnnotationFile, read_annotations
+from atrous.errors import UnknownNameError
 from atrous.types import UNLABELLED, Size
 
 CHUNK: Final = (1024, 1024)
-_POLYGONS: Final = ("Polygon", "MultiPolygon")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GeoJSONMask:
     """Polygons that become class indices where they are asked for; a `MaskMap`.
 
-    A pixel is of the polygon that holds its centre, of the later one in the file where several do.
+    A pixel is of the polygon that holds its centre; where several do, of the innermost, and of the
+    later one in the file where none lies within the other.
     """
 
     size: Size
@@ -29,11 +30,13 @@ class GeoJSONMask:
     scale: tuple[float, float]
     """Pixels of level 0 per pixel of the map, down and to the right."""
     polygons: NDArray[np.object_]
-    """`(N,)` shapely geometries in pixels of level 0, in the file's order."""
+    """`(N,)` shapely geometries in pixels of level 0, in the order in which they are drawn."""
     classes: NDArray[np.uint8]
-    """`(N,)`."""
+    """`(N,)`; 255 of those that hide what lies below them."""
     tree: Any
     """A `shapely.STRtree` of the polygons."""
+    notes: tuple[str, ...] = ()
+    """What of the file was left out or taken for something else, a sentence each."""
     chunk: Size = CHUNK
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -64,88 +67,89 @@ class GeoJSONMask:
 
 
 def read_geojson(
-    path: Path, size: Size, *, scale: tuple[float, float], class_names: Sequence[str]
+    path: Path,
+    size: Size,
+    *,
+    scale: tuple[float, float],
+    class_names: Sequence[str],
+    origin: Size = (0, 0),
 ) -> GeoJSONMask:
     """Read the annotations of a slide as a map of class indices.
 
     Args:
-        path: A FeatureCollection, a Feature or a list of those, in pixels of level 0.
+        path: A FeatureCollection, a Feature or a list of those.
         size: `(H, W)` of the map, pixels.
         scale: Pixels of level 0 per pixel of the map, down and to the right.
         class_names: One name a class.
+        origin: `(top, left)` of the file's frame, in pixels of level 0.
 
     Raises:
-        DataError: If the file is no GeoJSON of classified polygons.
-        UnknownNameError: If a polygon is of a class that is not among the names.
+        DataError: If the file is no GeoJSON of polygons.
+        UnknownNameError: If a polygon is of a class that is not among the names, nor derived from
+            one that is.
         MissingExtraError: If the extra `slides` is not installed.
     """
+    annotations = read_annotations(path)
+    return mask_of(path, annotations, size, scale=scale, class_names=class_names, origin=origin)
+
+
+def mask_of(
+    path: Path,
+    annotations: AnnotationFile,
+    size: Size,
+    *,
+    scale: tuple[float, float],
+    class_names: Sequence[str],
+    origin: Size = (0, 0),
+) -> GeoJSONMask:
+    """As `read_geojson`, of a file that is read already."""
     shapely = require("shapely", extra="slides")
-    polygons, classes = [], []
-    for number, feature in enumerate(_features(path), 1):
-        place = f"{path}, feature {number}"
-        name = _class_name(feature, place)
-        if name not in class_names:
-            raise UnknownNameError(f"class of {place}", name, class_names)
-        polygons.append(_polygon(feature, place))
-        classes.append(class_names.index(name))
+    polygons, classes, left_out = [], [], Counter(annotations.left_out)
+    derived = Counter[str]()
+    for area in annotations.areas:
+        value = _class_index(area, class_names)
+        if value is None:
+            left_out["without a class"] += 1
+            continue
+        if value != UNLABELLED and area.name != class_names[value]:
+            derived[f"{area.name} is counted as {class_names[value]}"] += 1
+        if value == UNLABELLED:
+            left_out[f"of class {area.name}, below which nothing is labelled"] += 1
+        polygons.append(area.polygon)
+        classes.append(value)
     shapes = np.empty(len(polygons), object)
     shapes[:] = polygons
+    if any(origin):
+        shift = np.array([origin[1], origin[0]], float)
+        shapes = shapely.transform(shapes, lambda xy: xy + shift)
     return GeoJSONMask(
         size=tuple(size),
         scale=scale,
         polygons=shapes,
         classes=np.array(classes, np.uint8),
         tree=shapely.STRtree(shapes),
+        notes=_notes(path, left_out, derived),
     )
 
 
-def _features(path: Path) -> list[Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path} could not be read as GeoJSON: {error}; expected a file such as QuPath "
-            "exports; give another."
-        ) from error
-    if isinstance(content, dict) and content.get("type") == "FeatureCollection":
-        content = content.get("features")
-    if isinstance(content, dict) and content.get("type") == "Feature":
-        content = [content]
-    if not isinstance(content, list):
-        raise DataError(
-            f"{path} holds no features; expected a GeoJSON FeatureCollection; export the "
-            "annotations as one."
-        )
-    return content
+def _class_index(area: Annotation, class_names: Sequence[str]) -> int | None:
+    """The class of an annotation, 255 where QuPath ignores it, None where it has none."""
+    if not area.parts:
+        return None
+    if area.name in class_names:
+        return class_names.index(area.name)
+    if area.is_ignored:
+        return UNLABELLED
+    name = area.class_among(class_names)
+    if name is None:
+        raise UnknownNameError(f"class of {area.place}", area.name, class_names)
+    return class_names.index(name)
 
 
-def _class_name(feature: Any, place: str) -> str:  # noqa: ANN401 - whatever the file holds
-    properties = feature.get("properties") if isinstance(feature, dict) else None
-    classification = properties.get("classification") if isinstance(properties, dict) else None
-    name = classification.get("name") if isinstance(classification, dict) else None
-    if not isinstance(name, str):
-        raise DataError(
-            f"{place} has no classification; expected properties.classification.name; give every "
-            "annotation a class in QuPath, or remove it."
-        )
-    return name
-
-
-def _polygon(feature: dict[str, Any], place: str) -> Any:  # noqa: ANN401 - a shapely geometry
-    shapely = require("shapely", extra="slides")
-    geometry = feature.get("geometry")
-    kind = geometry.get("type") if isinstance(geometry, dict) else None
-    if kind not in _POLYGONS:
-        raise DataError(
-            f"{place} is a {kind or 'feature without geometry'}; expected a Polygon or "
-            "MultiPolygon; remove it, or draw an area."
-        )
-    try:
-        shape = shapely.from_geojson(json.dumps(geometry))
-    except (shapely.errors.GEOSException, ValueError) as error:
-        raise DataError(
-            f"{place} cannot be read: {error}; expected rings of four points at least, the last "
-            "one being the first; export it again."
-        ) from error
-    # Outlines drawn by hand may cross themselves.
-    return shape if shape.is_valid else shapely.make_valid(shape)
+def _notes(path: Path, left_out: Counter[str], derived: Counter[str]) -> tuple[str, ...]:
+    notes = []
+    if left_out:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        notes.append(f"{path.name}: annotations left out: {reasons}")
+    notes.extend(f"{path.name}: {text} ({count} annotations)" for text, count in derived.items())
+    return tuple(notes)

@@ -1,7 +1,7 @@
 """One slide and its truth, read together in patches at one scale."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from types import TracebackType
@@ -11,9 +11,12 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.data.slides.geojson import read_geojson
+from atrous.data.slides.annotations import read_annotations
+from atrous.data.slides.frame import FRAMES, find_frame, frame_box, has_two_frames, tissue_shares
+from atrous.data.slides.geojson import GeoJSONMask, mask_of
 from atrous.data.slides.mask_map import MaskMap, check_classes
 from atrous.data.slides.mask_tiff import open_label_tiff
+from atrous.data.slides.parts import SlideReading
 from atrous.data.slides.read import Slide, open_slide
 from atrous.data.slides.tissue import tissue_of
 from atrous.errors import DataError
@@ -21,11 +24,9 @@ from atrous.types import UNLABELLED, Size
 
 GEOJSON_SUFFIXES: Final = (".geojson", ".json")
 
+_USUAL: Final = SlideReading()
 _CACHE_BYTES: Final = 4 << 20
 """Of decoded tiles, of each file: drawn patches seldom lie side by side, and many are open."""
-_THUMBNAIL_MPP: Final = 8.0
-_LONGEST_THUMBNAIL: Final = 4096
-"""Pixels: tissue is looked for at 8 µm per pixel, or coarser on slides longer than 33 mm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,11 @@ class LabelledSlide:
         mpp: Micrometres per pixel at which both are read; None for those of the slide's level 0.
         num_classes: Labels are below this, or 255.
         class_names: For a GeoJSON, which names its classes.
+        reading: How the slide is read.
+
+    Attributes:
+        frame: Where the truth counts from: `qupath` or `level0`.
+        notes: What of the truth was left out or taken for something else, a sentence each.
 
     Raises:
         DataError: If a file is missing, broken, of another slide, or a GeoJSON comes without names.
@@ -62,14 +68,28 @@ class LabelledSlide:
         mpp: float | None,
         num_classes: int,
         class_names: tuple[str, ...] | None,
+        reading: SlideReading = _USUAL,
     ) -> None:
         self.pair = pair
         self.num_classes = num_classes
         with ExitStack() as stack:
-            self.slide = stack.enter_context(open_slide(pair.image, cache_bytes=_CACHE_BYTES))
+            self.slide = stack.enter_context(
+                open_slide(
+                    pair.image,
+                    mpp=reading.mpp,
+                    override_mpp=reading.override_mpp,
+                    image=reading.image,
+                    icc=reading.icc,
+                    cache_bytes=_CACHE_BYTES,
+                )
+            )
             self.mpp = self.slide.mpp if mpp is None else (mpp, mpp)
             self.size = self.slide.size_at(self.mpp)
-            self.labels = _open_truth(pair, self.slide, self.mpp, class_names, stack)
+            self.labels, self.frame = _open_truth(
+                pair, self.slide, self.mpp, class_names, reading.frame, stack
+            )
+            said = self.labels.notes if isinstance(self.labels, GeoJSONMask) else ()
+            self.notes = (*(f"{pair.image.name}: {note}" for note in self.slide.notes), *said)
             self._close = finalize(self, stack.pop_all().close)
 
     def __enter__(self) -> Self:
@@ -152,16 +172,43 @@ def _open_truth(
     slide: Slide,
     mpp: tuple[float, float],
     class_names: tuple[str, ...] | None,
+    frame: str,
     stack: ExitStack,
-) -> MaskMap:
-    size = slide.size_at(mpp)
+) -> tuple[MaskMap, str]:
+    """The truth as a map over the slide, and the frame that its file is in."""
+    size, scale = slide.size_at(mpp), slide.scale_at(mpp)
     if pair.truth.suffix.lower() not in GEOJSON_SUFFIXES:
-        labels = open_label_tiff(pair.truth, size, mpp=mpp, cache_bytes=_CACHE_BYTES)
+        frames = [name for name in ("level0", "qupath") if frame in ("auto", name)]
+        boxes = []
+        for name in frames if has_two_frames(slide) else ["level0"]:
+            top, left, height, width = frame_box(slide, name)
+            box = (top / scale[0], left / scale[1], height / scale[0], width / scale[1])
+            boxes.append((0.0, 0.0, float(size[0]), float(size[1])) if name == "level0" else box)
+        labels = open_label_tiff(pair.truth, size, mpp=mpp, boxes=boxes, cache_bytes=_CACHE_BYTES)
         stack.callback(labels.close)
-        return labels
+        return labels, "qupath" if any(labels.origin) else "level0"
     if class_names is None:
         raise DataError(
             f"{pair.truth}: polygons name their classes, but nothing says which index a name has; "
             "expected a classes.txt beside the slides, a name a line; add it."
         )
-    return read_geojson(pair.truth, size, scale=slide.scale_at(mpp), class_names=class_names)
+    annotations = read_annotations(pair.truth)
+    shares: list[float] = []
+    if has_two_frames(slide):
+        shares = tissue_shares(annotations, slide, tissue_of(slide))
+    found = find_frame(pair.truth, annotations, slide, frame, shares)
+    drawn = mask_of(
+        pair.truth,
+        annotations,
+        size,
+        scale=scale,
+        class_names=class_names,
+        origin=frame_box(slide, found)[:2],
+    )
+    if shares:
+        said = ", ".join(
+            f"{share:.0%} in {name}" for share, name in zip(shares, FRAMES, strict=True)
+        )
+        note = f"{pair.truth.name}: read in frame {found}; of its area lies on tissue: {said}"
+        drawn = replace(drawn, notes=(note, *drawn.notes))
+    return drawn, found

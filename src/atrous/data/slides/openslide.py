@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from math import isclose
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
 
 from atrous._extras import require
+from atrous.data.slides.colour import on_white
 from atrous.data.slides.parts import (
     CACHE_BYTES,
+    BrokenTiles,
     Level,
     OpenedFile,
     Pixels,
@@ -30,6 +33,9 @@ _PLAIN_VENDORS: Final = frozenset({"aperio", "generic-tiff"})
 
 _PLAIN_COMPRESSIONS: Final = frozenset({1, 5, 7, 8, 33005, 34712})
 """None, LZW, JPEG, Deflate, JPEG 2000 of RGB: decoded here as openslide decodes them."""
+
+_PIECE: Final = 64
+"""Side of what is left out at least around a broken tile, pixels."""
 
 _CELL: Final = 512
 """Side of what is read at once where a level has a broken downsample, pixels."""
@@ -54,8 +60,12 @@ class OpenSlidePixels:
         *,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
+        self.broken = BrokenTiles()
         self._path, self._slide = path, slide
         self._cells = TileCache(cache_bytes)
+        self._cache_bytes = cache_bytes
+        self._scales = tuple(slide.level_downsamples)  # a handle that has failed tells nothing
+        self._lock = Lock()
 
     def read(self, level: int, top: int, left: int, size: Size) -> Pixels:
         """A window that lies inside a level.
@@ -63,7 +73,7 @@ class OpenSlidePixels:
         Raises:
             DataError: If a tile is broken.
         """
-        scale = self._slide.level_downsamples[level]
+        scale = self._scales[level]
         if scale.is_integer():
             return self._region(level, (int(top * scale), int(left * scale)), size)
 
@@ -82,7 +92,7 @@ class OpenSlidePixels:
         """
         openslide = require("openslide", extra="slides")
         try:
-            return _on_white(self._slide.associated_images[name])
+            return on_white(np.asarray(self._slide.associated_images[name]))
         except openslide.OpenSlideError as error:
             raise broken(self._path, error) from error
 
@@ -93,11 +103,43 @@ class OpenSlidePixels:
     def _region(self, level: int, place: tuple[int, int], size: Size) -> Pixels:
         """`place` is in pixels of level 0."""
         openslide = require("openslide", extra="slides")
+        slide = self._slide
         try:
-            picture = self._slide.read_region((place[1], place[0]), level, (size[1], size[0]))
+            return _pixels(slide, level, place, size)
         except openslide.OpenSlideError as error:
-            raise broken(self._path, error) from error
-        return _on_white(picture)
+            # An error ends a handle for all regions and threads.
+            with self._lock:
+                if self._slide is slide:
+                    self._slide = openslide.OpenSlide(self._path)
+                    self._slide.set_cache(openslide.OpenSlideCache(self._cache_bytes))
+            return self._in_pieces(level, place, size, error)
+
+    def _in_pieces(
+        self, level: int, place: tuple[int, int], size: Size, error: Exception
+    ) -> Pixels:
+        """A region that may have failed through a broken part of it, or of another thread's."""
+        openslide = require("openslide", extra="slides")
+        try:
+            with openslide.OpenSlide(self._path) as own:
+                return _pixels(own, level, place, size)
+        except openslide.OpenSlideError as again:
+            error = again
+        scale = self._scales[level]
+        if not self.broken.is_tolerated or max(size) <= _PIECE:
+            top, left = round(place[0] / scale), round(place[1] / scale)
+            where = DataError(f"{error}, at row {top} and column {left} of level {level}")
+            return self.broken.take(broken(self._path, where), level, top, left, size)
+        axis = int(size[1] > size[0])
+        first, second = list(size), list(size)
+        first[axis] = size[axis] // 2
+        second[axis] -= first[axis]
+        further = list(place)
+        further[axis] += round(first[axis] * scale)
+        parts = [
+            self._in_pieces(level, place, (first[0], first[1]), error),
+            self._in_pieces(level, (further[0], further[1]), (second[0], second[1]), error),
+        ]
+        return np.concatenate(parts, axis=axis)
 
 
 def open_with_openslide(
@@ -134,6 +176,9 @@ def open_with_openslide(
         slide.close()
         raise
 
+    if tiles is not None:
+        whole.broken = tiles.broken
+
     def close() -> None:
         whole.close()
         if tiles is not None:
@@ -143,6 +188,7 @@ def open_with_openslide(
         facts=facts,
         read=whole.read if tiles is None else tiles.read,
         close=close,
+        broken=whole.broken,
         pictures={name: partial(whole.picture, name) for name in slide.associated_images},
     )
 
@@ -179,6 +225,8 @@ def _facts(path: Path, slide: Any) -> SlideFacts:  # noqa: ANN401 - an OpenSlide
         mpp=_numbers(known, "openslide.mpp-y", "openslide.mpp-x"),
         objective=(_numbers(known, "openslide.objective-power") or (None,))[0],
         bounds=_bounds(known),
+        notes=_notes(known),
+        profile=_profile(slide),
     )
 
 
@@ -211,10 +259,24 @@ def _bounds(known: Mapping[str, str]) -> tuple[int, int, int, int] | None:
     return top, left, height, width
 
 
-def _on_white(picture: Any) -> Pixels:  # noqa: ANN401 - a PIL image, RGBA
-    rgba: Pixels = np.asarray(picture)
-    alpha = rgba[..., 3:]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    mixed = rgba[..., :3].astype(np.uint16) * alpha + 255 * (255 - alpha.astype(np.uint16))
-    return ((mixed + 127) // 255).astype(np.uint8)
+def _pixels(slide: Any, level: int, place: tuple[int, int], size: Size) -> Pixels:  # noqa: ANN401
+    """A region on white; `place` is in pixels of level 0."""
+    picture = slide.read_region((place[1], place[0]), level, (size[1], size[0]))
+    return on_white(np.asarray(picture))
+
+
+def _notes(known: Mapping[str, str]) -> tuple[str, ...]:
+    """What is said of slides of several scanned areas."""
+    number = sum(key.startswith("openslide.region[") and key.endswith("].x") for key in known)
+    if number < 2:
+        return ()
+    return (f"{number} scanned areas lie on one plane, white between them, and are one slide",)
+
+
+def _profile(slide: Any) -> bytes | None:  # noqa: ANN401 - an OpenSlide
+    openslide = require("openslide", extra="slides")
+    try:
+        found = slide.color_profile
+    except openslide.OpenSlideError:  # a broken profile is none; pixels are read without it
+        return None
+    return None if found is None else found.tobytes()

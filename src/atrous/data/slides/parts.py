@@ -45,6 +45,56 @@ class SlideFacts:
     objective: float | None = None
     bounds: tuple[int, int, int, int] | None = None
     """`(top, left, height, width)` of what was scanned, in pixels of level 0."""
+    notes: tuple[str, ...] = ()
+    """What of the file is read, and how, where it leaves a choice; a sentence each."""
+    profile: bytes | None = None
+    """The colour profile (ICC) of its pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideReading:
+    """How slides are read, besides what their files say.
+
+    Attributes:
+        mpp: Micrometres per pixel of level 0, of files that do not state it.
+        override_mpp: The same, in place of what files state.
+        image: Number of the image in files that hold several, from 1; None for the largest.
+        icc: Apply the colour profiles of files.
+        frame: Where the polygons beside them count from: `qupath`, `level0`, or `auto` to find out.
+    """
+
+    mpp: float | None = None
+    override_mpp: float | None = None
+    image: int | None = None
+    icc: bool = False
+    frame: str = "auto"
+
+
+class BrokenTiles:
+    """What becomes of tiles that are broken: an error, or white and a note of the place."""
+
+    def __init__(self) -> None:
+        self.is_tolerated = False
+        self._lock = Lock()
+        self._found: dict[tuple[int, int, int, int, int], str] = {}
+
+    def take(self, error: DataError, level: int, top: int, left: int, size: Size) -> Pixels:
+        """Pixels in place of those of a tile, in pixels of its level.
+
+        Raises:
+            DataError: The error itself, if broken tiles are not passed over.
+        """
+        if not self.is_tolerated:
+            raise error
+        with self._lock:
+            self._found[level, top, left, size[0], size[1]] = str(error)
+        return np.full((*size, 3), 255, np.uint8)
+
+    @property
+    def found(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """Level, top, left, height and width of the broken tiles so far, in the level's pixels."""
+        with self._lock:
+            return tuple(sorted(self._found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +108,8 @@ class OpenedFile:
     """Gives the file back."""
     pictures: Mapping[str, Callable[[], Pixels]] = field(default_factory=dict)
     """Images beside the levels, such as `label` and `macro`."""
+    broken: BrokenTiles = field(default_factory=BrokenTiles)
+    """Says whether tiles that cannot be decoded are passed over, and remembers them."""
 
 
 class TileCache:
@@ -145,13 +197,18 @@ def _downsample(whole: int, part: int) -> float:
     return ratio
 
 
+def is_mpp(mpp: tuple[float, float]) -> bool:
+    """Whether micrometres per pixel can be a slide's."""
+    return all(LEAST_MPP <= length <= MOST_MPP for length in mpp)
+
+
 def check_mpp(path: Path, mpp: tuple[float, float]) -> None:
     """See that micrometres per pixel can be a slide's.
 
     Raises:
         DataError: If they cannot.
     """
-    if not all(LEAST_MPP <= length <= MOST_MPP for length in mpp):
+    if not is_mpp(mpp):
         raise DataError(
             f"{path}: {mpp[0]:g} x {mpp[1]:g} µm per pixel (down x right); expected {LEAST_MPP:g} "
             f"to {MOST_MPP:g}; say the true ones with --mpp."

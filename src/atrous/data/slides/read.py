@@ -1,27 +1,29 @@
 """Read whole slides window by window, at any number of micrometres per pixel.
 
 `open_slide` takes what openslide opens (SVS, NDPI, MRXS, DICOM, SCN, tiled TIFF, …), OME-TIFF, and
-tiled TIFF that openslide refuses. Colour profiles are not applied. Needs the extra `slides`.
+tiled TIFF that openslide refuses. Colour profiles are said, and applied where that is asked for.
+Needs the extra `slides`.
 """
 
+from math import ceil, floor
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
-from PIL import TiffImagePlugin
 
 from atrous._extras import require
-from atrous.data.photos.raster import format_name
+from atrous.data.slides.colour import coloured
+from atrous.data.slides.identify import check_known, format_of, head_of, is_slide
 from atrous.data.slides.openslide import open_with_openslide
 from atrous.data.slides.parts import (
     CACHE_BYTES,
     Level,
     OpenedFile,
     Pixels,
-    check_mpp,
 )
 from atrous.data.slides.resample import resample
+from atrous.data.slides.scale import SAME_MPP, pair, scale_of
 from atrous.data.slides.tiff import open_tiff_levels
 from atrous.data.slides.tiff_pages import (
     is_beyond_openslide,
@@ -33,13 +35,6 @@ from atrous.types import Size
 
 __all__ = ["Level", "Slide", "is_slide", "open_slide"]
 
-SAME_MPP: Final = 1e-3
-"""Levels are read pixel for pixel where what is asked for differs by no more than this share."""
-
-_TILE_WIDTH: Final = 322
-_SUB_IFDS: Final = 330
-_DESCRIPTION: Final = 270
-
 
 class Slide:
     """A pyramid of pictures that is read by window; `open_slide` makes it.
@@ -50,11 +45,23 @@ class Slide:
         path: The file.
         opened: It, open.
         mpp: Micrometres per pixel of level 0, down and to the right.
+        mpp_source: Whose word that is: `stated` by the file, `given` where it states none, or
+            `overridden`.
+        notes: What is said of how the file is read, a sentence each.
     """
 
-    def __init__(self, path: Path, opened: OpenedFile, mpp: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        opened: OpenedFile,
+        mpp: tuple[float, float],
+        *,
+        mpp_source: str = "stated",
+        notes: tuple[str, ...] = (),
+    ) -> None:
         self.path = path
-        self.mpp = mpp
+        self.mpp, self.mpp_source = mpp, mpp_source
+        self.notes = notes
         self.levels = opened.facts.levels
         self.objective = opened.facts.objective
         self.bounds = opened.facts.bounds
@@ -77,6 +84,24 @@ class Slide:
         """Give the file back."""
         self._opened.close()
 
+    def pass_over_broken(self) -> None:
+        """From now on, read white where a tile cannot be decoded, and remember the place."""
+        self._opened.broken.is_tolerated = True
+
+    @property
+    def broken(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """Level, top, left, height and width of broken tiles so far, in pixels of level 0."""
+        return tuple(
+            (
+                level,
+                floor(top * self.levels[level].downsample[0]),
+                floor(left * self.levels[level].downsample[1]),
+                ceil(height * self.levels[level].downsample[0]),
+                ceil(width * self.levels[level].downsample[1]),
+            )
+            for level, top, left, height, width in self._opened.broken.found
+        )
+
     def associated(self, name: str) -> Pixels:
         """An image beside the levels, such as `label` or `macro`: `(H, W, 3)` uint8.
 
@@ -90,12 +115,24 @@ class Slide:
 
     def level_at(self, mpp: float | tuple[float, float]) -> int | None:
         """The level that is read pixel for pixel at so many µm per pixel, if there is one."""
-        wanted = _pair(mpp)
+        wanted = pair(mpp)
         for number, level in enumerate(self.levels):
             own = [self.mpp[axis] * level.downsample[axis] for axis in range(2)]
             if all(abs(own[axis] / wanted[axis] - 1) <= SAME_MPP for axis in range(2)):
                 return number
         return None
+
+    def source_level(self, mpp: float | tuple[float, float]) -> int:
+        """The level that is read at so many µm per pixel: the coarsest that is not coarser."""
+        level = self.level_at(mpp)
+        if level is not None:
+            return level
+        scale = self.scale_at(mpp)
+        return max(
+            number
+            for number, level in enumerate(self.levels)
+            if number == 0 or all(level.downsample[axis] <= scale[axis] for axis in range(2))
+        )
 
     def scale_at(self, mpp: float | tuple[float, float]) -> tuple[float, float]:
         """Pixels of level 0 per pixel of the grid at so many µm per pixel, down and to the right.
@@ -105,7 +142,7 @@ class Slide:
         level = self.level_at(mpp)
         if level is not None:
             return self.levels[level].downsample
-        wanted = _pair(mpp)
+        wanted = pair(mpp)
         return wanted[0] / self.mpp[0], wanted[1] / self.mpp[1]
 
     def size_at(self, mpp: float | tuple[float, float]) -> Size:
@@ -164,11 +201,8 @@ class Slide:
         if level is not None:
             return self._opened.read(level, top, left, size)
         scale = self.scale_at(mpp)
-        number, source = max(
-            (number, level)
-            for number, level in enumerate(self.levels)
-            if number == 0 or all(level.downsample[axis] <= scale[axis] for axis in range(2))
-        )
+        number = self.source_level(mpp)
+        source = self.levels[number]
         return resample(
             lambda y, x, window: self._opened.read(number, y, x, window),
             top=top,
@@ -183,14 +217,20 @@ def open_slide(
     path: str | Path,
     *,
     mpp: float | tuple[float, float] | None = None,
+    override_mpp: float | tuple[float, float] | None = None,
+    image: int | None = None,
+    icc: bool = False,
     cache_bytes: int = CACHE_BYTES,
 ) -> Slide:
     """Open a whole slide; close it, or use it in a `with` statement.
 
     Args:
         path: Its file.
-        mpp: Micrometres per pixel of level 0, one number or down and to the right, instead of what
-            the file says.
+        mpp: Micrometres per pixel of level 0, one number or down and to the right, where the file
+            does not state it; where it does, that holds, and a note says so.
+        override_mpp: The same, instead of what the file states.
+        image: Number of the image in a TIFF that holds several, from 1; None for the largest.
+        icc: Turn colours into sRGB by the file's colour profile.
         cache_bytes: Of decoded tiles that are kept for the windows next door.
 
     Raises:
@@ -199,97 +239,36 @@ def open_slide(
         MissingExtraError: If the extra `slides` is not installed.
     """
     path = Path(path)
-    opened = _open(path, _head(path), cache_bytes)
+    opened = _open(path, head_of(path), image, cache_bytes)
     try:
-        known = opened.facts.mpp if mpp is None else _pair(mpp)
-        if known is None:
-            raise DataError(
-                f"{path}: nothing in it says how many micrometres a pixel is; expected a slide "
-                "that states it; say it with --mpp, such as --mpp 0.5."
-            )
-        check_mpp(path, known)
+        known, source, notes = scale_of(path, opened.facts.mpp, mpp, override_mpp)
+        opened, said = coloured(opened, apply=icc)
     except BaseException:
         opened.close()
         raise
-    return Slide(path, opened, known)
+    notes = (*opened.facts.notes, *notes, *said)
+    return Slide(path, opened, known, mpp_source=source, notes=notes)
 
 
-def is_slide(path: str | Path) -> bool:
-    """Whether a file is a whole slide, by its content.
-
-    So is what openslide knows, and a TIFF that is tiled, has levels in sub-directories or is OME.
-    A photo is none: JPEG, PNG, a TIFF of one page in strips. A file that cannot be read is none.
-
-    Raises:
-        MissingExtraError: If it may be a slide, and the extra `slides` is not installed.
-    """
-    path = Path(path)
-    try:
-        head = _head(path)
-    except DataError:
-        return False
-    kind = _format(path, head)
-    if kind not in (None, "TIFF"):
-        return False
-    if kind == "TIFF" and _is_pyramid(path, head):
-        return True
-    openslide = require("openslide", extra="slides")
-    return openslide.OpenSlide.detect_format(path) is not None
-
-
-def _head(path: Path) -> bytes:
-    if path.is_dir():
-        raise DataError(
-            f"{path} is a folder; expected the file of a slide; give one that is in it."
-        )
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is not there; expected the file of a slide.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not head:
-        raise DataError(f"{path} is empty; expected the file of a slide; copy it again.")
-    return head
-
-
-def _format(path: Path, head: bytes) -> str | None:
-    """The image format that a file begins as; none of an MRXS, whose own file is a JPEG."""
-    return None if path.suffix.lower() == ".mrxs" else format_name(head)
-
-
-def _is_pyramid(path: Path, head: bytes) -> bool:
-    """By the tags of the first directory, which Pillow reads without any extra."""
-    size = 16 if head[2] == 43 or head[3] == 43 else 8
-    try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head[:size])
-        with path.open("rb") as file:
-            file.seek(tags.next)
-            tags.load(file)
-        text = str(tags.get(_DESCRIPTION, ""))
-    except Exception:  # broken tags: no pyramid, whatever is wrong with them
-        return False
-    return _TILE_WIDTH in tags or _SUB_IFDS in tags or "<OME" in text
-
-
-def _open(path: Path, head: bytes, cache_bytes: int) -> OpenedFile:
-    kind = _format(path, head)
+def _open(path: Path, head: bytes, image: int | None, cache_bytes: int) -> OpenedFile:
+    kind = format_of(path, head)
+    check_known(path)
     if kind not in (None, "TIFF"):
         raise DataError(
             f"{path}: a {kind} file by its first bytes, not a slide; expected a slide such as SVS, "
             "NDPI, MRXS, DICOM or tiled TIFF; name it as the image that it is."
         )
     if kind is None:
+        if image not in (None, 1):
+            raise DataError(f"{path}: image {image} of 1; expected 1; leave out --image.")
         return open_with_openslide(path, (), cache_bytes=cache_bytes)
     openslide = require("openslide", extra="slides")
     vendor = openslide.OpenSlide.detect_format(path)
     with open_tiff(path) as tiff:
         # What another vendor keeps in sub-directories, openslide knows to find.
-        if vendor is None or (vendor == "generic-tiff" and is_beyond_openslide(path, tiff)):
-            return open_tiff_levels(path, tiff, cache_bytes=cache_bytes)
+        is_plain = vendor in (None, "generic-tiff")
+        if vendor is None or (is_plain and (image or is_beyond_openslide(path, tiff))):
+            return open_tiff_levels(path, tiff, image=image, cache_bytes=cache_bytes)
+        if image not in (None, 1):
+            raise DataError(f"{path}: image {image} of 1; expected 1; leave out --image.")
         return open_with_openslide(path, tiled_pages(path, tiff), cache_bytes=cache_bytes)
-
-
-def _pair(mpp: float | tuple[float, float]) -> tuple[float, float]:
-    return mpp if isinstance(mpp, tuple) else (float(mpp), float(mpp))

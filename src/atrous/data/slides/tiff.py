@@ -1,4 +1,4 @@
-"""Tiled TIFF files: pixels tile by tile through tifffile, and what OME-XML and tags say.
+"""Tiled TIFF files: pixels tile by tile through tifffile.
 
 Of slides that openslide opens too, the pixels are the same to the byte; read here they come faster,
 and exactly: openslide takes a place in pixels of level 0, and where a level's downsample is no
@@ -12,10 +12,13 @@ from threading import Lock
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from atrous._extras import require
+from atrous.data.slides.colour import bits_used, to_rgb8
+from atrous.data.slides.jpeg_check import check_jpeg
 from atrous.data.slides.parts import (
     CACHE_BYTES,
+    BrokenTiles,
     OpenedFile,
     Pixels,
     SlideFacts,
@@ -24,15 +27,14 @@ from atrous.data.slides.parts import (
     broken,
     find_levels,
 )
+from atrous.data.slides.tiff_images import choose_image, find_images
 from atrous.data.slides.tiff_pages import Page, check_page, num_tiles
 from atrous.errors import AtrousError, DataError
 from atrous.types import Size
 
-_UNITS: Final = {"m": 1e6, "cm": 1e4, "mm": 1e3, "µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3}
-"""Micrometres; µ has two code points."""
-_DEFAULT_UNIT: Final = "µm"
-_PER_RESOLUTION_UNIT: Final = {2: 25_400.0, 3: 10_000.0}
-"""Micrometres, by TIFF's number of the unit: inch, centimetre."""
+_SAMPLED: Final = 64
+"""Tiles of the coarsest level that are looked through for the bits that their values use."""
+_JPEG: Final = 7
 
 
 class TiffPixels:
@@ -41,14 +43,19 @@ class TiffPixels:
     Args:
         path: The file.
         levels: The pages of each level, of a `TiffFile` that is still open.
+        bits: That values of 16 bits use.
         cache_bytes: Of decoded tiles that are kept.
 
     Raises:
         DataError: If the file cannot be opened.
     """
 
-    def __init__(self, path: Path, levels: Sequence[Sequence[Page]], *, cache_bytes: int) -> None:
+    def __init__(
+        self, path: Path, levels: Sequence[Sequence[Page]], *, bits: int = 16, cache_bytes: int
+    ) -> None:
+        self.broken = BrokenTiles()
         self._path, self._levels = path, levels
+        self._convert = [to_rgb8(pages[0], bits=bits) for pages in levels]
         self._cache = TileCache(cache_bytes)
         self._lock = Lock()
         try:
@@ -74,133 +81,133 @@ class TiffPixels:
 
         return assemble(top, left, size, cell=(page.tilelength, page.tilewidth), get=tile)
 
+    def highest(self, index: int) -> int:
+        """The highest value of a tile of level 0.
+
+        Raises:
+            DataError: If it is broken.
+        """
+        page = self._levels[0][0]
+        size = (page.tilelength, page.tilewidth)
+        try:
+            return max(
+                int(self._plane(page, number, size).max())
+                for page, number in _planes(self._levels[0], index)
+            )
+        except Exception as error:  # decoders raise nearly anything on broken bytes
+            raise broken(self._path, error) from error
+
     def close(self) -> None:
         """Give the file back."""
         self._file.close()
 
     def _decode(self, level: int, index: int) -> Pixels:
         pages = self._levels[level]
+        page = pages[0]
+        row, column = divmod(index, ceil(page.imagewidth / page.tilewidth))
+        top, left = row * page.tilelength, column * page.tilewidth
+        size = (
+            min(page.tilelength, page.imagelength - top),
+            min(page.tilewidth, page.imagewidth - left),
+        )
         try:
-            planes = [self._plane(page, number) for page, number in _planes(pages, index)]
-        except AtrousError:
-            raise
+            planes = [self._plane(page, number, size) for page, number in _planes(pages, index)]
         except Exception as error:  # decoders raise nearly anything on broken bytes
-            raise broken(self._path, error) from error
-        return _rgb(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1))
+            place = f"{error}, in the tile at row {top} and column {left} of level {level}"
+            return self.broken.take(broken(self._path, DataError(place)), level, top, left, size)
+        return self._convert[level](
+            planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
+        )
 
-    def _plane(self, page: Page, index: int) -> Pixels:
+    def _plane(self, page: Page, index: int, size: Size) -> NDArray[Any]:
         """One encoded tile, `(h, w, C)`, without what lies beyond the level."""
         offset, length = page.dataoffsets[index], page.databytecounts[index]
-        row, column = divmod(index % num_tiles(page), ceil(page.imagewidth / page.tilewidth))
-        height = min(page.tilelength, page.imagelength - row * page.tilelength)
-        width = min(page.tilewidth, page.imagewidth - column * page.tilewidth)
         if not length:
-            return np.full((height, width, 3), 255, np.uint8)
+            return self._white(page, size)
         with self._lock:
             self._file.seek(offset)
             data = self._file.read(length)
         decoded, _, _ = self._decoders[id(page)](data, index, jpegtables=page.jpegtables)
-        tile: Pixels = decoded[0, :height, :width]
-        if tile.shape[:2] != (height, width):
+        if int(page.compression) == _JPEG:
+            check_jpeg(data, page.jpegtables, decoded[0])
+        tile: NDArray[Any] = decoded[0, : size[0], : size[1]]
+        if tile.shape[:2] != size:
             raise DataError(
-                f"{self._path}: a tile of {tile.shape[0]} x {tile.shape[1]} where {height} x "
-                f"{width} (H x W) were expected; the file is broken; copy it again."
+                f"{tile.shape[0]} x {tile.shape[1]} pixels where {size[0]} x {size[1]} (H x W) "
+                "were expected"
             )
         return tile
+
+    def _white(self, page: Page, size: Size) -> NDArray[Any]:
+        """What stands where a file holds no tile."""
+        samples = 1 if page.planarconfig == 2 else page.samplesperpixel
+        return np.full((*size, samples), np.iinfo(page.dtype).max, page.dtype)
 
 
 def _planes(pages: Sequence[Page], index: int) -> list[tuple[Page, int]]:
     """The pages and segments that hold the colours of one tile."""
     page = pages[0]
     if len(pages) == 1 and page.planarconfig == 2 and page.samplesperpixel > 1:
-        return [(page, index + number * num_tiles(page)) for number in range(3)]
+        return [(page, index + number * num_tiles(page)) for number in range(page.samplesperpixel)]
     return [(page, index) for page in pages]
-
-
-def _rgb(tile: Pixels) -> Pixels:
-    if tile.ndim == 2:
-        tile = tile[..., np.newaxis]
-    if tile.shape[-1] == 1:
-        return np.repeat(tile, 3, axis=-1)
-    return tile[..., :3]
 
 
 def open_tiff_levels(
     path: Path,
     tiff: Any,  # noqa: ANN401 - a TiffFile
     *,
+    image: int | None = None,
     cache_bytes: int = CACHE_BYTES,
 ) -> OpenedFile:
     """A pyramid as tifffile finds it: OME-TIFF, or a tiled TIFF that openslide refuses.
 
+    Args:
+        path: The file.
+        tiff: It, open.
+        image: Number of the image that is read, from 1; None for the largest.
+        cache_bytes: Of decoded tiles that are kept.
+
     Raises:
-        DataError: If its pages are not tiled, or are not RGB or grey of 8 bits.
+        DataError: If its pages are not tiled, or are not RGB or grey of 8 or 16 bits.
     """
     try:
-        series = tiff.series[0]
-        levels = [_colour_pages(path, level) for level in series.levels]
-        stated = _ome_facts(tiff) if tiff.is_ome else {}
+        chosen, notes = choose_image(path, find_images(path, tiff), image)
+        profile = chosen.levels[0][0].iccprofile
     except AtrousError:
         raise
     except Exception as error:  # its parser raises nearly anything on broken bytes
         raise broken(path, error) from error
-    for pages in levels:
+    for pages in chosen.levels:
         for page in pages:
             check_page(path, page)
-    sizes = [(pages[0].imagelength, pages[0].imagewidth) for pages in levels]
+    sizes = [(pages[0].imagelength, pages[0].imagewidth) for pages in chosen.levels]
+    levels = find_levels(path, sizes)
+    if chosen.levels[0][0].dtype == np.uint8:
+        pixels = TiffPixels(path, chosen.levels, cache_bytes=cache_bytes)
+    else:
+        bits = chosen.bits or _bits_of(path, chosen.levels[-1])
+        notes += (f"values of 16 bits are read as {bits} bits",)
+        pixels = TiffPixels(path, chosen.levels, bits=bits, cache_bytes=cache_bytes)
     facts = SlideFacts(
         vendor="ome-tiff" if tiff.is_ome else "tiff",
-        levels=find_levels(path, sizes),
-        mpp=stated.get("mpp") if tiff.is_ome else _tag_mpp(levels[0][0]),
-        objective=stated.get("objective"),
+        levels=levels,
+        mpp=chosen.mpp,
+        objective=chosen.objective,
+        notes=notes,
+        profile=profile,
     )
-    pixels = TiffPixels(path, levels, cache_bytes=cache_bytes)
-    return OpenedFile(facts=facts, read=pixels.read, close=pixels.close)
+    return OpenedFile(facts=facts, read=pixels.read, close=pixels.close, broken=pixels.broken)
 
 
-def _colour_pages(path: Path, level: Any) -> list[Page]:  # noqa: ANN401 - a TiffPageSeries
-    pages = [page.aspage() for page in level.pages]
-    first = pages[0]
-    if not first.is_tiled or first.tilelength is None:
-        raise DataError(
-            f"{path}: a TIFF in strips; expected tiles, which can be read one by one; write it "
-            "anew with tiles of 256 x 256."
-        )
-    colours = len(pages) * first.samplesperpixel
-    if first.dtype != np.uint8 or colours not in (1, 3, 4) or len(pages) not in (1, 3):
-        raise DataError(
-            f"{path}: {colours} channels or planes of {first.dtype}; expected RGB or grey of 8 "
-            "bits, one plane; export the slide as RGB."
-        )
-    return pages
+def _bits_of(path: Path, pages: Sequence[Page]) -> int:
+    """The bits that values use, by the highest of some tiles of the coarsest level.
 
-
-def _ome_facts(tiff: Any) -> dict[str, Any]:  # noqa: ANN401 - a TiffFile
-    """`mpp` and `objective` of OME-XML, those that it states."""
-    ome = require("tifffile", extra="slides").xml2dict(tiff.ome_metadata)["OME"]
-    pixels = _first(_first(ome["Image"])["Pixels"])
-    facts: dict[str, Any] = {}
-    lengths = [_micrometres(pixels, axis) for axis in "YX"]
-    if None not in lengths:
-        facts["mpp"] = tuple(lengths)
-    objective = _first(_first(ome.get("Instrument", {})).get("Objective", {}))
-    if objective.get("NominalMagnification"):
-        facts["objective"] = float(objective["NominalMagnification"])
-    return facts
-
-
-def _first(item: Any) -> Any:  # noqa: ANN401 - what XML holds
-    return item[0] if isinstance(item, list | tuple) else item
-
-
-def _micrometres(pixels: dict[str, Any], axis: str) -> float | None:
-    length = pixels.get(f"PhysicalSize{axis}")
-    unit = _UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", _DEFAULT_UNIT))
-    return None if length is None or unit is None else float(length) * unit
-
-
-def _tag_mpp(page: Page) -> tuple[float, float] | None:
-    """By the resolution tags, where they have a unit."""
-    unit = _PER_RESOLUTION_UNIT.get(int(page.resolutionunit))
-    right, down = page.resolution
-    return None if unit is None or not (down and right) else (unit / down, unit / right)
+    Glass is nearly as bright as values go, so it shows in any of them.
+    """
+    pixels = TiffPixels(path, [pages], cache_bytes=0)
+    try:
+        total = num_tiles(pages[0])
+        step = max(1, total // _SAMPLED)
+        return bits_used(max(pixels.highest(index) for index in range(0, total, step)))
+    finally:
+        pixels.close()

@@ -15,7 +15,8 @@ from atrous.data.slides.parts import broken
 from atrous.errors import AtrousError, DataError
 
 _MOST_TILE_PIXELS: Final = 1 << 24
-_SUB_IFDS: Final = 330
+SUB_IFDS: Final = 330
+"""The tag of TIFF that names further pages of the same picture."""
 
 Page = Any
 """A `tifffile.TiffPage`."""
@@ -93,13 +94,18 @@ def tiled_pages(path: Path, tiff: Any) -> list[Page]:  # noqa: ANN401 - a TiffFi
 
 
 def is_beyond_openslide(path: Path, tiff: Any) -> bool:  # noqa: ANN401 - a TiffFile
-    """Whether a TIFF has OME-XML, or levels in sub-directories, which openslide does not see.
+    """Whether a TIFF holds what openslide does not see.
+
+    Such are OME-XML, levels in sub-directories, the pages of a QPTIFF, and values of 16 bits, of
+    which openslide gives the upper half whatever they use.
 
     Raises:
         DataError: If its first page is broken.
     """
     try:
-        return bool(tiff.is_ome) or _SUB_IFDS in tiff.pages[0].tags
+        first = tiff.pages[0]
+        is_deep = any(page.dtype == np.uint16 for page in tiff.pages if page.is_tiled)
+        return bool(tiff.is_ome or tiff.is_qpi) or SUB_IFDS in first.tags or is_deep
     except Exception as error:  # its parser raises nearly anything on broken bytes
         raise broken(path, error) from error
 

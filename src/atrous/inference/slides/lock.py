@@ -1,5 +1,6 @@
 """One process at a time for each slide, on any file system that several machines share."""
 
+import errno
 import json
 import os
 import secrets
@@ -29,6 +30,8 @@ def hold(path: Path) -> Iterator[None]:
 
     The file is made in one step that fails where it exists, which holds over NFS too. A lock whose
     process is dead (on this machine), or gave no sign for three minutes (on another), is taken.
+    Where a file system has no hard links (exFAT, some network mounts), making the file and filling
+    it in are two steps, of which the first decides.
 
     Args:
         path: The file of the lock; removed at the end.
@@ -66,26 +69,54 @@ def _make(path: Path, token: str) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise DataError(
-            f"{path} could not be made: {error.strerror or error}; give another folder."
-        ) from error
+        if part.exists() and _has_no_links(error):
+            return _make_in_two_steps(path, record)
+        raise _not_made(path, error) from error
     finally:
         with suppress(OSError):
             part.unlink()
     return True
 
 
+def _has_no_links(error: OSError) -> bool:
+    return error.errno in (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def _make_in_two_steps(path: Path, record: dict[str, object]) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(record))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _not_made(path, error) from error
+    return True
+
+
+def _not_made(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} could not be made: {error.strerror or error}; give another folder.")
+
+
 def _take_away_if_stale(path: Path) -> None:
     found = _record(path)
-    if not found or not _is_stale(path, found):
+    if not path.exists() or not _is_stale(path, found):
         return
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with suppress(OSError):  # somebody else was first
         path.rename(aside)
         if _record(aside).get("token") != found.get("token"):  # a fresh one: back with it
-            os.link(aside, path)
+            _put_back(aside, path)
     with suppress(OSError):
         aside.unlink()
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    try:
+        os.link(aside, path)
+    except OSError as error:
+        if not _has_no_links(error):
+            raise
+        aside.rename(path)
 
 
 def _is_stale(path: Path, found: dict[str, object]) -> bool:
@@ -131,4 +162,5 @@ def _holder(path: Path) -> str:
     if not record:
         return "another process"
     age = time.time() - path.stat().st_mtime if path.exists() else 0
-    return f"process {record.get('process')} on {record.get('host')} (last sign {age:.0f} s ago)"
+    held = f"process {record.get('process')} on {record.get('host')} (last sign {age:.0f} s ago)"
+    return f"{held}; a lock without a sign for {STALE:.0f} s is taken over"

@@ -66,12 +66,17 @@ class SlidePlan:
         yield from (tuple(rest) for rest in waiting.values())
 
 
+class NoTissueError(DataError):
+    """No tile of a slide is to be run."""
+
+
 def plan_slide(
     slide: Slide,
     *,
     mpp: tuple[float, float],
     context: Context,
     all_tiles: bool = False,
+    chosen: NDArray[np.bool_] | None = None,
     batch_size: int = 1,
 ) -> SlidePlan:
     """Cut a slide, and keep the tiles that touch tissue.
@@ -80,18 +85,22 @@ def plan_slide(
         slide: An open slide.
         mpp: Micrometres per pixel at which the network sees it.
         context: How it is cut.
-        all_tiles: Run the glass too.
+        all_tiles: Run all tiles.
+        chosen: Run the tiles that touch this, on a picture of the whole slide, `(h, w)`; None for
+            the tissue that is found.
         batch_size: Tiles that are run together.
 
     Raises:
-        DataError: If no tissue is found.
+        NoTissueError: If no tissue is found.
     """
     grid = context.grid(slide.size_at(mpp))
-    places = tuple(grid.places() if all_tiles else _touching(grid, tissue_of(slide)))
+    if not all_tiles and chosen is None:
+        chosen = tissue_of(slide)
+    places = tuple(grid.places() if chosen is None else touching(grid, chosen))
     if not places:
-        raise DataError(
-            f"{slide.path}: no tissue was found on it; expected stained tissue on bright "
-            "glass; run all of it with --all-tiles."
+        raise NoTissueError(
+            f"{slide.path}: no tissue was found on it; expected stained tissue on bright glass, or "
+            "bright on dark; say where it is with --tissue, or run all of it with --all-tiles."
         )
     return SlidePlan(
         mpp=mpp,
@@ -103,7 +112,7 @@ def plan_slide(
     )
 
 
-def _touching(grid: TileGrid, tissue: NDArray[np.bool_]) -> Iterator[Place]:
+def touching(grid: TileGrid, tissue: NDArray[np.bool_]) -> Iterator[Place]:
     """Places of the tiles whose cores hold a pixel of tissue."""
     rows, columns = grid.shape
     scale = [tissue.shape[axis] / grid.size[axis] for axis in range(2)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from math import ceil, floor
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from atrous._journal import Journal
 from atrous.data.slides.read import Slide
 from atrous.errors import DataError
 from atrous.inference.slides.blend import Blender
+from atrous.inference.slides.cut_map import Box
 from atrous.inference.slides.network import Pixels, SlideNetwork
 from atrous.inference.slides.plan import SlidePlan
 from atrous.inference.slides.store import LEVELS, Core, SlideStore
@@ -69,6 +71,7 @@ def run_slide(
         if store.checksum(plan.grid.tile(place).core) == checksum
     }
     advance(len(is_whole))
+    num_broken = 0
     for core in run_cores(
         slide,
         network,
@@ -78,10 +81,39 @@ def run_slide(
         with_probabilities=store.has_probabilities,
         note_labels=partial(_note_labels, journal, labels),
     ):
+        if len(slide.broken) > num_broken:
+            num_broken = len(slide.broken)
+            journal.add({"broken": [list(part) for part in slide.broken]})
         # Written, then noted: in this order a kill in between loses nothing.
         journal.add({"place": list(core.tile.place), "checksum": store.write(core)})
         advance(1)
     return labels
+
+
+def broken_parts(slide: Slide, plan: SlidePlan, journal: Journal) -> list[Box]:
+    """Top, left, bottom and right of what could not be read for the network, in the plan's pixels.
+
+    What a run that was stopped found of it stands in the journal.
+
+    Args:
+        slide: That was run.
+        plan: As it ran.
+        journal: Of this run.
+    """
+    records: list[dict[str, Any]] = journal.records
+    found = {tuple(part) for record in records for part in record.get("broken", ())}
+    level = slide.source_level(plan.mpp)
+    down, right = plan.scale
+    return sorted(
+        (
+            floor(top / down),
+            floor(left / right),
+            ceil((top + height) / down),
+            ceil((left + width) / right),
+        )
+        for number, top, left, height, width in found | set(slide.broken)
+        if number == level
+    )
 
 
 def run_cores(

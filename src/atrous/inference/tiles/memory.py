@@ -15,8 +15,9 @@ from atrous.types import Size
 
 DEFAULT: Final = 4_000_000_000
 """Ceiling where none is given, bytes."""
-BASE: Final = 700_000_000
-"""Bytes of the program itself with its libraries, its weights and a slide that is open."""
+BASE: Final = 1_300_000_000
+"""Bytes of the program itself with its libraries, its weights, a slide that is open, and what is
+written of it: as measured of runs whose tiles take next to nothing."""
 MARGIN: Final = 1.35
 """What the kernels' own working memory and the allocator add to the feature maps."""
 QUEUED: Final = 4
@@ -57,6 +58,18 @@ class MemoryModel:
         """Whether a run by windows of this size keeps under the ceiling."""
         return self.needed(window) <= self.ceiling
 
+    def least(self, halo: Size, alignment: Size, *, wanted: int | None = None) -> int:
+        """The smallest ceiling under which a core fits with its halo, bytes, rounded up to 100 MB.
+
+        Args:
+            halo: As of `core_for`.
+            alignment: Likewise.
+            wanted: Likewise.
+        """
+        step = alignment[0]
+        side = max(1, -(-(wanted or max(SMALLEST_CORE, step)) // step)) * step
+        return -(-self.needed(tuple(side + 2 * pixels for pixels in halo)) // 10**8) * 10**8
+
     def core_for(self, halo: Size, alignment: Size, *, wanted: int | None = None) -> Size:
         """The largest square core that fits with its halo; empty if none does.
 
@@ -66,7 +79,7 @@ class MemoryModel:
             wanted: The side that it must have, rounded up to such a multiple.
         """
         step = alignment[0]
-        largest, smallest = LARGEST_CORE // step * step, max(SMALLEST_CORE, step)
+        largest, smallest = LARGEST_CORE // step * step, -(-max(SMALLEST_CORE, step) // step) * step
         if wanted is not None:
             largest = smallest = max(1, -(-wanted // step)) * step
         for side in range(largest, smallest - 1, -step):

@@ -14,6 +14,7 @@ from atrous.types import UNLABELLED
 
 if TYPE_CHECKING:
     from atrous.data.dataset import Dataset, Need
+    from atrous.data.slides.parts import SlideReading
     from atrous.inference.model import Model
 
 Scoring = ImageScoring | SlideScoring | VolumeScoring
@@ -37,25 +38,35 @@ class DataSource:
     subset: Path | None = None
     remap: str | None = None
 
-    def open(self, model: "Model") -> "Dataset":
+    def open(self, model: "Model", reading: "SlideReading | None" = None) -> "Dataset":
         """The samples, whose masks hold no more classes than the model has.
 
+        Args:
+            model: What is scored on them.
+            reading: How the files of slides are read.
+
         Raises:
             DataError: If the folder is not laid out so.
             UnknownNameError: If there is no such layout.
         """
-        return self._open(len(model.card.class_names), model.card.mpp)
+        return self._open(len(model.card.class_names), model.card.mpp, reading)
 
-    def open_any_classes(self, model: "Model") -> "Dataset":
+    def open_any_classes(self, model: "Model", reading: "SlideReading | None" = None) -> "Dataset":
         """The samples, whose masks hold any classes, or which have labels of whole images.
 
+        Args:
+            model: What is scored on them.
+            reading: How the files of slides are read.
+
         Raises:
             DataError: If the folder is not laid out so.
             UnknownNameError: If there is no such layout.
         """
-        return self._open(UNLABELLED, model.card.mpp)
+        return self._open(UNLABELLED, model.card.mpp, reading)
 
-    def _open(self, num_classes: int, mpp: float | None) -> "Dataset":
+    def _open(
+        self, num_classes: int, mpp: float | None, reading: "SlideReading | None"
+    ) -> "Dataset":
         from atrous.data.catalog import open_layout
 
         return open_layout(
@@ -66,6 +77,7 @@ class DataSource:
             subset=self.subset,
             remap=self.remap,
             mpp=mpp,
+            reading=reading,
         )
 
 
@@ -218,6 +230,20 @@ def _score_volumes(
     )
 
 
+def _reading_of(options: ImageScoring | SlideScoring) -> "SlideReading | None":
+    from atrous.data.slides.parts import SlideReading
+
+    if isinstance(options, ImageScoring):
+        return None
+    return SlideReading(
+        mpp=options.mpp,
+        override_mpp=options.override_mpp,
+        image=options.image,
+        icc=options.icc,
+        frame=options.frame,
+    )
+
+
 def _score_images(
     model: "Model",
     source: DataSource,
@@ -243,11 +269,11 @@ def _score_images(
     need: Need = "slides" if isinstance(options, SlideScoring) else "masks"
     # Data of other classes may hold any: the map says which of them count.
     if settings.class_map is None:
-        opened = source.open(model).require(need)
+        opened = source.open(model, _reading_of(options)).require(need)
         samples, note = in_network_classes(opened, card.class_names)
         settings = replace(settings, classes_note=note)
     else:
-        samples = source.open_any_classes(model).require(need)
+        samples = source.open_any_classes(model, _reading_of(options)).require(need)
     if isinstance(options, SlideScoring):
         return evaluate_slides(
             predictor,

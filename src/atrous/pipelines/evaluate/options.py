@@ -1,9 +1,22 @@
 """What can be asked of `evaluate`, for each kind of data."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from atrous.pipelines.option import check, option
-from atrous.pipelines.predict.options import CONTEXT_HELP, CONTEXTS, MEMORY_HELP, Context
+from atrous.pipelines.predict.options import (
+    CONTEXT_HELP,
+    CONTEXTS,
+    FRAMES,
+    ICC_HELP,
+    IMAGE_HELP,
+    MEMORY_HELP,
+    MPP_HELP,
+    OVERRIDE_HELP,
+    Context,
+)
+
+AnyFrame = Literal["auto", "qupath", "level0"]
 
 _CLASS_MAP_HELP = (
     "A class map between the data's classes and the network's: a TOML file, or "
@@ -40,12 +53,27 @@ class SlideScoring:
         memory: Ceiling of memory, such as `4G`; None for 4 GB.
         context: Exact tiles, blended ones, or exact where that can be paid for.
         tile: Side of a tile without its halo, pixels; None for as much as fits.
+        mpp: Micrometres per pixel of level 0, for slides that do not state it.
+        override_mpp: The same, in place of what slides state.
+        image: Number of the image in files that hold several, from 1; None for the largest.
+        icc: Apply the colour profiles of files.
+        frame: Where the truth's polygons count from; `auto` to find out.
     """
 
     class_map: str | None = option(None, _CLASS_MAP_HELP)
     memory: str | None = option(None, MEMORY_HELP)
     context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
     tile: int | None = option(None, "Side of a tile without its halo, pixels.", above=0)
+    mpp: float | None = option(None, MPP_HELP, above=0)
+    override_mpp: float | None = option(None, OVERRIDE_HELP, above=0)
+    image: int | None = option(None, IMAGE_HELP, minimum=1)
+    icc: bool = option(False, ICC_HELP)
+    frame: AnyFrame = option(
+        "auto",
+        "Where the truth's polygons count from: qupath (the slide's bounds), level0, or auto: find "
+        "out.",
+        choices=("auto", *FRAMES),
+    )
 
     def __post_init__(self) -> None:
         check(self)

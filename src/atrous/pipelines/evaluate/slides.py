@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from atrous.errors import DataError
 from atrous.pipelines.evaluate.evaluation import Evaluation
@@ -11,7 +11,8 @@ from atrous.pipelines.evaluate.options import SlideScoring
 from atrous.pipelines.evaluate.scored_masks import ScoredMasks
 from atrous.pipelines.evaluate.settings import EvaluationSettings
 from atrous.pipelines.predict.options import SlideOptions
-from atrous.pipelines.progress import OnProgress, counter
+from atrous.pipelines.predict.report import one_line
+from atrous.pipelines.progress import OnProgress, Progress, counter
 
 if TYPE_CHECKING:
     from atrous.data.dataset import Dataset
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from atrous.inference import Predictor
     from atrous.metrics.iou import Scores
     from atrous.networks.card import Card
-    from atrous.pipelines.predict.slide_job import SlideModel
+    from atrous.pipelines.predict.slide_model import SlideModel
     from atrous.reports.evaluation.masks_page import Example
+
+
+_HARDLY: Final = 0.05
+"""Mean IoU of a slide below which truth and prediction are said to hardly overlap."""
 
 
 def check_protocol(card: "Card", protocol: str) -> None:
@@ -65,7 +70,7 @@ def evaluate_slides(
     from atrous.evaluation.masks import check_classes
     from atrous.metrics.protocols import score
     from atrous.pipelines.evaluate.masks import mask_lines
-    from atrous.pipelines.predict.slide_job import prepare_model
+    from atrous.pipelines.predict.slide_model import prepare_model
 
     check_protocol(card, protocol)
     if settings.class_map is not None:
@@ -75,14 +80,16 @@ def evaluate_slides(
         predictor,
         SlideOptions(memory=options.memory, context=options.context, tile=options.tile),
     )
-    counts = _count(model, samples, card, settings, on_progress)
+    counts, bare = _count(model, samples, card, settings, on_progress)
     scored = ScoredMasks.of([count.matrix for count in counts], card=card, protocol=protocol)
     by_slide = [
         score(count.matrix, protocol=protocol, void_class=card.void_class) for count in counts
     ]
     record = scored.record() | settings.record(predictor.card)
     record |= _slide_record(model, samples, counts, by_slide)
-    notes = _notes(model, samples, predictor.card, settings)
+    said = [*bare, *_said_of_slides(counts, by_slide)]
+    record["notes"] = said
+    notes = [*_notes(model, samples, predictor.card, settings), *said]
     if settings.html is not None:
         best, worst = _examples(counts, [slide.mean_iou for slide in by_slide])
         page = scored.page(best=best, worst=worst, notes=notes, unit="slides")
@@ -101,13 +108,14 @@ def _count(
     card: "Card",
     settings: EvaluationSettings,
     on_progress: OnProgress,
-) -> "list[SlideCounts]":
-    from atrous.evaluation.slides import count_slide, scored_plan
+) -> "tuple[list[SlideCounts], list[str]]":
+    """What was counted slide by slide, and what is said of slides without any label."""
+    from atrous.evaluation.slides import UnlabelledSlideError, count_slide, scored_plan
     from atrous.inference.slides.plan import plan_slide
 
     class_names = model.network.predictor.card.class_names
     table = None if settings.class_map is None else settings.class_map.network_table(class_names)
-    counts = []
+    counts, bare = [], []
     for number, name in enumerate(samples.slide_names):
         labelled = samples.open_slide(number)
         everywhere = plan_slide(
@@ -116,7 +124,15 @@ def _count(
             context=model.context,
             all_tiles=True,
         )
-        plan = scored_plan(everywhere, labelled)
+        try:
+            plan = scored_plan(everywhere, labelled)
+        except UnlabelledSlideError as error:
+            if len(samples.slide_names) == 1:
+                raise
+            bare += [f"{name} is left out: nothing of it is labelled", *labelled.notes]
+            problem = one_line(error)
+            on_progress(Progress(task=name, problem=problem))
+            continue
         with TemporaryDirectory(prefix="atrous-") as scratch:
             counts.append(
                 count_slide(
@@ -129,7 +145,21 @@ def _count(
                     advance=counter(on_progress, name, len(plan.places)),
                 )
             )
-    return counts
+    if not counts:
+        raise DataError("Nothing is labelled on any slide; expected labels; look at the truths.")
+    return counts, bare
+
+
+def _said_of_slides(counts: "Sequence[SlideCounts]", scores: "Sequence[Scores]") -> list[str]:
+    """What the truths left out, and where a truth and what was found hardly share a pixel."""
+    said = [note for count in counts for note in count.notes]
+    said += [
+        f"{count.name}: truth and prediction hardly overlap (mean IoU {slide.mean_iou:.1%}); see "
+        "whether the truth is of this slide, its frame (--frame) and its classes"
+        for count, slide in zip(counts, scores, strict=True)
+        if slide.mean_iou < _HARDLY
+    ]
+    return said
 
 
 def _slide_record(
@@ -149,6 +179,7 @@ def _slide_record(
             "core": model.context.core[0],
             "reason": model.context.reason,
         },
+        "frames": {count.name: count.frame for count in counts},
         "slides": {
             count.name: percent(slide.mean_iou) for count, slide in zip(counts, scores, strict=True)
         },

@@ -121,6 +121,7 @@ def _run(
     from atrous.inference.load import require_photo_model, require_volume_model
     from atrous.pipelines.predict.labels import classify
     from atrous.pipelines.predict.photos import segment
+    from atrous.pipelines.predict.slide_names import slide_names
     from atrous.pipelines.predict.slides import run_slides
     from atrous.pipelines.predict.volumes import run_volumes
     from atrous.reports.photos.results import unique_names
@@ -134,12 +135,17 @@ def _run(
             overwrite=overwrite,
             on_progress=on_progress,
         )
-    names = dict(zip(inputs.paths, unique_names(inputs.paths), strict=True))
     if isinstance(options, SlideOptions):
         segmenter = require_photo_model(model, needs_masks=True)
         return run_slides(
-            segmenter, names, out, options, overwrite=overwrite, on_progress=on_progress
+            segmenter,
+            slide_names(inputs.paths, out),
+            out,
+            options,
+            overwrite=overwrite,
+            on_progress=on_progress,
         )
+    names = dict(zip(inputs.paths, unique_names(inputs.paths), strict=True))
     predictor = require_photo_model(model)
     run = classify if model.card.task == "classification" else segment
     return run(predictor, names, out, options, overwrite=overwrite, on_progress=on_progress)

@@ -1,8 +1,10 @@
 """What can be asked of `predict`, for each kind of file."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
+from atrous.errors import DataError
 from atrous.pipelines.option import check, option
 
 MIN_REGION: Final = 20.0
@@ -10,7 +12,13 @@ MIN_REGION: Final = 20.0
 
 Context = Literal["auto", "exact", "blended"]
 CONTEXTS: Final = ("auto", "exact", "blended")
+Frame = Literal["qupath", "level0"]
+FRAMES: Final = ("qupath", "level0")
 MEMORY_HELP: Final = "Ceiling of memory, such as 2G; 4G if not given."
+MPP_HELP: Final = "µm per pixel of level 0, where the file does not say it."
+OVERRIDE_HELP: Final = "µm per pixel of level 0, in place of what files state."
+IMAGE_HELP: Final = "Number of the image in files that hold several, from 1; the largest."
+ICC_HELP: Final = "Turn colours into sRGB by the file's colour profile."
 CONTEXT_HELP: Final = (
     "exact (halo by the receptive field), blended (Gaussian weights), or auto: exact where that "
     "can be paid for."
@@ -47,19 +55,30 @@ class SlideOptions:
 
     Attributes:
         mpp: Micrometres per pixel of level 0, for slides that do not state it.
+        override_mpp: The same, in place of what slides state.
+        image: Number of the image in files that hold several, from 1; None for the largest.
+        icc: Apply the colour profiles of files.
         at_mpp: Micrometres per pixel at which the network sees slides; None for the card's.
         memory: Ceiling of memory, such as `2G`; None for 4 GB.
         context: Exact tiles, blended ones, or exact where that can be paid for.
         tile: Side of a tile without its halo, pixels; None for as much as fits.
         all_tiles: Run the tiles without tissue too.
+        tissue: Where tissue is, instead of looking for it: a GeoJSON file or a mask of any size, or
+            a folder of such files by the slides' names.
+        roi: Regions of interest, outside of which nothing is kept: a GeoJSON file, or a folder of
+            such files by the slides' names.
         probabilities: Write the probabilities of every class too.
         min_region: Smaller regions get no polygon of their own, µm².
+        frame: Where polygons count from, those written and those read: the corner of what QuPath
+            shows of the slide, or that of level 0.
+        omit: Classes that get no polygons.
         plan: Only say what would be done.
     """
 
-    mpp: float | None = option(
-        None, "µm per pixel of level 0, where the file does not say it.", above=0
-    )
+    mpp: float | None = option(None, MPP_HELP, above=0)
+    override_mpp: float | None = option(None, OVERRIDE_HELP, above=0)
+    image: int | None = option(None, IMAGE_HELP, minimum=1)
+    icc: bool = option(False, ICC_HELP)
     at_mpp: float | None = option(
         None, "µm per pixel the network sees; the card's, or level 0's.", above=0
     )
@@ -67,12 +86,31 @@ class SlideOptions:
     context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)
     tile: int | None = option(None, "Side of a tile without its halo, pixels.", above=0)
     all_tiles: bool = option(False, "Run the glass too.")
+    tissue: str | None = option(
+        None, "Where tissue is: GeoJSON or a mask, or a folder of them by the slides' names."
+    )
+    roi: str | None = option(
+        None, "Keep only what lies in these regions: GeoJSON, or a folder of it by slides' names."
+    )
     probabilities: bool = option(False, "Write the probabilities of every class as a TIFF too.")
     min_region: float = option(MIN_REGION, "Smaller regions get no polygon, µm².", minimum=0)
+    frame: Frame = option(
+        "qupath",
+        "Where polygons count from: qupath (what it shows: the slide's bounds), or level0.",
+        choices=FRAMES,
+    )
+    omit: tuple[str, ...] = option(
+        (), "A class that gets no polygons, such as background. May be given more than once."
+    )
     plan: bool = option(False, "Only say tiles, minutes and memory.")
 
     def __post_init__(self) -> None:
         check(self)
+        for file in (self.tissue, self.roi):
+            if file is not None and not Path(file).exists():
+                raise DataError(
+                    f"{file} is not there; expected a file or a folder; check the path."
+                )
         if self.memory is not None:
             from atrous.inference.tiles.memory import parse_memory
 

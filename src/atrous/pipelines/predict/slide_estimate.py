@@ -6,8 +6,8 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from atrous.data.slides.read import open_slide
-from atrous.pipelines.predict.slide_job import SlideModel, plan_of
+from atrous.pipelines.predict.slide_model import SlideModel, open_with, plan_of
+from atrous.pipelines.predict.slide_regions import choose_regions
 
 if TYPE_CHECKING:
     from atrous.pipelines.predict.options import SlideOptions
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 _RUNS: Final = 3
 
 
-def plan_record(model: SlideModel, path: Path, options: "SlideOptions") -> dict[str, Any]:
+def plan_record(
+    model: SlideModel, path: Path, options: "SlideOptions", *, name: str
+) -> dict[str, Any]:
     """What a run would take, as JSON values; one tile is timed.
 
     Raises:
         DataError: If the slide cannot be opened, or no tissue is found.
     """
-    with open_slide(path, mpp=options.mpp) as slide:
-        plan = plan_of(model, slide, options)
+    with open_with(path, options) as slide:
+        plan = plan_of(model, slide, options, choose_regions(slide, options, name=name))
         tile = plan.grid.tile(plan.places[len(plan.places) // 2])
         seconds = []
         for _ in range(_RUNS + 1):  # the first one warms up
@@ -31,6 +33,7 @@ def plan_record(model: SlideModel, path: Path, options: "SlideOptions") -> dict[
             seconds.append(perf_counter() - start)
         per_pixel = median(seconds[1:]) / prod(tile.window_size)
         return {
+            "notes": list(slide.notes),
             "size": list(plan.grid.size),
             "mpp": list(plan.mpp),
             "core": plan.grid.core[0],
@@ -62,5 +65,6 @@ def plan_text(name: str, record: dict[str, Any]) -> str:
             f"  work     {record['network_pixels'] / 1e6:,.0f} million pixels, about "
             f"{record['minutes']:.1f} min (one tile timed here, reading included)",
             f"  memory   about {record['memory_bytes'] / 1e9:.1f} GB",
+            *(f"  note     {note}" for note in record["notes"]),
         ]
     )

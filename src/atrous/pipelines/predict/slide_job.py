@@ -2,9 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,44 +11,29 @@ from typing import TYPE_CHECKING, Any, Final
 from atrous._files import make_folder, write_text
 from atrous._journal import Journal
 from atrous.data.check.fingerprint import file_state
-from atrous.data.slides.read import Slide, open_slide
+from atrous.data.slides.frame import frame_record
+from atrous.data.slides.read import Slide
 from atrous.errors import DataError
-from atrous.inference import Predictor
+from atrous.inference.slides.cut_map import Box, CutMap
 from atrous.inference.slides.lock import hold
-from atrous.inference.slides.network import SlideNetwork
-from atrous.inference.slides.plan import SlidePlan, plan_slide
-from atrous.inference.slides.run import run_slide
+from atrous.inference.slides.plan import NoTissueError, SlidePlan
+from atrous.inference.slides.run import broken_parts, run_slide
 from atrous.inference.slides.seam import SeamError, seam_error
 from atrous.inference.slides.store import SlideStore
-from atrous.inference.tiles.memory import DEFAULT, MemoryModel, memory_model, parse_memory
-from atrous.inference.tiles.mode import Context, choose_context
+from atrous.pipelines.predict.slide_model import SlideModel, open_with, plan_of
+from atrous.pipelines.predict.slide_regions import SlideRegions, choose_regions
 from atrous.pipelines.progress import OnProgress, Progress, counter, ignore
 from atrous.reports.manifest import NOTE, differing
 from atrous.reports.slides.probability_tiff import write_probability_tiff
-from atrous.reports.slides.results import SlideFacts, write_slide_results
+from atrous.reports.slides.results import THUMBNAIL, SlideFacts, write_slide_results
+from atrous.reports.slides.tissue_picture import write_tissue_picture
 
 if TYPE_CHECKING:
     from atrous.pipelines.predict.options import SlideOptions
 
 _WORK: Final = ".work"
 _LOCK: Final = ".lock"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlideModel:
-    """A network with what holds for it on every slide.
-
-    Attributes:
-        network: Runs windows.
-        context: How a slide is cut.
-        memory: What a run takes.
-        weights: Name of the card, and the file's SHA-256.
-    """
-
-    network: SlideNetwork
-    context: Context
-    memory: MemoryModel
-    weights: Mapping[str, str]
+_TISSUE: Final = "tissue.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,64 +54,6 @@ class SlideSummary:
         return f"{note['tiles']} tiles, {note['context']['kind']}, {seam}: {tissues}{before}"
 
 
-def prepare_model(predictor: Predictor, options: "SlideOptions") -> SlideModel:
-    """Decide what holds for all slides: context and size of tiles.
-
-    Raises:
-        DataError: If nothing fits into the memory, or exact tiles are asked for and cannot be.
-    """
-    network = SlideNetwork(predictor)
-    masks = network.masks()
-    ceiling = DEFAULT if options.memory is None else parse_memory(options.memory)
-    model = memory_model(
-        masks,
-        ceiling=ceiling,
-        num_classes=network.num_classes,
-        keeps=options.probabilities or options.context == "blended",
-    )
-    core_for = partial(model.core_for, wanted=options.tile)
-    context = choose_context(masks, wish=options.context, core_for=core_for)
-    if not context.core:
-        smallest, halo = options.tile or context.alignment[0], context.halo[0]
-        needed = model.needed((smallest + 2 * halo,) * 2)
-        raise DataError(
-            f"Tiles of {smallest} px with {halo} px around them need about "
-            f"{needed / 1e9:.1f} GB, but the ceiling is {ceiling / 1e9:.1f} GB; give more --memory"
-            f"{', smaller --tile' if options.tile else ''} or a smaller network."
-        )
-    return SlideModel(
-        network=network,
-        context=context,
-        memory=model,
-        weights={"name": predictor.card.name, "sha256": predictor.fingerprint},
-    )
-
-
-def plan_of(
-    model: SlideModel, slide: Slide, options: "SlideOptions", *, limit: int | None = None
-) -> SlidePlan:
-    """How a slide would be run.
-
-    Args:
-        model: What is run.
-        slide: Open.
-        options: Of the command line.
-        limit: Plan the first so many tiles only, for benchmarks.
-
-    Raises:
-        DataError: If no tissue is found on it.
-    """
-    card_mpp = model.network.predictor.card.mpp
-    at = options.at_mpp or card_mpp
-    plan = plan_slide(
-        slide,
-        mpp=slide.mpp if at is None else (at, at),
-        context=model.context,
-        all_tiles=options.all_tiles,
-    )
-    return replace(plan, places=plan.places[:limit])
-
-
 def run_job(
     model: SlideModel,
     path: Path,
@@ -144,9 +70,22 @@ def run_job(
         LockedError: If another process runs it.
         DataError: If it cannot be run, or its folder holds results of another run.
     """
-    with open_slide(path, mpp=options.mpp) as slide:
-        plan = plan_of(model, slide, options)
-        identity = _identity(model, slide, plan, options, name=name)
+    with open_with(path, options) as slide:
+        for said in slide.notes:
+            on_progress(Progress(task=name, problem=f"note: {name}: {said}"))
+        slide.pass_over_broken()
+        regions = choose_regions(slide, options, name=name)
+        try:
+            plan = plan_of(model, slide, options, regions)
+        except NoTissueError as error:
+            whole = replace(plan_of(model, slide, replace(options, all_tiles=True)), places=())
+            make_folder(folder)
+            picture = folder / _TISSUE
+            write_tissue_picture(
+                picture, slide.read_thumbnail(THUMBNAIL), regions.chosen, whole, by=regions.by
+            )
+            raise NoTissueError(f"{error} What was seen is in {picture}.") from error
+        identity = _identity(model, slide, plan, options, name=name) | {"run": regions.record}
         existed = folder.exists()
         make_folder(folder)
         try:
@@ -158,7 +97,8 @@ def run_job(
                     shutil.rmtree(folder / _WORK, ignore_errors=True)
                 if (note := _done(folder, identity)) is not None:
                     return SlideSummary({**note, "was_done": True})
-                note = _run(model, slide, plan, folder, identity, options, on_progress)
+                job = _Job(model, slide, plan, regions, folder, identity, options, on_progress)
+                note = _run(job)
                 return SlideSummary(note)
         except BaseException:
             if not existed and not any(folder.glob(f"{_WORK}/journal")):
@@ -166,78 +106,127 @@ def run_job(
             raise
 
 
-def _run(
-    model: SlideModel,
-    slide: Slide,
-    plan: SlidePlan,
-    folder: Path,
-    identity: dict[str, Any],
-    options: "SlideOptions",
-    on_progress: OnProgress,
-) -> dict[str, Any]:
-    name = str(identity["slide"]["name"])
-    work = folder / _WORK
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A slide that is run."""
+
+    model: SlideModel
+    slide: Slide
+    plan: SlidePlan
+    regions: SlideRegions
+    folder: Path
+    identity: dict[str, Any]
+    options: "SlideOptions"
+    on_progress: OnProgress
+
+    @property
+    def name(self) -> str:
+        return str(self.identity["slide"]["name"])
+
+    def say(self, what: str) -> None:
+        self.on_progress(Progress(task=self.name, status=what))
+
+
+def _run(job: _Job) -> dict[str, Any]:
+    slide, plan, options = job.slide, job.plan, job.options
+    work = job.folder / _WORK
     make_folder(work)
-    card = model.network.predictor.card
-    with Journal(work / "journal", run=identity) as journal:
+    card, network = job.model.network.predictor.card, job.model.network
+    thumbnail = slide.read_thumbnail(THUMBNAIL)
+    write_tissue_picture(
+        job.folder / _TISSUE, thumbnail, job.regions.chosen, plan, by=job.regions.by
+    )
+    with Journal(work / "journal", run=job.identity) as journal:
         store = SlideStore(
             work / "store",
             size=plan.grid.size,
             chunk=plan.grid.core,
-            num_classes=model.network.num_classes if options.probabilities else 0,
+            num_classes=network.num_classes if options.probabilities else 0,
         )
         labels = run_slide(
             slide,
-            model.network,
+            network,
             plan,
             store=store,
             journal=journal,
             scratch=work / "windows",
-            advance=counter(on_progress, name, len(plan.places)),
+            advance=counter(job.on_progress, job.name, len(plan.places)),
         )
-        seam = seam_error(slide, model.network, plan, store)
+        seam = seam_error(slide, network, plan, store)
+        broken = broken_parts(slide, plan, journal)
+    roi = job.regions.roi_map(slide, plan, frame=options.frame)
+    kept = CutMap(store=store, boxes=broken, roi=roi) if broken or roi is not None else store
     num_labels = len(next(iter(labels.values()), ()))
     facts = SlideFacts(
-        name=name,
+        name=job.name,
         slide=slide,
         plan=plan,
         card=card,
-        label_map=store,
+        label_map=kept,
         labels=labels,
         smallest_um2=options.min_region,
+        frame=options.frame,
+        omitted=options.omit,
         label_names=card.label_names or tuple(f"label {i}" for i in range(num_labels)),
     )
-    areas = _write(folder, facts, store, options, on_progress)
-    note = {**identity, **_record(plan, identity, seam), "areas_mm2": areas}
-    write_text(folder / NOTE, json.dumps(note, indent=1) + "\n")
+    areas = _write(job, facts, kept)
+    notes = [*slide.notes, *_broken_notes(slide, plan, broken)]
+    for said in notes[len(slide.notes) :]:
+        job.on_progress(Progress(task=job.name, problem=f"note: {job.name}: {said}"))
+    note = {**job.identity, **_record(plan, job.identity, seam, notes), "areas_mm2": areas}
+    write_text(job.folder / NOTE, json.dumps(note, indent=1) + "\n")
     shutil.rmtree(work, ignore_errors=True)
     return note
 
 
-def _write(
-    folder: Path,
-    facts: SlideFacts,
-    store: SlideStore,
-    options: "SlideOptions",
-    on_progress: OnProgress,
-) -> dict[str, float]:
+def _write(job: _Job, facts: SlideFacts, kept: "SlideStore | CutMap") -> dict[str, float]:
     """Write the files of a slide that was run; areas of the classes in mm² come back."""
-
-    def say(what: str) -> None:
-        on_progress(Progress(task=facts.name, status=what))
-
-    features = write_slide_results(folder, facts, say=say)
+    features = write_slide_results(job.folder, facts, say=job.say)
     names = facts.card.class_names
-    if options.probabilities:
-        say("probabilities")
-        path = folder / "probabilities.ome.tif"
-        write_probability_tiff(store, path, class_names=names, mpp=facts.map_mpp)
+    if job.options.probabilities:
+        job.say("probabilities")
+        path = job.folder / "probabilities.ome.tif"
+        write_probability_tiff(kept, path, class_names=names, mpp=facts.map_mpp)
     return {name: round(float(area), 9) for name, area in zip(names, features.areas, strict=True)}
 
 
-def _record(plan: SlidePlan, identity: Mapping[str, Any], seam: SeamError) -> dict[str, Any]:
+def _broken_notes(slide: Slide, plan: SlidePlan, broken: Sequence[Box]) -> list[str]:
+    """Where a slide could not be read, in pixels of level 0."""
+    notes = [
+        f"a broken tile is left unlabelled: rows {round(box[0] * plan.scale[0])} to "
+        f"{round(box[2] * plan.scale[0])}, columns {round(box[1] * plan.scale[1])} to "
+        f"{round(box[3] * plan.scale[1])} of level 0"
+        for box in _merged(broken)
+    ]
+    others = {level for level, *_ in slide.broken} - {slide.source_level(plan.mpp)}
+    if others:
+        levels = ", ".join(map(str, sorted(others)))
+        notes.append(f"broken tiles of level {levels} are white on the pictures")
+    return notes
+
+
+def _merged(boxes: Sequence[Box]) -> list[Box]:
+    """Boxes that touch as the one around them."""
+    merged: list[Box] = []
+    for box in boxes:
+        top, left, bottom, right = box
+        apart = []
+        for other in merged:
+            if other[0] <= bottom and top <= other[2] and other[1] <= right and left <= other[3]:
+                top, left = min(top, other[0]), min(left, other[1])
+                bottom, right = max(bottom, other[2]), max(right, other[3])
+            else:
+                apart.append(other)
+        merged = [*apart, (top, left, bottom, right)]
+    return merged
+
+
+def _record(
+    plan: SlidePlan, identity: Mapping[str, Any], seam: SeamError, notes: Sequence[str]
+) -> dict[str, Any]:
     """How a slide was run, for its note."""
     return {
+        "notes": list(notes),
         "tiles": len(plan.places),
         "tiles_of_the_slide": len(plan.grid),
         "context": {**identity["context"], "reason": plan.context.reason},
@@ -262,6 +251,7 @@ def _identity(
             "size": list(slide.levels[0].size),
             "mpp": list(slide.mpp),
         },
+        "reading": {"mpp": slide.mpp_source, "image": options.image, "icc": options.icc},
         "weights": dict(model.weights),
         "versions": {"atrous": version("atrous"), "torch": version("torch")},
         "grid": {
@@ -274,6 +264,11 @@ def _identity(
         "all_tiles": options.all_tiles,
         "probabilities": options.probabilities,
         "min_region_um2": options.min_region,
+        "frame": {
+            "regions.geojson": frame_record(slide, options.frame),
+            "labels.ome.tif": frame_record(slide, "level0"),
+        },
+        "omit": list(options.omit),
     }
 
 

@@ -10,7 +10,8 @@ from atrous.pipelines.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from atrous.inference import Predictor
-    from atrous.pipelines.predict.slide_job import SlideModel, SlideSummary
+    from atrous.pipelines.predict.slide_job import SlideSummary
+    from atrous.pipelines.predict.slide_model import SlideModel
 
 
 def run_slides(
@@ -36,7 +37,8 @@ def run_slides(
         DataError: If there is one slide only, and it could not be run; or what concerns all.
     """
     from atrous.inference.slides.lock import LockedError
-    from atrous.pipelines.predict.slide_job import prepare_model, run_job
+    from atrous.pipelines.predict.slide_job import run_job
+    from atrous.pipelines.predict.slide_model import prepare_model
 
     model = prepare_model(predictor, options)
     if options.plan:
@@ -86,7 +88,7 @@ def _plans(
     records: dict[str, dict[str, Any]] = {}
     for path, name in names.items():
         try:
-            records[name] = plan_record(model, path, options)
+            records[name] = plan_record(model, path, options, name=name)
         except AtrousError as error:
             if len(names) == 1:
                 raise

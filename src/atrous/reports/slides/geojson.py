@@ -3,10 +3,14 @@
 The map is read chunk by chunk. Borders are simplified within a chunk, each once for both of its
 sides, so that neighbours neither overlap nor part; a chunk's own outline stays as it is, so that
 pieces of one region fit together again. Needs the extra `slides`.
+
+All corners are whole numbers of pixels until they are written, and what they are multiplied by then
+has few binary digits: products are exact, so that what is valid in pixels is valid in the file.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import sqrt
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +19,7 @@ from numpy.typing import NDArray
 
 from atrous._extras import require
 from atrous._files import write_atomically
+from atrous.data.slides.annotations import FRAME_MEMBER
 from atrous.data.slides.mask_map import Labels, MaskMap, check_classes, iterate_chunks
 from atrous.errors import DataError
 from atrous.metrics.connected_regions import ChunkRegions, RegionJoiner
@@ -25,6 +30,9 @@ from atrous.types import UNLABELLED, Colour
 DEFAULT_TOLERANCE: Final = 1.0
 """Micrometres."""
 
+_FACTOR_STEPS: Final = 1 << 30
+"""Steps of one by which pixels of level 0 per pixel are rounded: 0.0001 pixels over 100,000."""
+
 
 def write_geojson(
     label_map: MaskMap,
@@ -34,6 +42,7 @@ def write_geojson(
     palette: Sequence[Colour],
     scale: tuple[float, float],
     mpp: tuple[float, float],
+    frame: Mapping[str, object] | None = None,
     tolerance_um: float = DEFAULT_TOLERANCE,
     smallest_um2: float = 0.0,
     skip: Sequence[int] = (),
@@ -41,8 +50,8 @@ def write_geojson(
 ) -> int:
     """Write a polygon for every region (pixels joined by their sides) and give their number.
 
-    Coordinates are x and y in pixels of the slide's level 0; holes are kept, outlines run as RFC
-    7946 says. The file appears when it is whole.
+    Coordinates are x and y in pixels of the slide's level 0, counted from the corner of the frame;
+    holes are kept, outlines run as RFC 7946 says. The file appears when it is whole.
 
     Args:
         label_map: Class indices, and 255 where nothing ran.
@@ -51,6 +60,7 @@ def write_geojson(
         palette: One colour a class.
         scale: Pixels of level 0 per pixel of the map, down and to the right.
         mpp: Micrometres per pixel of the map, down and to the right.
+        frame: As `frame_record` gives it, which the file then names; None for level 0 itself.
         tolerance_um: Corners are dropped while the triangle that is lost is smaller than a square
             of this side, micrometres (Visvalingam and Whyatt); 0 keeps the outlines of pixels.
         smallest_um2: Regions smaller than this, in µm², are given to a neighbour.
@@ -72,11 +82,14 @@ def write_geojson(
         skip=frozenset((UNLABELLED, *skip)),
         max_vertices=max_vertices,
     )
-    factor, count = np.array([scale[1], scale[0]]), 0
+    factor, count = np.rint(np.array([scale[1], scale[0]]) * _FACTOR_STEPS) / _FACTOR_STEPS, 0
+    corner = np.array([(frame or {}).get(side, 0) for side in ("left", "top")], float)
+    named = "" if frame is None else f'"{FRAME_MEMBER}": {json.dumps(frame)}, '
     with write_atomically(path) as file:
-        file.write(b'{"type": "FeatureCollection", "features": [')
+        file.write(f'{{"type": "FeatureCollection", {named}"features": ['.encode())
         for value, polygon in regions:
-            placed = shapely.orient_polygons(shapely.transform(polygon, lambda xy: xy * factor))
+            placed = shapely.transform(polygon, lambda xy: xy * factor - corner)
+            placed = shapely.orient_polygons(placed)
             feature = _feature(shapely.to_geojson(placed), class_names[value], palette[value])
             file.write(f"{',' if count else ''}\n{feature}".encode())
             count += 1
@@ -150,8 +163,8 @@ class _Outlines:
     def __init__(self, *, tolerance_um: float, mpp: tuple[float, float]) -> None:
         self._shapely = require("shapely", extra="slides")
         self._features = require("rasterio.features", extra="slides")
-        self._tolerance = tolerance_um
-        self._um = np.array([mpp[1], mpp[0]])
+        # Corners go by the areas of triangles, which are as many pixels on any grid of one area.
+        self._tolerance = tolerance_um / sqrt(mpp[0] * mpp[1])
 
     def trace(
         self, chunk: ChunkRegions, labels: Labels, *, top: int, left: int
@@ -179,7 +192,8 @@ class _Outlines:
 
     def _simplified(self, polygons: NDArray[Any]) -> NDArray[Any]:
         # Borders are the same for both sides only if both have all corners: so every pixel's.
-        dense = self._shapely.segmentize(polygons, 1.0)
-        in_um = self._shapely.transform(dense, lambda xy: np.rint(xy) * self._um)
-        simple = self._shapely.coverage_simplify(in_um, self._tolerance, simplify_boundary=False)
-        return self._shapely.transform(simple, lambda xy: np.rint(xy / self._um))
+        dense = self._shapely.transform(self._shapely.segmentize(polygons, 1.0), np.rint)
+        simple: NDArray[Any] = self._shapely.coverage_simplify(
+            dense, self._tolerance, simplify_boundary=False
+        )
+        return simple

@@ -1,6 +1,6 @@
 """A slide's label map as a pyramidal TIFF with its colours, scale and class names."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ def write_label_tiff(
     palette: Sequence[Colour],
     class_names: Sequence[str],
     mpp: tuple[float, float],
+    frame: Mapping[str, object] | None = None,
 ) -> None:
     """Write an OME-TIFF of class indices: tiled, compressed, with levels of half the size each.
 
@@ -39,6 +40,7 @@ def write_label_tiff(
         palette: One colour a class.
         class_names: One name a class.
         mpp: Micrometres per pixel of the map, down and to the right.
+        frame: Part of the slide that the map is of, to be named in the OME-XML; None for no word.
 
     Raises:
         DataError: If the map holds other classes, or the file cannot be written.
@@ -53,11 +55,20 @@ def write_label_tiff(
         size=label_map.size,
         tile=TILE,
         mpp=mpp,
-        description=ome_xml(label_map.size, mpp=mpp, name=path.name, class_names=class_names),
+        description=ome_xml(
+            label_map.size, mpp=mpp, name=path.name, class_names=class_names, frame=frame
+        ),
     )
 
 
-def ome_xml(size: Size, *, mpp: tuple[float, float], name: str, class_names: Sequence[str]) -> str:
+def ome_xml(
+    size: Size,
+    *,
+    mpp: tuple[float, float],
+    name: str,
+    class_names: Sequence[str],
+    frame: Mapping[str, object] | None = None,
+) -> str:
     """The description of a label map, ASCII.
 
     Args:
@@ -65,16 +76,30 @@ def ome_xml(size: Size, *, mpp: tuple[float, float], name: str, class_names: Seq
         mpp: Micrometres per pixel, down and to the right.
         name: Of the picture.
         class_names: One name a class; they become the values of a map whose keys are the indices.
+        frame: Part of the slide that the map is of, which becomes a map of its own.
     """
     root = ome_root(size, mpp=mpp, name=name, channel="class")
     image = root[0]
     ET.SubElement(image, "AnnotationRef", ID="Annotation:0")
+    if frame is not None:
+        ET.SubElement(image, "AnnotationRef", ID="Annotation:1")
     annotations = ET.SubElement(root, "StructuredAnnotations")
-    classes = ET.SubElement(annotations, "MapAnnotation", ID="Annotation:0", Namespace="classes")
-    value = ET.SubElement(classes, "Value")
-    for index, class_name in enumerate(class_names):
-        ET.SubElement(value, "M", K=str(index)).text = class_name
+    classes = {str(index): class_name for index, class_name in enumerate(class_names)}
+    _add_map(annotations, 0, "classes", classes)
+    if frame is not None:
+        _add_map(annotations, 1, "frame", {key: str(value) for key, value in frame.items()})
     return ome_text(root)
+
+
+def _add_map(
+    annotations: ET.Element, number: int, namespace: str, entries: Mapping[str, str]
+) -> None:
+    annotation = ET.SubElement(
+        annotations, "MapAnnotation", ID=f"Annotation:{number}", Namespace=namespace
+    )
+    value = ET.SubElement(annotation, "Value")
+    for key, text in entries.items():
+        ET.SubElement(value, "M", K=key).text = text
 
 
 def _tiles(label_map: MaskMap, kind: TileKind, *, num_classes: int) -> Iterator[bytes]:

@@ -4,7 +4,7 @@
 OUT/NAME/
   labels.ome.tif       class indices in colours, pyramidal, with scale; 255 where nothing ran
   probabilities.ome.tif  if wanted: a channel a class, in steps of 1 / 255
-  regions.geojson      polygons in pixels of level 0, for QuPath
+  regions.geojson      polygons in pixels of level 0, in the frame of QuPath
   overlay.png          the thumbnail by tissue, with legend and scale bar
   measurements.csv     mm², regions, borders, co-occurrence
   cooccurrence.png     which tissues lie beside which
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous._files import write_atomically, write_text
+from atrous.data.slides.frame import frame_record, has_two_frames
 from atrous.data.slides.mask_map import MaskMap
 from atrous.data.slides.read import Slide
 from atrous.inference.slides.plan import SlidePlan
@@ -57,6 +58,8 @@ class SlideFacts:
         labels: Probabilities of labels by place of a tile, of networks that give them.
         label_names: Of them.
         smallest_um2: Regions smaller than this get no polygon of their own, µm².
+        frame: Where polygons count from: `qupath` or `level0`.
+        omitted: Classes that get no polygons.
     """
 
     name: str
@@ -67,12 +70,24 @@ class SlideFacts:
     labels: Mapping[Place, tuple[float, ...]]
     label_names: tuple[str, ...]
     smallest_um2: float = 0.0
+    frame: str = "qupath"
+    omitted: tuple[str, ...] = ()
 
     @property
     def map_mpp(self) -> tuple[float, float]:
         """Micrometres per pixel of the map, down and to the right."""
         own, scale = self.slide.mpp, self.plan.scale
         return own[0] * scale[0], own[1] * scale[1]
+
+    @property
+    def skipped(self) -> tuple[int, ...]:
+        """Indices of the classes that get no polygons."""
+        void = () if self.card.void_class is None else (self.card.void_class,)
+        return (*void, *(self.card.class_names.index(name) for name in self.omitted))
+
+    def slide_frame(self, frame: str) -> dict[str, object] | None:
+        """A frame as it is named in files; None of a slide for which there is one only."""
+        return frame_record(self.slide, frame) if has_two_frames(self.slide) else None
 
 
 def write_slide_results(
@@ -91,7 +106,7 @@ def write_slide_results(
     Raises:
         DataError: If one cannot be written.
     """
-    card, names, palette = facts.card, facts.card.class_names, facts.card.palette
+    names, palette = facts.card.class_names, facts.card.palette
     say("measurements")
     features = count_tissues(facts.label_map, num_classes=len(names), mpp=facts.map_mpp)
     write_measurements(folder / "measurements.csv", {facts.name: features}, class_names=names)
@@ -103,6 +118,7 @@ def write_slide_results(
         palette=palette,
         class_names=names,
         mpp=facts.map_mpp,
+        frame=facts.slide_frame("level0"),
     )
     say("polygons")
     write_geojson(
@@ -112,8 +128,9 @@ def write_slide_results(
         palette=palette,
         scale=facts.plan.scale,
         mpp=facts.map_mpp,
+        frame=facts.slide_frame(facts.frame),
         smallest_um2=facts.smallest_um2,
-        skip=() if card.void_class is None else (card.void_class,),
+        skip=facts.skipped,
     )
     say("pictures")
     thumbnail = facts.slide.read_thumbnail(THUMBNAIL)
