@@ -27,6 +27,7 @@ from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, ne
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.field_trace import Sight, same_grid
 from atrous.analysis.tracing.mode import Mode, in_mode
+from atrous.analysis.tracing.process import collector_at_rest
 from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import ShapeError
 
@@ -68,6 +69,7 @@ class Halo:
         return None not in self.pixels
 
 
+@collector_at_rest
 def halo(
     model: nn.Module,
     size: Sequence[int],

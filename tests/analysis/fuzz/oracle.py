@@ -42,7 +42,7 @@ AS_BUILT = Draw()
 DRAWS = (Draw(is_positive=True, shift=2.0), Draw(is_positive=True, shift=-40.0), Draw())
 MORE_DRAWS = (
     Draw(is_positive=True, shift=40.0),  # what is little in a maximum becomes the most
-    Draw(base=-1.5),
+    *(Draw(base=base) for base in (-1.5, -6.0, 6.0)),
     *(
         Draw(is_positive=seed % 2 > 0, spread=spread, seed=seed)
         for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0], start=1)
