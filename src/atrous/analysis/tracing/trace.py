@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from atrous.analysis.fields.call import Call, Op, written_arguments
 from atrous.analysis.fields.dependence import Run, forget
+from atrous.analysis.tracing.asked_types import answering_for_real
 from atrous.analysis.tracing.explain import explain
 from atrous.analysis.tracing.fake import FakeMaker, Meta
 from atrous.analysis.tracing.leaks import check_leaks
@@ -316,7 +317,7 @@ def staged(model: nn.Module) -> Iterator[Stage]:
         return weights[id(tensor)][1]
 
     # In inference mode some ops come under another name, with other arguments.
-    with torch.inference_mode(False), as_it_was():
+    with torch.inference_mode(False), as_it_was(), answering_for_real(model):
         state = State(model, swap)
         stage = Stage(model, fakes, Memo(), state, weights)
         try:
