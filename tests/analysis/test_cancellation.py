@@ -17,6 +17,7 @@ class Net(nn.Module):
         super().__init__()
         self.a = nn.Conv2d(2, 2, 3, padding=1)
         self.b = nn.Conv2d(2, 2, 7, padding=3)
+        self.scale = nn.Parameter(torch.rand(2, 1, 1))
         self.one = nn.Conv2d(2, 1, 3, padding=1)
         self.run = run
 
@@ -39,6 +40,10 @@ def written(m, x):
     z = y + m.a(x)
     z -= y
     return z
+
+
+def pooled(m, x):
+    return x + m.scale * (F.avg_pool2d(x, 3, 1, 1) - x)
 
 
 CANCELLING = {
@@ -69,6 +74,7 @@ GENERAL = {
     "noise that is taken off": (lambda m, x: x - m.b(x), 7),
     "two filters": (lambda m, x: m.b(x) - m.a(x), 7),
     "a local mean": (lambda m, x: F.avg_pool2d(x, 3, 1, 1) - x, 3),
+    "pools on pools": (lambda m, x: F.avg_pool2d(pooled(m, x), 3, 1, 1) - pooled(m, x), 5),
     "neighbours": (lambda m, x: m.a(x)[..., 1:] - m.a(x)[..., :-1], (3, 4)),
     "twice, less once": (lambda m, x: 2 * m.b(x) - m.b(x), 7),
     "all pairs": (lambda m, x: (m.b(x)[:, :, None] - m.b(x)[:, None]).abs().amax(2), 7),

@@ -10,11 +10,13 @@ Where a result may cancel, its field is the most that is read.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+import numpy as np
 from torch import Tensor
 
 from atrous.analysis.fields import dependence
+from atrous.analysis.fields.axes import align
 from atrous.analysis.fields.call import Call, outputs
 from atrous.analysis.fields.constants import constant_of
 from atrous.analysis.fields.dependence import Dependence, Run
@@ -114,7 +116,7 @@ def cancel(run: Run, call: Call, name: str, result: Result) -> tuple[Result, Seq
         fed = [t for t in fed if t is not call.first]  # it is overwritten
     values = [value_of(run, t) for t in fed]
     if len(values) == 2 and base in _SUMS and isinstance(call["alpha"], int | float):
-        value, loses = _sum(run, base, call["alpha"], *values)
+        value, loses = _sum(run, base, call["alpha"], fed, *values)
     elif len(values) == 2 and base in _UNITY:
         value, loses = atom(run, call), values[0].key == values[1].key
     elif base in _ALONE:
@@ -163,7 +165,8 @@ def _one(
         if base not in ("cat", "stack"):
             return atom(run, call), False
         roots = frozenset[int]().union(*(value.roots for value in values))
-        return replace(atom(run, call), roots=roots), False
+        pure = frozenset[int]().union(*(value.pure for value in values))
+        return replace(atom(run, call), roots=roots, pure=pure), False
     if base in _SAME and call.out.shape == fed[0].shape and call.out.dtype.is_floating_point:
         return only, False
     if base in _SUMS or base == "neg":
@@ -182,19 +185,20 @@ def _one(
             return atom(run, call), False
         if type(other) in (int, float) and other != 0:
             return scaled(run, call, only, other if base == "mul" else 1 / other), False
-        if isinstance(other, Tensor) and (base == "mul" or other is not fed[0]):
-            return linear(run, call, fed[0], only, only.roots), False
+        if isinstance(call.args[1], Tensor) and (base == "mul" or call.args[1] is not fed[0]):
+            factor = constant_of(run, next(t for t in call.tensors() if t is not fed[0]))
+            is_learned = factor is not None and factor.is_generic
+            return linear(run, call, fed[0], only, only.learned() if is_learned else only), False
     if base in _REDUCTIONS:
-        if _of_reduction(call) == 1:
-            return linear(run, call, fed[0], only, only.roots), False
-        roots = only.roots | {only.key} if _spreads(call, fed[0]) else only.roots
-        return linear(run, call, fed[0], only, roots), False
-    if is_move or (base in _NORMS and not (call.has("training") and call["training"])):
-        return linear(run, call, fed[0], only, only.roots), False
+        is_tied = _of_reduction(call) > 1 and _spreads(call, fed[0])
+        return linear(run, call, fed[0], only, only.spread() if is_tied else only), False
+    if is_move:
+        return linear(run, call, fed[0], only, only), False
+    if base in _NORMS and not (call.has("training") and call["training"]):
+        return linear(run, call, fed[0], only, only.learned()), False
     if base in _FIXED:
         inverts = base == "_fft_c2r" or (base == "_fft_c2c" and not call["forward"])
-        roots = only.roots | {only.key}
-        return linear(run, call, fed[0], only, roots), inverts and bool(only.roots)
+        return linear(run, call, fed[0], only, only.spread()), inverts and bool(only.roots)
     if base in _WEIGHTED:
         return _weighted(run, call, fed[0], only)
     return atom(run, call), False
@@ -206,13 +210,11 @@ def _weighted(run: Run, call: Call, tensor: Tensor, value: Value) -> tuple[Value
     known = [constant_of(run, t) for t in others[-1:] if t.ndim > 1]
     fixed = [c.value for c in known if c is not None and c.value is not None]
     if not fixed:
-        return linear(run, call, tensor, value, value.roots), False
+        return linear(run, call, tensor, value, value.learned()), False
     numbers = fixed[0].real if fixed[0].is_complex() else fixed[0]
     is_mixed = bool((numbers < 0).any()) and bool((numbers > 0).any())
-    return (
-        linear(run, call, tensor, value, value.roots | {value.key}),
-        is_mixed and bool(value.roots),
-    )
+    loses = is_mixed and bool(value.roots) and _meet_in_sums(run, call, tensor)
+    return linear(run, call, tensor, value, value.spread()), loses
 
 
 def _spreads(call: Call, tensor: Tensor) -> bool:
@@ -225,7 +227,9 @@ def _spreads(call: Call, tensor: Tensor) -> bool:
     return any(v.shape[d % tensor.ndim] > 1 for v in dep.axes for d in dims)
 
 
-def _sum(run: Run, base: str, alpha: float, one: Value, other: Value) -> tuple[Value, bool]:
+def _sum(
+    run: Run, base: str, alpha: float, fed: list[Tensor], one: Value, other: Value
+) -> tuple[Value, bool]:
     """A sum or difference: summands met before may vanish, what is tied to one map may cancel."""
     first, second = (-alpha, 1.0) if base == "rsub" else (1.0, _SUMS[base] * alpha)
     factors: dict[int, float] = {key: first * factor for key, factor in one.terms}
@@ -240,11 +244,54 @@ def _sum(run: Run, base: str, alpha: float, one: Value, other: Value) -> tuple[V
             factors[key] = total
         else:
             factors[key] = second * factor
-    roots = one.roots | other.roots
-    is_tied = bool(one.roots & other.roots)
-    loses = loses or (is_tied and len(one.signs(first) | other.signs(second)) > 1)
+    is_difference = len(one.signs(first) | other.signs(second)) > 1
+    if is_difference and not loses and one.roots & other.roots:
+        # Where one of them reaches farther on both sides, its ends stay; not all that is between
+        # them does, if the same fixed numbers stand in both.
+        loses = bool(one.pure & other.pure) or _share_ends(run, *map(dependence.of, fed))
     terms = tuple(sorted(factors.items()))
     key = run.keys.setdefault(("sum", terms), len(run.keys))
     if not terms or len(terms) > _MOST_TERMS:
         terms = ((key, 1.0),)
-    return Value(key, terms, roots), loses
+    return Value(key, terms, one.roots | other.roots, one.pure | other.pure), loses
+
+
+def _share_ends(run: Run, one: Dependence | None, other: Dependence | None) -> bool:
+    """Whether some elements that no border has changed see parts that begin or end alike."""
+    if one is None or other is None:
+        return False
+    overlap: Any = True
+    ends: Any = False
+    clear: Any = True
+    ndim = max(d.axes[0].ndim for d in (one, other)) - 1
+    for axis, v, w in zip(run.axes, one.axes, other.axes, strict=True):
+        if not axis.is_interval:
+            return False  # the run of intervals has told
+        v, w = align(v, ndim), align(w, ndim)
+        overlap = overlap & (v[..., 0] <= -w[..., 1]) & (w[..., 0] <= -v[..., 1])
+        ends = ends | (v[..., 0] == w[..., 0]) | (v[..., 1] == w[..., 1])
+        clear = clear & (v[..., 2] == 1) & (w[..., 2] == 1)
+    return bool(np.any(overlap & ends & clear))
+
+
+def _meet_in_sums(run: Run, call: Call, tensor: Tensor) -> bool:
+    """Whether elements that one output sums see parts that begin or end alike."""
+    dep = dependence.of(tensor)
+    if dep is None:
+        return False
+    if call.has("weight"):
+        kernel = call.shape("weight")
+        dims = [d for d in range(1, len(kernel)) if kernel[d] > 1]
+    else:
+        is_left = tensor is call.tensors()[-2]
+        dims = [tensor.ndim - 1 if is_left else max(tensor.ndim - 2, 0)]
+    for d in dims:
+        before, ahead = (slice(None),) * d, slice(1, None)
+        pairs = [
+            [v if v.shape[d] == 1 else v[(*before, part)] for v in dep.axes]
+            for part in (slice(None, -1), ahead)
+        ]
+        one, other = (replace(dep, axes=tuple(axes)) for axes in pairs)
+        if _share_ends(run, one, other):
+            return True
+    return False

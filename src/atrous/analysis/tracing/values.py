@@ -1,7 +1,7 @@
 """Which values of a run are equal: keys of values by what they came from, and their summands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from torch import Tensor
@@ -32,11 +32,21 @@ class Value:
         terms: Summands by key, each with its factor; a constant may come on top.
         roots: Keys of the maps that fixed numbers were multiplied with and summed since anything
             else was done to them; none where every element stands for itself.
+        pure: Those of them that no learned number was multiplied with since.
     """
 
     key: int
     terms: Terms
     roots: frozenset[int] = frozenset()
+    pure: frozenset[int] = frozenset()
+
+    def spread(self) -> "Value":
+        """The same value, as what the elements of a result are tied to."""
+        return replace(self, roots=self.roots | {self.key}, pure=self.pure | {self.key})
+
+    def learned(self) -> "Value":
+        """The same value, with learned numbers on the way from what it is tied to."""
+        return replace(self, pure=frozenset())
 
     def signs(self, factor: float = 1) -> set[bool]:
         return {coefficient * factor > 0 for _, coefficient in self.terms}
@@ -78,24 +88,32 @@ def part_of(run: Run, value: Value, position: int) -> Value:
         if len(terms) == 1
         else run.keys.setdefault((value.key, position), len(run.keys))
     )
-    return Value(key, terms, value.roots)
+    return replace(value, key=key, terms=terms)
 
 
 def scaled(run: Run, call: Call, value: Value, factor: float) -> Value:
     """A value times a number; what is added to it on top has no part in it."""
     terms = tuple((key, factor * old) for key, old in value.terms)
     key = run.keys.setdefault(_parts(run, call), len(run.keys))
-    return Value(key, terms, value.roots)
+    return replace(value, key=key, terms=terms)
 
 
-def linear(run: Run, call: Call, tensor: Tensor, value: Value, roots: frozenset[int]) -> Value:
-    """What a linear op makes of every summand."""
+def linear(run: Run, call: Call, tensor: Tensor, value: Value, tied: Value) -> Value:
+    """What a linear op makes of every summand.
+
+    Args:
+        run: The run.
+        call: The op.
+        tensor: What it is linear in.
+        value: The value of that.
+        tied: What the elements of the result are tied to.
+    """
     is_simple = value.terms == ((value.key, 1.0),)
     key = _made_of(run, call, tensor, value.key)
     if is_simple or len(value.terms) > _MOST_SPREAD:
-        return Value(key, ((key, 1.0),), roots)
+        return replace(tied, key=key, terms=((key, 1.0),))
     terms = tuple((_made_of(run, call, tensor, term), factor) for term, factor in value.terms)
-    return Value(key, terms, roots)
+    return replace(tied, key=key, terms=terms)
 
 
 def _made_of(run: Run, call: Call, tensor: Tensor, term: int) -> int:
