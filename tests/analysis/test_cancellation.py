@@ -18,6 +18,7 @@ class Net(nn.Module):
         self.a = nn.Conv2d(2, 2, 3, padding=1)
         self.b = nn.Conv2d(2, 2, 7, padding=3)
         self.scale = nn.Parameter(torch.rand(2, 1, 1))
+        self.v, self.w = (nn.Parameter(torch.rand(2, 2, 3, 3)) for _ in range(2))
         self.one = nn.Conv2d(2, 1, 3, padding=1)
         self.run = run
 
@@ -78,6 +79,8 @@ GENERAL = {
     "neighbours": (lambda m, x: m.a(x)[..., 1:] - m.a(x)[..., :-1], (3, 4)),
     "twice, less once": (lambda m, x: 2 * m.b(x) - m.b(x), 7),
     "all pairs": (lambda m, x: (m.b(x)[:, :, None] - m.b(x)[:, None]).abs().amax(2), 7),
+    "weights of one shape": (lambda m, x: F.conv2d(x, 2 * m.v) - F.conv2d(x, 2 * m.w), 3),
+    "a layer made on the way": (lambda m, x: nn.Conv2d(2, 2, 3)(x) - nn.Conv2d(2, 2, 3)(x), 3),
     "a gate": (lambda m, x: m.a(x).sigmoid() * x + (1 - m.a(x).sigmoid()) * m.b(x), 7),
     "deviations from the channels": (lambda m, x: m.a(x) - m.a(x).mean(1, keepdim=True), 3),
     "softmax over two channels": (lambda m, x: m.a(x).softmax(1), 3),

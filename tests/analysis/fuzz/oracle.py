@@ -48,6 +48,12 @@ MORE_DRAWS = (
         Draw(is_positive=seed % 2 > 0, spread=spread, seed=seed)
         for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0] * 3, start=1)
     ),
+    *(
+        Draw(spread=spread, seed=seed, base=base)  # thresholds between planes
+        for spread in (1.0, 10.0, 100.0)
+        for base in (-1.0, -0.5)
+        for seed in range(20, 25)
+    ),
 )
 """For models whose maxima, masks and thresholds hide what is read from the first draws."""
 

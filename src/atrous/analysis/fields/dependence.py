@@ -370,7 +370,7 @@ def is_nothing(run: Run, dep: Dependence) -> bool:
 
 _MARKS: Final = (
     *["_atrous_dependence", "_atrous_constant", "_atrous_value", "_atrous_view", "_atrous_views"],
-    *["_atrous_windows", "_atrous_image"],
+    *["_atrous_windows", "_atrous_image", "_atrous_serial"],
 )
 """What a run writes down on tensors."""
 

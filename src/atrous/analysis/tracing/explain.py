@@ -26,7 +26,7 @@ _HIGHER_ORDER = re.compile(r"HigherOrderOperator (\w+)")
 
 
 def explain(
-    error: Exception, model: nn.Module, layer_name: str, inputs: Sequence[Tensor]
+    error: Exception | SystemExit, model: nn.Module, layer_name: str, inputs: Sequence[Tensor]
 ) -> AtrousError:
     """What was found, in which layer, and what to do about it.
 
@@ -71,7 +71,7 @@ _READINGS: Final = {
 """What ops that need numbers do, in words."""
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """Where in the user's code it is, as ` (file.py:12)`; empty if it is in none."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         name = str(frame.f_globals.get("__name__", ""))
@@ -80,20 +80,20 @@ def _line(error: Exception) -> str:
     return ""
 
 
-def _raising_line(error: Exception) -> str:
+def _raising_line(error: BaseException) -> str:
     """The line of code that raised an error without words, such as a bare `assert`, or its kind."""
     frames = traceback.extract_tb(error.__traceback__)
     line = frames[-1].line if frames else None
     return line or type(error).__name__
 
 
-def _about_values(error: Exception, where: str, first_line: str) -> AtrousError | None:
+def _about_values(error: BaseException, where: str, first_line: str) -> AtrousError | None:
     """The answer where a step needs numbers, which the analysis does not have."""
     if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
         name = error.func._schema.name.removeprefix("aten::")
         return AtrousError(
             f"In {where}{_line(error)} the forward pass {_READINGS.get(name, name)}, and tensors "
-            "have no numbers in an analysis: what follows would depend on the data. Keep numbers, "
+            "have no numbers in an analysis: what follows depends on the data. Keep numbers, "
             "and places that are always the same, as Python numbers and lists of indices; else "
             "take that step out of forward, or analyse the parts before and after it."
         )

@@ -279,7 +279,7 @@ class Stage:
                 listener.leave("", out)
         except AtrousError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if error is trace.bug:
                 raise
             raise explain(error, self.model, trace.layers[-1], tensors) from error

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.call import Call, outputs
@@ -167,8 +167,10 @@ def _key(run: Run, tensor: Tensor, keys: dict[int, int] | None) -> Any:
     if dependence.of(tensor) is not None:
         return value_of(run, tensor).key
     real = tensor.__dict__.get("_of_model")
-    if real is not None and not run.spoiled:
+    if real is not None and tensor.untyped_storage()._cdata not in run.spoiled:
         return ("weight", id(real))
+    if isinstance(tensor, nn.Parameter):  # of a layer that was made on the way
+        return tensor.__dict__.setdefault("_atrous_serial", object())
     constant = constant_of(run, tensor)
     if constant is None or constant.is_noise:
         return object()
