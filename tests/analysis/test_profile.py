@@ -383,7 +383,7 @@ def test_control_flow_on_values_is_told_by_what_asks_for_it():
         def forward(self, x):
             return x[x > 0]
 
-    with pytest.raises(AtrousError, match="In Branching .* asks where a tensor is true"):
+    with pytest.raises(AtrousError, match=r"In Branching .* asks where a tensor is true"):
         profile(Branching(), (8, 8))
 
 
