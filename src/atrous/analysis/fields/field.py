@@ -173,11 +173,11 @@ def widest(
         v = align(v, len(shape))
         if dim is not None:  # channels together, places of other axes apart
             v = reduce(axis, v, [d for d in range(v.ndim - 1) if d not in dims])
-        low, high, sees = _spans(v.reshape(-1, v.shape[-1]))
-        spans = np.where(sees, high - low + 1, 0)
+        low, minus_high = v[..., 0], v[..., 1]
+        minus_span = np.where(low < FAR, low + minus_high - 1, 0)
         if within_half:
-            spans = spans[2 * spans <= axis.length]
-        sizes.append(int(spans.max(initial=0)))
+            minus_span = minus_span[2 * minus_span >= -axis.length]
+        sizes.append(-int(minus_span.min(initial=0)))
     return tuple(sizes)
 
 
