@@ -40,6 +40,7 @@ QUESTIONS = {
     "elsewhere": lambda _, x: is_plain(x),
     "of what a layer made": lambda m, x: type(m.no(x) * 2) is torch.Tensor,
     "inside": lambda _, x: all(type(part) is torch.Tensor for part in x.split(1, 1)),
+    "as a name of types": lambda *_: isinstance(Net, type | None) and type[int] and int | None,
     "other types": lambda m, _: type(m) is Net and isinstance(Net, type) and type("A", (), {}),
 }
 

@@ -33,6 +33,9 @@ class _AnswersForReal(type):
             return nn.Parameter if isinstance(args[0], nn.Parameter) else Tensor
         return builtins.type(*args, **kwargs)
 
+    def __getitem__(cls, item: Any) -> Any:
+        return builtins.type[item]
+
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, builtins.type)
 
