@@ -374,7 +374,7 @@ def test_mistakes_get_one_line_that_says_what_to_do(name, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_control_flow_on_values_names_the_op():
+def test_control_flow_on_values_is_told_by_what_asks_for_it():
     class Branching(nn.Module):
         def __init__(self):
             super().__init__()
@@ -383,7 +383,7 @@ def test_control_flow_on_values_names_the_op():
         def forward(self, x):
             return x[x > 0]
 
-    with pytest.raises(AtrousError, match=r"In Branching the op aten\.nonzero"):
+    with pytest.raises(AtrousError, match=r"In Branching .* asks where a tensor is true"):
         profile(Branching(), (8, 8))
 
 

@@ -154,3 +154,32 @@ def test_weights_packed_for_integers_are_counted_and_bounded(conv):
     cost = profile(model, (8, 8))
     assert (cost.macs, cost.counted) == (64 * 3 * 3 * 9 + 192 * 10, "all")
     assert receptive_field(model, (8, 8)).field.size == (8, 8)
+
+
+class Asks(nn.Module):
+    def __init__(self, run):
+        super().__init__()
+        self.run, self.conv = run, nn.Conv2d(3, 3, 3, padding=1)
+        self.norm = nn.BatchNorm2d(3, momentum=None)
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (lambda m, x: m.conv.double()(x.double()), "moves a layer to another type or device"),
+        (lambda _, x: nn.Conv2d(3, 3, 1).to(x.device)(x), "moves a layer to another type"),
+        (lambda m, x: m.norm.train()(x), r"'norm' \(BatchNorm2d\) \(test_words.py:\d+\) .* reads"),
+        (lambda _, x: x * torch.cov(x[0].flatten(1)).mean(), "asks whether two tensors are equal"),
+        (lambda _, x: x[:, torch.tensor([True, False, True])], "asks where a tensor is true"),
+        (lambda m, x: x if x.sum() > 0 else m.conv(x), "reads the number in a tensor"),
+        (lambda _, x: torch.cond(x.sum() > 0, torch.sin, torch.cos, (x,)), "hands functions to"),
+    ],
+)
+def test_what_needs_numbers_is_named_by_what_it_does_and_its_line(run, words):
+    with pytest.raises(AtrousError, match=words) as caught:
+        receptive_field(Asks(run), (16, 16))
+    assert "test_words.py" in str(caught.value) or "hands functions" in words
+    assert "aten" not in str(caught.value)

@@ -78,7 +78,7 @@ def test_a_volume_has_three_axes(atrous, user_file):
         (("{file}:raises", "--size", "32"), ["RuntimeError: no such thing"]),
         (("{file}:number", "--size", "32"), ["gave a int", "torch.nn.Module"]),
         (("{file}:mak", "--size", "32"), ["Did you mean 'make'"]),
-        (("{file}:chooses", "--size", "32"), ["control flow"]),
+        (("{file}:chooses", "--size", "32"), ["reads the number in a tensor"]),
         (("nowhere.py:make", "--size", "32"), ["nowhere.py is no file"]),
         (("espnett", "--size", "32"), ["Did you mean 'espnet'"]),
         (("torchvision:resnet5", "--size", "32"), ["torchvision model", "Did you mean"]),

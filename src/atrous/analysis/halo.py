@@ -23,10 +23,12 @@ from atrous.analysis.margins import (
     margins,
 )
 from atrous.analysis.receptive_field import ReceptiveField, find_map, sights
+from atrous.analysis.tile_lengths import widened
 from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments, need_axes
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.field_trace import Sight, same_grid
 from atrous.analysis.tracing.mode import Mode, in_mode
+from atrous.analysis.tracing.process import collector_at_rest
 from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import ShapeError
 
@@ -43,9 +45,9 @@ class Halo:
     where the network's shapes depend on it.
 
     Attributes:
-        pixels: Halo per axis and side in input pixels, a multiple of `alignment`; None if no halo
-            will do.
-        before: The same before rounding up, on the side of index 0.
+        pixels: Halo per axis and side in input pixels, a multiple of `alignment`; wide enough that
+            no tile is so small that another branch of the network runs. None if no halo will do.
+        before: What the border spoils on the side of index 0, not rounded up.
         after: The same on the other side.
         alignment: What tile origins must be multiples of: the total stride; None if no halo will
             do.
@@ -68,6 +70,7 @@ class Halo:
         return None not in self.pixels
 
 
+@collector_at_rest
 def halo(
     model: nn.Module,
     size: Sequence[int],
@@ -240,6 +243,7 @@ def _measure(
     pixels = [
         step * ceil(max(b, a) / step) for b, a, step in zip(before, after, steps, strict=True)
     ]
+    pixels = widened(stage, inputs, source, pixels=pixels, steps=steps, measured=lengths)
     return Halo(
         pixels=tuple(pixels),
         before=tuple(before),

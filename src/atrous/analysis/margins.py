@@ -65,16 +65,21 @@ def compare(small: Sight, large: Sight, name: str) -> None:
         raise NotTileableError("a number of ops that depends on the size", name)
 
 
-def look_at(stage: Stage, inputs: Arguments, lengths: Sequence[int], source: int) -> Sight:
-    """Run with one input at these lengths and those on its grid scaled along."""
+def resized(inputs: Arguments, lengths: Sequence[int], source: int) -> Arguments:
+    """The same call with one input at these lengths and those on its grid scaled along."""
     old = inputs.lengths(source)
-    resized = []
+    tensors = []
     for position, tensor in enumerate(inputs.tensors):
         size = tuple(tensor.shape[2:])
         if len(inputs.lengths(position)) == len(lengths):
             size = tuple(n * new // m for n, new, m in zip(size, lengths, old, strict=True))
-        resized.append(torch.empty((*tensor.shape[:2], *size), dtype=tensor.dtype, device="meta"))
-    sight = look(stage, inputs.replaced(resized), source=source, keeps_graph=True)
+        tensors.append(torch.empty((*tensor.shape[:2], *size), dtype=tensor.dtype, device="meta"))
+    return inputs.replaced(tensors)
+
+
+def look_at(stage: Stage, inputs: Arguments, lengths: Sequence[int], source: int) -> Sight:
+    """Run with one input at these lengths and those on its grid scaled along."""
+    sight = look(stage, resized(inputs, lengths, source), source=source, keeps_graph=True)
     if sight.error is not None:
         raise sight.error
     return sight

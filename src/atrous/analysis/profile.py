@@ -10,8 +10,15 @@ from atrous.analysis.fields.field import Field
 from atrous.analysis.text import layer_table, scaled
 from atrous.analysis.tracing.arguments import Given, as_arguments
 from atrous.analysis.tracing.fake import unwrap
-from atrous.analysis.tracing.field_trace import choose_fields, grow, sight_listener, start
+from atrous.analysis.tracing.field_trace import (
+    choose_fields,
+    grow,
+    look_first,
+    sight_listener,
+    start,
+)
 from atrous.analysis.tracing.layers import CostListener, LayerProfile, OpProfile, layer_rows
+from atrous.analysis.tracing.process import collector_at_rest
 from atrous.analysis.tracing.trace import Listener, staged
 
 
@@ -119,6 +126,7 @@ class Profile:
         }
 
 
+@collector_at_rest
 def profile(
     model: nn.Module,
     size: Sequence[int] = (),
@@ -173,7 +181,8 @@ def profile(
         stage.run(fakes.args, listeners, fakes.kwargs)
         modules = dict(stage.modules)  # with those that this first run has made
         if lengths:
-            fields = choose_fields(watcher.sight, grow(stage, call, watcher.sight))
+            first = look_first(stage, call, done=watcher.sight)
+            fields = choose_fields(first, grow(stage, call, first))
         shapes = tuple(tuple(t.shape) for t in call.tensors)
         summary = _summarise(modules, shapes, costs, fields)
         modules.clear()  # layers that the run has made are gone before anyone looks for leaks

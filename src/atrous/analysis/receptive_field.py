@@ -25,8 +25,10 @@ from atrous.analysis.tracing.field_trace import (
     is_irregular,
     is_uneven,
     look,
+    look_first,
 )
 from atrous.analysis.tracing.mode import Mode, in_mode
+from atrous.analysis.tracing.process import collector_at_rest
 from atrous.analysis.tracing.trace import Stage, staged
 from atrous.errors import ShapeError, UnknownNameError
 
@@ -89,6 +91,7 @@ class ReceptiveField:
         return not self.misalignments
 
 
+@collector_at_rest
 def receptive_field(
     model: nn.Module,
     size: Sequence[int],
@@ -184,7 +187,7 @@ def sights(stage: Stage, inputs: Arguments, *, source: int = 0) -> tuple[Sight, 
     Raises:
         AtrousError: If the model does not run at the size asked for.
     """
-    first = look(stage, inputs, source=source)
+    first = look_first(stage, inputs, source=source)
     if first.error is not None:
         raise first.error
     if not first.maps:

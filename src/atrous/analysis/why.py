@@ -19,6 +19,10 @@ REMEDIES: Final[dict[str, str]] = {
         "a constant that may be zero is multiplied or chosen with; exact where it is a buffer of "
         "fewer than a million numbers that a convolution's weights are multiplied by"
     ),
+    "cancels": (
+        "what may be the same is subtracted, so less may be read; take what is left of it, such as "
+        "a sum over the window, in one step"
+    ),
     "wraps": "opposite borders are joined; tiles must be continued around",
     "size-dependent": (
         "a larger image runs another op, or one of another reach; the numbers are those of the "

@@ -8,6 +8,7 @@ from tests.analysis.fuzz import idioms_branches as branches
 from tests.analysis.fuzz import idioms_heads as heads
 from tests.analysis.fuzz import idioms_outputs as outputs
 from tests.analysis.fuzz import idioms_positions as positions
+from tests.analysis.fuzz import idioms_silent as silent
 from tests.analysis.fuzz import idioms_state as state
 from tests.analysis.fuzz import idioms_weights as weights
 from tests.analysis.fuzz import steps_channels as channels
@@ -69,7 +70,8 @@ IDIOMS: tuple[Callable[[Random], Case], ...] = (
     *[outputs.objects, outputs.own_call, outputs.hooked, outputs.decorated, outputs.words],
     *[outputs.nothing, outputs.no_image, heads.sequences, outputs.ranks, outputs.control],
     *[outputs.tokens, heads.classifier, heads.windowed, heads.pyramid, heads.recurrent_rows],
-    *[heads.nothing_returned, heads.other_width],
+    *[heads.nothing_returned, heads.other_width, silent.cancels, silent.cancels],
+    *[silent.side_by_side, silent.turned, silent.phases, silent.small_branch, silent.by_class],
 )
 """One function for each way in which models are out of the ordinary."""
 

@@ -28,7 +28,7 @@ def trainable_adapter(r: Random) -> Case:
 
 
 def asks_for_parameters(r: Random) -> Case:
-    """Branches on what a weight is; on its very type is not shown, as docs/analysis.md says."""
+    """Branches on what a weight is."""
     questions = [
         lambda w: isinstance(w, nn.Parameter),
         lambda w: w.is_leaf,

@@ -42,10 +42,17 @@ AS_BUILT = Draw()
 DRAWS = (Draw(is_positive=True, shift=2.0), Draw(is_positive=True, shift=-40.0), Draw())
 MORE_DRAWS = (
     Draw(is_positive=True, shift=40.0),  # what is little in a maximum becomes the most
-    Draw(base=-1.5),
+    *(Draw(base=base) for base in (-1.5, -6.0, 6.0)),
+    Draw(base=-1.0, spread=0.2),  # near zero, where nothing saturates
     *(
         Draw(is_positive=seed % 2 > 0, spread=spread, seed=seed)
-        for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0], start=1)
+        for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0] * 3, start=1)
+    ),
+    *(
+        Draw(spread=spread, seed=seed, base=base)  # thresholds between planes
+        for spread in (1.0, 10.0, 100.0)
+        for base in (-1.0, -0.5)
+        for seed in range(20, 25)
     ),
 )
 """For models whose maxima, masks and thresholds hide what is read from the first draws."""

@@ -72,12 +72,6 @@ def position_axis(length: int) -> Axis:
     return Axis(length, np.bitwise_or, empty, outside, is_interval=False)
 
 
-def positions(row: Array, length: int) -> NDArray[np.bool_]:
-    """Read one set of a `position_axis` as `length` booleans."""
-    octets = np.ascontiguousarray(row[:-1]).astype("<u8").view(np.uint8)
-    return np.unpackbits(octets, bitorder="little")[:length].astype(bool)
-
-
 def align(v: Array, ndim: int) -> Array:
     """Add leading dimensions of length 1 until `v` describes a tensor of `ndim` dimensions."""
     missing = ndim + 1 - v.ndim

@@ -43,6 +43,7 @@ class Call:
     run: Run
     base_ndim: int = 0
     is_pointwise: bool = False
+    _named: list[tuple[str, Tensor]] | None = None
 
     def __getitem__(self, name: str) -> Any:
         position, default = _places(self.func)[name]
@@ -76,13 +77,20 @@ class Call:
 
     def tensors(self) -> list[Tensor]:
         """Every tensor argument, also those inside lists."""
-        found: list[Tensor] = []
-        for value in (*self.args, *self.kwargs.values()):
-            if isinstance(value, Tensor):
-                found.append(value)
-            elif isinstance(value, list | tuple):
-                found += [item for item in value if isinstance(item, Tensor)]
-        return found
+        return [tensor for _, tensor in self.named_tensors()]
+
+    def named_tensors(self) -> list[tuple[str, Tensor]]:
+        """The same, with their names in the op's schema."""
+        if self._named is None:
+            found: list[tuple[str, Tensor]] = []
+            values = zip(_places(self.func), self.args, strict=False)
+            for name, value in (*values, *self.kwargs.items()) if self.kwargs else values:
+                if isinstance(value, Tensor):
+                    found.append((name, value))
+                elif isinstance(value, list | tuple):
+                    found += [(name, item) for item in value if isinstance(item, Tensor)]
+            self._named = found
+        return self._named
 
 
 def outputs(out: Any) -> list[Tensor]:

@@ -75,6 +75,8 @@ def constant_of(run: Run, tensor: Tensor) -> Constant | None:
     if run.spoiled:
         spoiled = run.spoiled.get(tensor.untyped_storage()._cdata)
         if isinstance(spoiled, Constant):
+            if spoiled.is_noise and isinstance(tensor, torch.nn.Parameter):
+                return Constant(_long(tensor), is_generic=True, origin=spoiled.origin)  # just made
             fits = spoiled.support is not None and spoiled.support.shape == tensor.shape
             return Constant(
                 _long(tensor),
@@ -102,9 +104,10 @@ def constant_of(run: Run, tensor: Tensor) -> Constant | None:
 
 
 def _of_model(real: Tensor) -> Constant:
+    origin = hash((id(real), tuple(real.shape)))
     if isinstance(real, torch.nn.Parameter):
-        return Constant(_long(real), is_generic=True, origin=hash(tuple(real.shape)))
-    return Constant(_long(real), value=_readable(real), origin=hash(tuple(real.shape)))
+        return Constant(_long(real), is_generic=True, origin=origin)
+    return Constant(_long(real), value=_readable(real), origin=origin)
 
 
 def _readable(real: Tensor) -> Tensor | None:
@@ -153,7 +156,7 @@ def record(run: Run, call: Call, name: str, *, is_random: bool) -> None:
                 is_own = is_new and 0 not in value.stride()
                 mark(tensor, Constant(_long(tensor), value=value, is_own=is_own, origin=origin))
         return
-    generic, support = _genericity(name, known)
+    generic, support = _genericity(call, name, known)
     for tensor in produced:
         dims = _structure(call, name, known, tensor)
         mark(
@@ -257,10 +260,12 @@ def _compute(
     return results
 
 
-def _genericity(name: str, known: list[Constant]) -> tuple[bool, Tensor | None]:
+def _genericity(call: Call, name: str, known: list[Constant]) -> tuple[bool, Tensor | None]:
     """Whether the result of an op on learned numbers is free of zeros, and if not, where."""
-    if name.removesuffix("_") == "mul" and len(known) == 2:
-        return _masked(known)
+    if name.removesuffix("_") == "mul":
+        if len(known) == 2:
+            return _masked(known)
+        return bool(call["other"]) and known[0].is_generic, known[0].support
     if name.removesuffix("_") in _GENERIC:
         kept = [c for c in known if c.is_generic]
         return bool(kept) and all(c.support is None for c in kept), None

@@ -13,9 +13,16 @@ from torch import Tensor
 from atrous.analysis.fields.axes import FAR, Array, Axis, Shape, align, reduce
 
 NoteKind = Literal[
-    "global", "data-dependent", "unknown", "shift-variant", "masked", "wraps", "size-dependent"
+    "global",
+    "data-dependent",
+    "unknown",
+    "shift-variant",
+    "masked",
+    "cancels",
+    "wraps",
+    "size-dependent",
 ]
-BOUNDS: Final = frozenset(["data-dependent", "unknown", "masked", "size-dependent"])
+BOUNDS: Final = frozenset(["data-dependent", "unknown", "masked", "cancels", "size-dependent"])
 """Kinds of notes that make a field a bound."""
 
 
@@ -36,7 +43,8 @@ class Note:
     `data-dependent` reads positions that the values choose, so the field holds all it may read;
     `unknown` is an op without a rule, taken to see everything; `shift-variant` treats equal
     content at different places differently; `masked` multiplies by or chooses with a constant that
-    may be zero, so less may be seen; `wraps` joins opposite borders; `size-dependent` is another
+    may be zero, so less may be seen; `cancels` subtracts what may be the same on both sides, so
+    less may be seen; `wraps` joins opposite borders; `size-dependent` is another
     op, or one of another reach, at a larger size, so the field is that of the size asked for only.
     """
 
@@ -103,6 +111,11 @@ class Run:
         expected: The trail of a smaller size, which this run should follow.
         has_strayed: Whether it has come to another op than that trail.
         stray_note: Where.
+        tells_values: Whether equal values are told from others, which shows what cancels.
+        may_cancel: Whether an op was met for which they should be.
+        keys: Numbers of all values that were told apart, by what they came from.
+        reshaped: Of those that are views, the value and its shape before any view was taken.
+        permuted: Of those that are permuted, the value before, and the order of its dimensions.
     """
 
     axes: tuple[Axis, ...]
@@ -120,6 +133,11 @@ class Run:
     expected: "Expected | None" = None
     has_strayed: bool = False
     stray_note: Note | None = None
+    tells_values: bool = False
+    may_cancel: bool = False
+    keys: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    reshaped: dict[int, tuple[int, Shape]] = field(default_factory=dict)
+    permuted: dict[int, tuple[int, Shape]] = field(default_factory=dict)
     misalignments: list[Misalignment] = field(default_factory=list)
 
     def note(self, kind: NoteKind) -> Note:
@@ -338,7 +356,8 @@ def _by_position(v: Array, dim: int) -> tuple[np.ndarray, np.ndarray]:
 
 def of(tensor: Tensor) -> Dependence | None:
     """What is known of a tensor; None if it does not depend on the input."""
-    return getattr(tensor, "_atrous_dependence", None)
+    dependence: Dependence | None = tensor.__dict__.get("_atrous_dependence")
+    return dependence
 
 
 def is_nothing(run: Run, dep: Dependence) -> bool:
@@ -349,6 +368,13 @@ def is_nothing(run: Run, dep: Dependence) -> bool:
     )
 
 
+_MARKS: Final = (
+    *["_atrous_dependence", "_atrous_constant", "_atrous_value", "_atrous_view", "_atrous_views"],
+    *["_atrous_windows", "_atrous_image", "_atrous_serial"],
+)
+"""What a run writes down on tensors."""
+
+
 def attach(tensor: Tensor, dependence: Dependence | None) -> None:
     """Remember a dependence on the tensor itself, so that both die together."""
     tensor._atrous_dependence = dependence  # type: ignore[attr-defined]  # our own mark
@@ -356,5 +382,6 @@ def attach(tensor: Tensor, dependence: Dependence | None) -> None:
 
 def forget(tensor: Tensor) -> None:
     """Take off every mark a run has left on a tensor that outlives it."""
-    for mark in [name for name in tensor.__dict__ if name.startswith("_atrous_")]:
-        delattr(tensor, mark)
+    attributes = tensor.__dict__
+    for mark in _MARKS:
+        attributes.pop(mark, None)

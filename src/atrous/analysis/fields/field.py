@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from atrous.analysis.fields.axes import (
     Shape,
     align,
     interval_axis,
-    positions,
     reduce,
 )
 from atrous.analysis.fields.dependence import Dependence, touch_along
@@ -39,7 +38,8 @@ class Field:
         start: Where the field of output 0 would begin without borders; negative by the padding.
         centre: Centre of that field.
         seen: Positions inside the field that are really read; fewer than `size` means holes
-            (gridding). None where the holes were not asked for.
+            (gridding). Where phases of one size differ, the most. None where the holes were not
+            asked for.
         extent: Whether `size` is the true size, all of the input, or what the border left of it.
     """
 
@@ -74,7 +74,7 @@ class _Line:
     start: float | None
     centre: float | None
     extent: Extent
-    central: int
+    widest: NDArray[np.intp]
 
 
 def rows_of(axis: Axis, v: Array, dim: int | None) -> Array:
@@ -155,15 +155,29 @@ def read_field(
     )
 
 
-def widest(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> tuple[int, ...]:
-    """Most positions, lowest to highest, that any place of a map sees, borders or not."""
+def widest(
+    dep: Dependence, shape: Shape, axes: tuple[Axis, ...], *, within_half: bool = False
+) -> tuple[int, ...]:
+    """Most positions, lowest to highest, that any place of a map sees, borders or not.
+
+    Args:
+        dep: Dependence of the map.
+        shape: Its shape.
+        axes: The input axes.
+        within_half: Leave out places that see from one half of the input into the other and more,
+            as those on a seam of joined borders do.
+    """
     sizes = []
     dims = main_dims(dep, shape, axes)
     for axis, v, dim in zip(axes, dep.axes, dims, strict=True):
         v = align(v, len(shape))
-        rows = v.reshape(-1, v.shape[-1]) if dim is None else rows_of(axis, v, dim)
-        low, high, sees = _spans(rows)
-        sizes.append(int(np.where(sees, high - low + 1, 0).max(initial=0)))
+        if dim is not None:  # channels together, places of other axes apart
+            v = reduce(axis, v, [d for d in range(v.ndim - 1) if d not in dims])
+        low, minus_high = v[..., 0], v[..., 1]
+        minus_span = np.where(low < FAR, low + minus_high - 1, 0)
+        if within_half:
+            minus_span = minus_span[2 * minus_span >= -axis.length]
+        sizes.append(-int(minus_span.min(initial=0)))
     return tuple(sizes)
 
 
@@ -176,12 +190,12 @@ def _read_irregular(rows: Array, length: int, is_mixed: bool) -> _Line:
     """A tensor whose dimensions are not the image's, such as tokens: the size only."""
     low, high, sees = _spans(rows)
     if not sees.any():
-        return _Line(0, None, None, None, "finite", 0)
+        return _Line(0, None, None, None, "finite", _NONE)
     clear = sees & (rows[:, 2] == 1)
     used = clear if clear.any() else sees
     size = int((high - low + 1)[used].max())
     extent: Extent = "whole" if is_mixed and size == length else "finite" if clear.any() else "cut"
-    return _Line(size, None, None, None, extent, 0)
+    return _Line(size, None, None, None, extent, _NONE)
 
 
 def _read_line(
@@ -192,25 +206,31 @@ def _read_line(
     sizes = np.where(sees, high - low + 1, 0)
     clear = sees & (rows[:, 2] == 1)
     if is_mixed and (sizes[clear if clear.any() else sees] == length).any():
-        return _Line(length, None, None, None, "whole", len(rows) // 2)
+        return _Line(length, None, None, None, "whole", _middle(rows))
     at = np.flatnonzero(rows[:, 2] == 1)
     if not sees[at].any():
         size = int(sizes.max())
-        return _Line(size, None, None, None, "cut" if size else "finite", len(rows) // 2)
+        return _Line(size, None, None, None, "cut" if size else "finite", _middle(rows))
     at = _longest_run(at)
     size = int(sizes[at].max())
     widest = at[sizes[at] == size]
-    central = int(widest[np.abs(widest - len(rows) / 2).argmin()])
     period = _period(low[at], high[at], guess, is_fractional=is_fractional)
     if period is None:
-        return _Line(size, None, None, None, "finite", central)
+        return _Line(size, None, None, None, "finite", widest)
     count, shift = period
     jump = Fraction(shift, count)
     seeing = at[sees[at]]
     origin = seeing[(seeing % count).argmin()]  # the phase of output 0, if that one sees anything
     start = float(int(low[origin]) - int(origin) * jump)
     centre = float(Fraction(int(low[origin] + high[origin]), 2) - int(origin) * jump)
-    return _Line(size, float(jump), start, centre, "finite", central)
+    return _Line(size, float(jump), start, centre, "finite", widest)
+
+
+_NONE: Final = np.zeros(0, np.intp)
+
+
+def _middle(rows: Array) -> NDArray[np.intp]:
+    return np.array([len(rows) // 2])
 
 
 def _longest_run(at: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -275,9 +295,10 @@ def is_solid(dep: Dependence, shape: Shape, axes: tuple[Axis, ...]) -> bool:
 def count_seen(
     dep: Dependence, intervals: Dependence, shape: Shape, axes: tuple[Axis, ...]
 ) -> tuple[int | None, ...]:
-    """Positions that the central output reads, per axis, from a run that kept every position.
+    """Positions that an output reads, per axis, from a run that kept every position.
 
-    `intervals` is the same feature map from a run of intervals: it tells which output is central.
+    `intervals` is the same feature map from a run of intervals: it tells which outputs see
+    farthest. Of those, whose phases may differ, the one that reads most is counted.
     """
     counts: list[int | None] = []
     plain = tuple(interval_axis(axis.length) for axis in axes)
@@ -287,8 +308,8 @@ def count_seen(
             counts.append(None)
             continue
         spans = middle_rows(plain[i], align(intervals.axes[i], len(shape)), dim, dims)
-        central = _read_line(spans, axis.length, intervals.guess[i][1], is_mixed=False).central
         rows = middle_rows(axis, align(dep.axes[i], len(shape)), dim, dims)
-        row = rows[central if len(rows) > 1 else 0]
-        counts.append(int(positions(row, axis.length).sum()))
+        at = _read_line(spans, axis.length, intervals.guess[i][1], is_mixed=False).widest
+        chosen = rows[at] if len(rows) > 1 else rows[:1]
+        counts.append(int(np.bitwise_count(chosen[:, :-1]).sum(axis=1).max()))
     return tuple(counts)

@@ -26,10 +26,9 @@ def follow(
 ) -> list[Dependence | None]:
     """Write down a step, and mark what comes out where it is not the step of the smaller run."""
     shape = call.out_shapes[0] if call.out_shapes else ()
-    factors = tuple(call[key] for key in _FACTORS if call.has(key) and call[key])
-    by_length = ("upsample" in name or "adaptive" in name) and not factors
+    numbers = settings_of(call, name)
+    by_length = ("upsample" in name or "adaptive" in name) and not numbers
     before = tuple(call.first.shape) if by_length else ()
-    numbers = _numbers(call) if name in _SETTINGS else factors
     run.trail.append((name, run.layer, numbers, shape, before))
     if run.expected is None:
         return result
@@ -47,6 +46,13 @@ def follow(
         run.stray_note = run.note("size-dependent")
     note = run.stray_note
     return [None if dep is None else dep.noting(note) for dep in result]
+
+
+def settings_of(call: Call, name: str) -> tuple[Any, ...]:
+    """Numbers of an op that must not depend on the size of the image."""
+    if name in _SETTINGS:
+        return _numbers(call)
+    return tuple(call[key] for key in _FACTORS if call.has(key) and call[key])
 
 
 def _numbers(call: Call) -> tuple[Any, ...]:

@@ -62,7 +62,7 @@ def meet(run: Run, call: Call, name: str, result: Result) -> Result:
     if is_random(call, base):
         return _each(result, lambda dep: dep.noting(run.note("shift-variant")))
     exempt = WEIGHTS.get(base, frozenset())
-    for key, tensor in _named_tensors(call):
+    for key, tensor in call.named_tensors():
         if dependence.of(tensor) is not None or base in _NO_PLACES:
             continue
         if base == "copy" and key == "self":  # what is overwritten
@@ -79,16 +79,6 @@ def meet(run: Run, call: Call, name: str, result: Result) -> Result:
 
 def _each(result: Result, change: Callable[[Dependence], Dependence]) -> Result:
     return [None if dep is None else change(dep) for dep in result]
-
-
-def _named_tensors(call: Call) -> list[tuple[str, Tensor]]:
-    """Tensor arguments with their names in the op's schema."""
-    found = []
-    names = [argument.name for argument in call.func._schema.arguments]
-    for name, value in (*zip(names, call.args, strict=False), *call.kwargs.items()):
-        items = value if isinstance(value, list | tuple) else [value]
-        found += [(name, item) for item in items if isinstance(item, Tensor)]
-    return found
 
 
 def _remember_scalars(run: Run, call: Call, base: str) -> None:

@@ -51,16 +51,19 @@ def begins_here(
     return bool(low[middle] >= first - 1e-6 and high[middle] <= last + 1e-6)
 
 
+def wraps(dep: Dependence) -> bool:
+    """Whether opposite borders were joined on the way."""
+    return any(note.kind == "wraps" for note in dep.notes)
+
+
 def sees_more_elsewhere(
     dep: Dependence, shape: Shape, axes: tuple[Axis, ...], larger: Field
 ) -> bool:
     """Whether some place of a map sees more than its middle, as a band at a border may.
 
-    Where opposite borders are joined, the places at them see both, which says nothing.
+    Where opposite borders are joined, the places at the seam see both, which says nothing.
     """
-    if any(note.kind == "wraps" for note in dep.notes):
-        return False
-    most = widest(dep, shape, axes)
+    most = widest(dep, shape, axes, within_half=wraps(dep))
     return any(
         extent == "finite" and wide > size
         for extent, wide, size in zip(larger.extent, most, larger.size, strict=True)

@@ -13,6 +13,7 @@ import torch
 from atrous.analysis.fields.call import Call, Op
 from atrous.analysis.fields.dependence import Dependence
 from atrous.analysis.rules import (
+    circular,
     matmul,
     own,
     rearrange,
@@ -109,9 +110,10 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
     "cat": views.join,
     "stack": views.join,
-    "flip": views.flip,
-    "roll": views.roll,
-    "repeat": views.repeat,
+    "flip": circular.flip,
+    "roll": circular.roll,
+    "rot90": circular.rotate,
+    "repeat": circular.repeat,
     "as_strided": views.as_strided,
     "unfold": rearrange.unfold,
     "im2col": rearrange.im2col,
@@ -206,7 +208,8 @@ READS_FIRST: Final[frozenset[Rule]] = frozenset(
     [
         *[windows.pool, windows.adaptive_pool, windows.pad, windows.resample],
         *[views.same, views.masked, views.view, views.permute, views.expand, views.cut],
-        *[views.split, views.flip, views.roll, views.repeat, views.as_strided],
+        *[views.split, circular.flip, circular.roll, circular.repeat, circular.rotate],
+        *[views.as_strided],
         *[rearrange.unfold, rearrange.im2col, rearrange.col2im, rearrange.pixel_shuffle],
         *[rearrange.pixel_unshuffle, rearrange.channel_shuffle],
         *[reductions.reduction, reductions.along_dim, reductions.cumulative],

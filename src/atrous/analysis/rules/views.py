@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,67 +221,6 @@ def _joined_apart(lengths: Sequence[int]) -> NDArray[np.bool_]:
     middle = _middle_part(lengths)
     end = sum(lengths[: middle + 1])
     return apart_from_middle(sum(lengths), slice(end - lengths[middle], end))
-
-
-def flip(call: Call) -> Dependence | None:
-    """Reversed order along some dimensions."""
-    dep = dependence.of(call.first)
-    if dep is None:
-        return None
-    dims = [d % call.first.ndim for d in call["dims"]]
-    if any(runs_along(call.run, dep, d) for d in dims):
-        dep = dep.noting(call.run.note("shift-variant"))
-    return dep.map(lambda _, v: np.flip(v, tuple(d for d in dims if v.shape[d] > 1)), call.run)
-
-
-def roll(call: Call) -> Dependence | None:
-    """Circular shift; what wraps around has left the map."""
-    dep = dependence.of(call.first)
-    if dep is None:
-        return None
-    shape = tuple(call.first.shape)
-    shifts, dims = list(call["shifts"]), [d % len(shape) for d in call["dims"]]
-    if not dims:  # torch rolls the flattened tensor
-        total = dependence.collapse(call.run, dep)
-        return total.map(lambda _, v: align(v, len(shape)), call.run).noting(
-            call.run.note("shift-variant")
-        )
-    for shift, dim in zip(shifts, dims, strict=True):
-        dep = dep.map(partial(_rolled, shift=shift, dim=dim), call.run)
-        n = shape[dim]
-        if shift % n if n else 0:
-            is_apart = np.zeros(n, bool)
-            is_apart[: shift % n] = True
-            dep = set_apart(call.run, dep, dim, ~is_apart if is_apart[n // 2] else is_apart)
-    return dep
-
-
-def _rolled(_: Axis, v: Array, *, shift: int, dim: int) -> Array:
-    return np.roll(v, shift, dim) if v.shape[dim] > 1 else v
-
-
-def repeat(call: Call) -> Dependence | None:
-    """Tiles of the whole tensor; of those, the one in the middle is the map, the others wrap."""
-    dep = dependence.of(call.first)
-    if dep is None:
-        return None
-    times = list(call["repeats"])
-    ndim = len(times)
-    shape = (1,) * (ndim - call.first.ndim) + tuple(call.first.shape)
-
-    def each(_: Axis, v: Array) -> Array:
-        v = align(v, ndim)
-        return np.tile(
-            v, [t if n > 1 else 1 for t, n in zip(times, v.shape[:-1], strict=True)] + [1]
-        )
-
-    dep = dep.map(each, call.run)
-    for dim, (count, n) in enumerate(zip(times, shape, strict=True)):
-        if count > 1:
-            first = count // 2 * n
-            is_apart = apart_from_middle(count * n, slice(first, first + n))
-            dep = set_apart(call.run, dep, dim, is_apart)
-    return dep
 
 
 def as_strided(call: Call) -> Dependence | None:

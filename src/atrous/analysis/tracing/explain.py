@@ -3,6 +3,8 @@
 import re
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
@@ -24,7 +26,7 @@ _HIGHER_ORDER = re.compile(r"HigherOrderOperator (\w+)")
 
 
 def explain(
-    error: Exception, model: nn.Module, layer_name: str, inputs: Sequence[Tensor]
+    error: Exception | SystemExit, model: nn.Module, layer_name: str, inputs: Sequence[Tensor]
 ) -> AtrousError:
     """What was found, in which layer, and what to do about it.
 
@@ -57,20 +59,49 @@ def explain(
     )
 
 
-def _raising_line(error: Exception) -> str:
+_READINGS: Final = {
+    "_local_scalar_dense": "reads the number in a tensor (item, float, int, bool, or an `if`)",
+    "nonzero": "asks where a tensor is true (nonzero, or an index of truth values)",
+    "masked_select": "takes the elements where a mask is true",
+    "equal": "asks whether two tensors are equal",
+    "unique": "asks for the different numbers in a tensor",
+    "_unique2": "asks for the different numbers in a tensor",
+    "repeat_interleave": "repeats elements as often as a tensor says",
+}
+"""What ops that need numbers do, in words."""
+
+
+def _line(error: BaseException) -> str:
+    """Where in the user's code it is, as ` (file.py:12)`; empty if it is in none."""
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        name = str(frame.f_globals.get("__name__", ""))
+        if not f"{name}.".startswith(("torch.", "atrous.")):
+            return f" ({Path(frame.f_code.co_filename).name}:{line})"
+    return ""
+
+
+def _raising_line(error: BaseException) -> str:
     """The line of code that raised an error without words, such as a bare `assert`, or its kind."""
     frames = traceback.extract_tb(error.__traceback__)
     line = frames[-1].line if frames else None
     return line or type(error).__name__
 
 
-def _about_values(error: Exception, where: str, first_line: str) -> AtrousError | None:
+def _about_values(error: BaseException, where: str, first_line: str) -> AtrousError | None:
     """The answer where a step needs numbers, which the analysis does not have."""
     if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
+        name = error.func._schema.name.removeprefix("aten::")
         return AtrousError(
-            f"In {where} the op {error.func} turns values of a tensor into control flow or into a "
-            "shape, so the cost depends on the data and not on the size alone; take that step out "
-            "of forward, or analyse the parts before and after it."
+            f"In {where}{_line(error)} the forward pass {_READINGS.get(name, name)}, and tensors "
+            "have no numbers in an analysis: what follows depends on the data. Keep numbers, "
+            "and places that are always the same, as Python numbers and lists of indices; else "
+            "take that step out of forward, or analyse the parts before and after it."
+        )
+    if "_apply(): Couldn't swap" in first_line:
+        return AtrousError(
+            f"In {where}{_line(error)} the forward pass moves a layer to another type or device "
+            "(`.double()`, `.to(…)`), which tensors without numbers cannot follow; do that where "
+            "the layer is made, by `dtype=` and `device=`, or before the analysis."
         )
     higher = _HIGHER_ORDER.search(first_line)
     if higher is not None:

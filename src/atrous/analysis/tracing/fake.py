@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +15,52 @@ CPU = torch.device("cpu")
 _LARGEST = 10**12  # numbers of one input
 
 
-def new_fake(mode: FakeTensorMode, like: Tensor) -> Tensor:
-    """A fake tensor of the shape, strides and type of another; nothing of that one is read.
+Meta: TypeAlias = tuple[Sequence[int], Sequence[int], torch.dtype, torch.device]
+"""Shape, strides, type and device of a tensor."""
 
-    It is a parameter if the other is one, and asks for gradients if the other does.
+
+class FakeMaker:
+    """Makes fake tensors of one mode, by the thousand.
+
+    The first on each device is made by torch; the others get the attributes that it has, which
+    takes a fifth of the time.
     """
-    device = CPU if like.device.type == "meta" else like.device
-    empty = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device="meta")
-    fake = FakeTensor(mode, empty, device, requires_grad=like.requires_grad)
-    if isinstance(like, nn.Parameter):
-        fake._is_param = True
-    return fake
+
+    def __init__(self, mode: FakeTensorMode) -> None:
+        self.mode = mode
+        self._attributes: dict[torch.device, dict[str, Any]] = {}
+
+    def make(self, meta: Meta, *, requires_grad: bool = False) -> FakeTensor:
+        """A new tensor without numbers."""
+        shape, stride, dtype, device = meta
+        empty = torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+        attributes = self._attributes.get(device)
+        if attributes is None:
+            fake = FakeTensor(self.mode, empty, device, requires_grad=requires_grad)
+            self._attributes[device] = dict(fake.__dict__)
+            return fake
+        fake = Tensor._make_subclass(
+            FakeTensor,
+            empty,
+            requires_grad,
+            dispatch_device=True,
+            device_for_backend_keys=attributes["_fake_device"],
+        )
+        torch._C._set_throw_on_mutable_data_ptr(fake)
+        fake.__dict__.update(attributes)
+        return fake
+
+    def like(self, tensor: Tensor) -> FakeTensor:
+        """A fake tensor of the shape, strides and type of another; nothing of that one is read.
+
+        It is a parameter if the other is one, and asks for gradients if the other does.
+        """
+        device = CPU if tensor.device.type == "meta" else tensor.device
+        meta = tensor.shape, tensor.stride(), tensor.dtype, device
+        fake = self.make(meta, requires_grad=tensor.requires_grad)
+        if isinstance(tensor, nn.Parameter):
+            fake._is_param = True
+        return fake
 
 
 def unwrap(model: nn.Module) -> nn.Module:

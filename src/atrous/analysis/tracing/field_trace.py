@@ -14,7 +14,12 @@ from atrous.analysis.fields.constants import given
 from atrous.analysis.fields.dependence import Dependence, Expected, Run
 from atrous.analysis.fields.field import Extent, Field, count_seen, main_dim, read_field, widest
 from atrous.analysis.fields.outputs import named_tensors
-from atrous.analysis.fields.starts import begins_here, grows_with_image, sees_more_elsewhere
+from atrous.analysis.fields.starts import (
+    begins_here,
+    grows_with_image,
+    sees_more_elsewhere,
+    wraps,
+)
 from atrous.analysis.tracing.arguments import Arguments
 from atrous.analysis.tracing.propagate import FieldListener, Graph
 from atrous.analysis.tracing.trace import Stage
@@ -37,7 +42,9 @@ class Sight:
         returned: Names of all tensors that the model returned.
         error: Why the run ended early.
         fields: Fields that have been read, by dependence and shape.
-        seen: Positions that the central output of a layer reads.
+        verdicts: Whether a map here speaks for the size asked for, by both dependences and shapes.
+        seen: Positions that an output of a layer reads.
+        size: Spatial lengths of the input.
     """
 
     run: Run
@@ -47,11 +54,12 @@ class Sight:
     returned: list[str] = field(default_factory=list)
     error: AtrousError | None = None
     fields: dict[tuple[int, Shape], Field] = field(default_factory=dict)
+    verdicts: dict[tuple[int, Shape, int, Shape], bool] = field(default_factory=dict)
     seen: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    size: Shape = ()
 
-    @property
-    def size(self) -> Shape:
-        return tuple(axis.length for axis in self.run.axes)
+    def __post_init__(self) -> None:
+        self.size = tuple(axis.length for axis in self.run.axes)
 
     def field(self, name: str) -> Field:
         """The field of a named map; activations share that of what they act on."""
@@ -69,7 +77,7 @@ class SightListener:
     """Writes down the dependence of what every layer returns.
 
     Given a run of intervals, it keeps every position instead, and writes down only how many of them
-    the central output of a layer sees.
+    an output of a layer sees.
     """
 
     fields: FieldListener
@@ -107,6 +115,7 @@ def look(
     intervals: Sight | None = None,
     expected: Expected | None = None,
     keeps_graph: bool = False,
+    tells_values: bool = False,
 ) -> Sight:
     """Run once and follow the field; a run that fails keeps what it saw until then."""
     listener = sight_listener(
@@ -114,11 +123,29 @@ def look(
     )
     sight = listener.sight
     sight.run.expected = expected
+    sight.run.tells_values = tells_values
     fakes = start(stage, inputs, sight.run, source)
     try:
         stage.run(fakes.args, [listener], fakes.kwargs)
     except AtrousError as error:
         sight.error = error
+    return sight
+
+
+def look_first(
+    stage: Stage, inputs: Arguments, *, source: int = 0, done: Sight | None = None
+) -> Sight:
+    """A run at the size asked for; once more, telling values apart, if numbers may cancel.
+
+    Args:
+        stage: The model.
+        inputs: Its inputs.
+        source: Which of them the fields lie in.
+        done: A first run that has been made.
+    """
+    sight = look(stage, inputs, source=source) if done is None else done
+    if sight.run.may_cancel and sight.error is None:
+        sight = look(stage, inputs, source=source, tells_values=True)
     return sight
 
 
@@ -206,6 +233,7 @@ def grow(stage: Stage, inputs: Arguments, first: Sight, *, source: int = 0) -> S
             enlarged(inputs, factors, source),
             source=source,
             expected=Expected(first.run.trail, tuple(factors)),
+            tells_values=first.run.tells_values,
         )
         if larger.maps or larger.error is None:
             last = larger
@@ -224,7 +252,12 @@ def _wanted(first: Sight, last: Sight, factors: list[int]) -> list[int]:
     for dep, _ in last.maps.values():
         for i, (_, jump) in enumerate(dep.guess):
             largest_jump[i] = max(largest_jump[i], jump)
+    met: set[Any] = set()
     for name, (dep, shape) in last.maps.items():
+        alike = id(dep), shape, first.maps[name][1] if name in first.maps else None
+        if alike in met:  # activations share the map of what they act on
+            continue
+        met.add(alike)
         seen = last.field(name)
         for i, extent in enumerate(seen.extent):
             is_fixed = last is not first and _fixed_length(first, last, name, i) is not None
@@ -258,25 +291,28 @@ def _fixed_length(first: Sight, last: Sight, name: str, i: int) -> int | None:
 def choose_fields(first: Sight, last: Sight) -> dict[str, Field]:
     """Field of every layer: from the larger run, unless that is another network or another map."""
     fields: dict[str, Field] = {}
-    placed: dict[tuple[int, int], Field] = {}  # activations share the map of what they act on
+    joined: dict[tuple[int, Shape, int], Field] = {}  # activations share the map they act on
     for name in first.maps:
         seen = _at_this_size(first, name)
         if holds_at_any_size(first, last, name):
-            most = widest(*first.maps[name], first.run.axes)
             larger = last.field(name)
-            key = id(first.maps[name][0]), id(larger)
-            if key not in placed:
-                placed[key] = _placed(first, name, larger)
-            larger = placed[key]
-            fields[name] = _joined(first.size, seen, larger, most)
+            key = id(first.maps[name][0]), first.maps[name][1], id(larger)
+            if key not in joined:
+                most = widest(*first.maps[name], first.run.axes)
+                joined[key] = _joined(first.size, seen, _placed(first, name, larger), most)
+            fields[name] = joined[key]
         elif last is first or (last.error is not None and name not in last.maps):
             fields[name] = seen  # it takes no other size
         else:  # what the border leaves at this size is all that can be said
             extent = tuple("cut" if e == "finite" else e for e in seen.extent)
-            most = widest(*first.maps[name], first.run.axes)
+            dep, shape = first.maps[name]
+            most = widest(dep, shape, first.run.axes)
             is_even = [e == "finite" and j for e, j in zip(seen.extent, seen.jump, strict=True)]
+            # Places far from the middle may see more; those on a seam see both ends, which is less.
+            near = widest(dep, shape, first.run.axes, within_half=wraps(dep))
             size = tuple(
-                n if even else m for n, m, even in zip(seen.size, most, is_even, strict=True)
+                max(n, k) if even else m
+                for n, k, m, even in zip(seen.size, near, most, is_even, strict=True)
             )
             fields[name] = replace(seen, extent=extent, size=size)
     return fields
@@ -349,12 +385,18 @@ def _joined(lengths: Shape, seen: Field, larger: Field, most: Shape) -> Field:
 
 def holds_at_any_size(first: Sight, last: Sight, name: str) -> bool:
     """Whether the field of a map in the larger run is that of the size asked for."""
-    if last is first or name not in last.maps:
+    if last is first or name not in last.maps or first.steps[name] != last.steps[name]:
         return False
+    (old_dep, old), (dep, new) = first.maps[name], last.maps[name]
+    key = id(old_dep), old, id(dep), new
+    if key not in last.verdicts:  # activations share the map of what they act on
+        last.verdicts[key] = _speaks_for(first, last, name)
+    return last.verdicts[key]
+
+
+def _speaks_for(first: Sight, last: Sight, name: str) -> bool:
     (_, old), (dep, new) = first.maps[name], last.maps[name]
     if is_irregular(last, name) or is_uneven(first, last, name):
-        return False
-    if first.steps[name] != last.steps[name]:
         return False
     if any(note.kind == "size-dependent" for note in dep.notes):
         return False

@@ -14,6 +14,8 @@ from atrous.analysis.fields.follow import follow
 from atrous.analysis.fields.meeting import is_random, meet
 from atrous.analysis.rules import READS_FIRST, op_name, rule_of
 from atrous.analysis.rules.pointwise import pointwise
+from atrous.analysis.tracing.cancellation import cancel
+from atrous.analysis.tracing.values import keep
 from atrous.analysis.tracing.writes import overwrite, register_view
 
 Graph = dict[int, tuple[Dependence, tuple[Dependence, ...], str, str]]
@@ -43,11 +45,13 @@ class FieldListener:
         if is_fed:
             result = meet(self.run, call, name, self._proved(call))
             result = follow(self.run, call, name, result)
+            result, values = cancel(self.run, call, name, result)
             self._remember(result, tensors)
             if torch.Tag.inplace_view in call.func.tags:
                 dependence.attach(call.first, result[0])
             else:
                 self._give(call, name, written_tensors(call), result)
+            keep(call, values)
         else:
             record(self.run, call, name, is_random=is_random(call, name))
             for tensor in written_tensors(call):
@@ -58,10 +62,9 @@ class FieldListener:
 
     def _origin(self, tensor: Tensor) -> bool:
         """Whether a tensor depends on the input; one of unknown origin may depend on all of it."""
-        try:
-            return tensor._atrous_dependence is not None  # type: ignore[attr-defined]
-        except AttributeError:
-            pass
+        known = tensor.__dict__
+        if "_atrous_dependence" in known:
+            return known["_atrous_dependence"] is not None
         if constant_of(self.run, tensor) is not None:
             return False
         self.run.op = "a tensor of unknown origin"

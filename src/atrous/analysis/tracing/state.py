@@ -7,7 +7,7 @@ is copied beforehand and gets its old contents, the same objects in the same ord
 
 import functools
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type, types.ModuleType, Enum)
 _CONTAINERS = (dict, list, set, deque, bytearray)
+_CLOSED = (Tensor, *_PLAIN)
+_NUMBERS = (int, bool, str, float, type(None))
+_HELD = (Tensor, tuple)
 _FOREIGN = ("torch.fx", "torch._", "torch.jit", "torch.utils", "weakref", "threading", "numpy")
 _LARGEST = 100_000  # entries; a data set that a model refers to is no state of its forward pass
 _CACHE = functools._lru_cache_wrapper
@@ -147,13 +150,13 @@ def _swapped(value: Any, swap: Swap) -> Any:
     """A value with other tensors in it; the value itself if it holds none directly."""
     if isinstance(value, Tensor):
         return swap(value)
-    if type(value) in (int, float, bool, str) or value is None:
+    if type(value) in _NUMBERS:
         return value
     if isinstance(value, dict):
         changed = {
             key: new
             for key, old in value.items()
-            if isinstance(old, Tensor | tuple) and (new := _inner(old, swap)) is not old
+            if isinstance(old, _HELD) and (new := _inner(old, swap)) is not old
         }
         if not changed:
             return value
@@ -188,11 +191,12 @@ def _reach(model: Any, met: set[int], scopes: set[int]) -> Iterator[Any]:
     while stack:
         obj = stack.pop()
         kind = type(obj)
-        if kind in (int, bool, str, float) or obj is None:
-            continue
-        if id(obj) in met or isinstance(obj, (Tensor, *_PLAIN)):
+        if kind in _NUMBERS or id(obj) in met or isinstance(obj, _CLOSED):
             continue
         met.add(id(obj))
+        if (kind is OrderedDict or kind is dict) and not obj:  # most are of hooks, and empty
+            yield obj
+            continue
         if isinstance(obj, _CONTAINERS):
             if len(obj) > _LARGEST:
                 continue

@@ -17,15 +17,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from atrous.analysis.fields.call import Call, Op, written_arguments
 from atrous.analysis.fields.dependence import Run, forget
+from atrous.analysis.tracing.asked_types import answering_for_real
 from atrous.analysis.tracing.explain import explain
-from atrous.analysis.tracing.fake import new_fake
+from atrous.analysis.tracing.fake import FakeMaker, Meta
 from atrous.analysis.tracing.leaks import check_leaks
 from atrous.analysis.tracing.process import as_it_was
 from atrous.analysis.tracing.state import State
 from atrous.errors import AtrousError
 
 Key = tuple[Any, ...]
-Meta = tuple[torch.Size, tuple[int, ...], torch.dtype, torch.device]
 
 
 class Listener(Protocol):
@@ -119,11 +119,10 @@ _FILLS = (torch.ops.aten.full.default, torch.ops.aten.zeros.default, torch.ops.a
 class Trace(TorchDispatchMode):
     """Runs ops on fake tensors and tells the listeners."""
 
-    def __init__(
-        self, fake_mode: FakeTensorMode, listeners: Sequence[Listener], memo: Memo
-    ) -> None:
+    def __init__(self, fakes: FakeMaker, listeners: Sequence[Listener], memo: Memo) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-        self.fake_mode = fake_mode
+        self.fakes = fakes
+        self.fake_mode = fakes.mode
         self.listeners = listeners
         self.memo = memo
         self.layers = [""]
@@ -184,7 +183,7 @@ class Trace(TorchDispatchMode):
         if fresh is not None:
             if not fresh.metas:
                 return args[0]
-            made = tuple(None if meta is None else self._make(meta) for meta in fresh.metas)
+            made = tuple(None if meta is None else self.fakes.make(meta) for meta in fresh.metas)
             return made[0] if fresh.is_single else made
         before = self.fake_mode.cache_enabled
         if any(isinstance(arg, torch.ScriptObject) for arg in args):
@@ -206,12 +205,6 @@ class Trace(TorchDispatchMode):
         real = func(*args, **kwargs)
         converter = self.fake_mode.fake_tensor_converter
         return converter.from_real_tensor(self.fake_mode, real, make_constant=True)
-
-    def _make(self, meta: Meta) -> Tensor:
-        shape, stride, dtype, device = meta
-        return FakeTensor(
-            self.fake_mode, torch.empty_strided(shape, stride, dtype=dtype, device="meta"), device
-        )
 
 
 def _freshness(out: Any, args: tuple[Any, ...]) -> _Fresh | None:
@@ -243,7 +236,7 @@ class Stage:
 
     Attributes:
         model: The module.
-        mode: Whose fake tensors they are.
+        fakes: Makes tensors of the mode that they belong to.
         memo: Shapes of ops seen before.
         state: Every container the model can reach.
         weights: The fake tensors in place of the model's, by the id of the real one.
@@ -251,7 +244,7 @@ class Stage:
     """
 
     model: nn.Module
-    mode: FakeTensorMode
+    fakes: FakeMaker
     memo: Memo
     state: State
     weights: Mapping[int, tuple[Tensor, Tensor]]
@@ -260,7 +253,7 @@ class Stage:
 
     def fake(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Inputs of the same shapes without numbers."""
-        return tuple(new_fake(self.mode, tensor) for tensor in inputs)
+        return tuple(self.fakes.like(tensor) for tensor in inputs)
 
     def run(
         self,
@@ -274,7 +267,7 @@ class Stage:
             ShapeError: If the model does not take inputs of these shapes.
             AtrousError: If its forward pass needs numbers, or fails otherwise.
         """
-        trace = Trace(self.mode, listeners, self.memo)
+        trace = Trace(self.fakes, listeners, self.memo)
         tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         try:
             with torch.no_grad(), _quiet(), _watching_layers(self.model, trace), trace:
@@ -286,7 +279,7 @@ class Stage:
                 listener.leave("", out)
         except AtrousError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if error is trace.bug:
                 raise
             raise explain(error, self.model, trace.layers[-1], tensors) from error
@@ -314,19 +307,19 @@ def staged(model: nn.Module) -> Iterator[Stage]:
     Raises:
         AtrousError: On leaving, if a run has put its tensors where they cannot be taken back from.
     """
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    fakes = FakeMaker(FakeTensorMode(allow_non_fake_inputs=True))
     weights: dict[int, tuple[Tensor, Tensor]] = {}
 
     def swap(tensor: Tensor) -> Tensor:
         if id(tensor) not in weights:
-            weights[id(tensor)] = tensor, new_fake(mode, tensor)
+            weights[id(tensor)] = tensor, fakes.like(tensor)
             weights[id(tensor)][1]._of_model = tensor  # type: ignore[attr-defined]  # our own mark
         return weights[id(tensor)][1]
 
     # In inference mode some ops come under another name, with other arguments.
-    with torch.inference_mode(False), as_it_was():
+    with torch.inference_mode(False), as_it_was(), answering_for_real(model):
         state = State(model, swap)
-        stage = Stage(model, mode, Memo(), state, weights)
+        stage = Stage(model, fakes, Memo(), state, weights)
         try:
             yield stage
         finally:

@@ -16,6 +16,7 @@ from atrous.analysis.fields.constants import constant_of
 from atrous.analysis.fields.dependence import Dependence, Run, collapse, merge
 from atrous.analysis.rules import op_name, rule_of
 from atrous.analysis.rules.views import order_of, parts_of, slice_of
+from atrous.analysis.tracing.values import lose
 
 
 def _nth(result: Any, position: int) -> Dependence | None:
@@ -43,6 +44,7 @@ def register_view(call: Call) -> None:
 def overwrite(run: Run, tensor: Tensor, dep: Dependence | None) -> None:
     """Take over what was written, in the tensor and in all that share its memory."""
     dependence.attach(tensor, dep)
+    lose(tensor)
     made = getattr(tensor, "_atrous_view", None)
     if made is not None:
         recipe, position = made
@@ -66,6 +68,7 @@ def _refresh(tensor: Tensor) -> None:
     for view in _live_views(tensor):
         recipe, position = view._atrous_view  # type: ignore[attr-defined]  # our own mark
         dependence.attach(view, _seen_through(recipe, position, view))
+        lose(view)
         _refresh(view)
 
 
