@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,22 +71,12 @@ def data(
     if html is not None:
         check_place(html)
     augmentation = None if recipe is None else _augmentation(recipe)
-    samples = open_layout(
-        layout, data, split=split, num_classes=num_classes, subset=subset, remap=remap, mpp=mpp
-    )
+    opened = partial(open_layout, layout, data, num_classes=num_classes, remap=remap, mpp=mpp)
+    samples = opened(split=split, subset=subset)
     _check_recipe(samples, layout, recipe)
-    others = {}
-    for other in against or ():
-        is_file = other.endswith(".txt")
-        others[Path(other).stem if is_file else other] = open_layout(
-            layout,
-            data,
-            split=split if is_file else other,
-            num_classes=num_classes,
-            subset=Path(other) if is_file else None,
-            remap=remap,
-            mpp=mpp,
-        )
+    lists = {Path(other).stem: Path(other) for other in against or () if other.endswith(".txt")}
+    others = {name: opened(split=split, subset=listed) for name, listed in lists.items()}
+    others |= {other: opened(split=other) for other in against or () if not other.endswith(".txt")}
     report = _check(samples, others)
     title = _title(data, layout, split, subset)
     record = to_record(report)
@@ -95,16 +86,22 @@ def data(
             samples, report, write_split, layout, share=share, seed=seed, group_by=group_by
         )
         record["split"] = counts
-        text += f"\nsplit: {counts['train']} names in {write_split / _TRAIN}, "
-        text += f"{counts['val']} in {write_split / _VAL}"
-        if "undivided_subjects" in counts:
-            text += f"; {counts['undivided_subjects']} subjects with several samples are undivided"
+        text += f"\n{_split_text(counts, write_split)}"
     if html is not None:
         _write_page(html, title, report, samples, others, augmentation)
         text += f"\npage: {html}"
     typer.echo(json.dumps(record, indent=1) if as_json else text)
     if report.errors:
         raise typer.Exit(1)
+
+
+def _split_text(counts: "Mapping[str, int]", folder: Path) -> str:
+    text = (
+        f"split: {counts['train']} names in {folder / _TRAIN}, {counts['val']} in {folder / _VAL}"
+    )
+    if "undivided_subjects" in counts:
+        text += f"; {counts['undivided_subjects']} subjects with several samples are undivided"
+    return text
 
 
 def _check_recipe(samples: "Dataset", layout: str, recipe: Path | None) -> None:

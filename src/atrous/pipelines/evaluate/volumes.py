@@ -54,6 +54,7 @@ def evaluate_volumes(
         raise DataError("The data holds no case; expected some; check the folder or the subset.")
     regions = predictor.facts.regions or class_regions(predictor.card.class_names)
     samples, truth_regions, notes = _comparable(samples, predictor, regions, settings)
+    compared = {"regions": regions, "truth_regions": truth_regions}
     cases: dict[str, dict[str, RegionScore]] = {}
     kept: dict[str, bytes] = {}
     displaced: dict[str, Displacement] = {}
@@ -66,17 +67,10 @@ def evaluate_volumes(
         labels = said.mask
         unlike.update({name: said.notes[0]} if said.notes else {})
         cases[name] = score_case(
-            truth,
-            labels,
-            regions=regions,
-            truth_regions=truth_regions,
-            spacing=volume.spacing,
-            protocol=protocol,
+            truth, labels, **compared, spacing=volume.spacing, protocol=protocol
         )
         if finds_displaced:
-            displaced[name] = find_displacement(
-                truth, labels, regions=regions, truth_regions=truth_regions
-            )
+            displaced[name] = find_displacement(truth, labels, **compared)
         if settings.html is not None:
             kept[name] = zlib.compress(labels.contiguous().numpy().data)
         advance()
@@ -87,17 +81,21 @@ def evaluate_volumes(
             return _shown(samples, name, kept[name], predictor.facts.channel_names)
 
         write_pages(settings.html, predictor, Scored(protocol, summary, cases), case_of)
-    if unlike:
-        first, why = next(iter(unlike.items()))
-        notes.append(
-            f"{len(unlike)} of {len(cases)} scans are unlike those of training; {first}: {why}"
-        )
+    notes += _unlike_note(unlike, len(cases))
     lines = _lines(summary, cases) + (_displaced_lines(displaced) if finds_displaced else [])
     return Evaluation(
         record=_record(protocol, summary, cases, displaced) | ({"notes": notes} if notes else {}),
         lines=(*lines, *notes, f"protocol {protocol}: {rule.description}"),
         page=settings.html,
     )
+
+
+def _unlike_note(unlike: "Mapping[str, str]", num_cases: int) -> list[str]:
+    """How many scans lie outside of what training saw, and why the first does."""
+    return [
+        f"{len(unlike)} of {num_cases} scans are unlike those of training; {first}: {why}"
+        for first, why in list(unlike.items())[:1]
+    ]
 
 
 def _comparable(

@@ -9,7 +9,7 @@ from atrous.pipelines.predict.report import PredictReport, one_line
 from atrous.pipelines.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -61,10 +61,7 @@ def run_volumes(
     places = bids_files(predictor, scans, out) if options.bids else plain_files(scans, out)
     records: dict[str, object] = {}
     errors = {path: one_line(error) for path, error in found.errors.items()}
-    for path, reason in found.left_out.items():
-        on_progress(Progress(task="predict", problem=f"note: {path} is left out: {reason}"))
-    for path, reason in errors.items():
-        on_progress(Progress(task=path.name, problem=reason))
+    _tell(found.left_out, errors, on_progress)
     for scan, place in zip(scans, places, strict=True):
         try:
             records[place.name] = _run(
@@ -75,20 +72,29 @@ def run_volumes(
                 raise
             errors[scan.path] = one_line(error)
             on_progress(Progress(task=place.name, problem=errors[scan.path]))
-    left_out = {str(path): reason for path, reason in found.left_out.items()}
-    failed = {str(path): reason for path, reason in errors.items()}
+    record: dict[str, object] = {"out": str(out), "volumes": records, "errors": _by_text(errors)}
+    if found.left_out:
+        record["left_out"] = _by_text(found.left_out)
     return PredictReport(
         kind="volumes",
         out=out,
-        record={
-            "out": str(out),
-            "volumes": records,
-            "errors": failed,
-            **({"left_out": left_out} if left_out else {}),
-        },
+        record=record,
         lines=tuple(_line(name, record) for name, record in records.items()),
         errors=errors,
     )
+
+
+def _tell(
+    left_out: "Mapping[Path, str]", errors: "Mapping[Path, str]", on_progress: OnProgress
+) -> None:
+    for path, reason in left_out.items():
+        on_progress(Progress(task="predict", problem=f"note: {path} is left out: {reason}"))
+    for path, reason in errors.items():
+        on_progress(Progress(task=path.name, problem=reason))
+
+
+def _by_text(reasons: "Mapping[Path, str]") -> dict[str, str]:
+    return {str(path): reason for path, reason in reasons.items()}
 
 
 def _without_results(files: "Sequence[Path]", named: "Sequence[Path]", out: Path) -> list[Path]:

@@ -84,13 +84,13 @@ def write_geojson(
     )
     factor, count = np.rint(np.array([scale[1], scale[0]]) * _FACTOR_STEPS) / _FACTOR_STEPS, 0
     corner = np.array([(frame or {}).get(side, 0) for side in ("left", "top")], float)
-    named = "" if frame is None else f'"{FRAME_MEMBER}": {json.dumps(frame)}, '
+    named = f'"{FRAME_MEMBER}": {json.dumps(frame)}, ' if frame else ""
     with write_atomically(path) as file:
         file.write(f'{{"type": "FeatureCollection", {named}"features": ['.encode())
         for value, polygon in regions:
-            placed = shapely.transform(polygon, lambda xy: xy * factor - corner)
-            placed = shapely.orient_polygons(placed)
-            feature = _feature(shapely.to_geojson(placed), class_names[value], palette[value])
+            moved = shapely.transform(polygon, lambda xy: xy * factor - corner)
+            placed = shapely.to_geojson(shapely.orient_polygons(moved))
+            feature = _feature(placed, class_names[value], palette[value])
             file.write(f"{',' if count else ''}\n{feature}".encode())
             count += 1
         file.write(b"\n]}\n")

@@ -22,7 +22,7 @@ from atrous.training.run.data import RunData, card_of, check_augmentation, num_v
 from atrous.training.run.folder import RunFolder
 from atrous.training.run.run import Run
 from atrous.training.run.start_weights import start_from
-from atrous.training.run.volumes import prepare_volumes, with_seen_ranges
+from atrous.training.run.volumes import RunVolumes, prepare_volumes, with_seen_ranges
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +61,7 @@ def open_run(
     if start is not None:
         start_from(network, start, replace_head=recipe.replace_head, inflation=recipe.inflate)
     state = start_state(network, recipe, accelerator)
-    volumes = None
-    if data.train.kind == "volumes":
-        volumes = prepare_volumes(
-            folder.volumes,
-            data.train,
-            data.val.require("volumes"),
-            card,
-            prints=prints,
-            accelerator=accelerator,
-        )
-        card = with_seen_ranges(card, data.train, volumes.train)
+    card, volumes = _prepared(folder, data, card, prints, accelerator)
     weights = _class_weights(recipe, data, folder, prints["train"], accelerator.device)
     objective = objective_of(
         recipe,
@@ -88,6 +78,27 @@ def open_run(
         folder.write_facts({"data": prints})
     run.resume()
     return run
+
+
+def _prepared(
+    folder: RunFolder,
+    data: RunData,
+    card: Card,
+    prints: dict[str, str],
+    accelerator: Accelerator,
+) -> tuple[Card, RunVolumes | None]:
+    """The prepared volumes, and the card that says what of them training sees."""
+    if data.train.kind != "volumes":
+        return card, None
+    volumes = prepare_volumes(
+        folder.volumes,
+        data.train,
+        data.val.require("volumes"),
+        card,
+        prints=prints,
+        accelerator=accelerator,
+    )
+    return with_seen_ranges(card, data.train, volumes.train), volumes
 
 
 def _tell_preprocessing(card: Card, start: Card | None, recipe: Recipe) -> None:
