@@ -4,6 +4,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,8 @@ def evaluate_volumes(
         raise DataError("The data holds no case; expected some; check the folder or the subset.")
     regions = predictor.facts.regions or class_regions(predictor.card.class_names)
     samples, truth_regions, notes = _comparable(samples, predictor, regions, settings)
-    compared = {"regions": regions, "truth_regions": truth_regions}
+    scored = partial(score_case, regions=regions, truth_regions=truth_regions, protocol=protocol)
+    moved = partial(find_displacement, regions=regions, truth_regions=truth_regions)
     cases: dict[str, dict[str, RegionScore]] = {}
     kept: dict[str, bytes] = {}
     displaced: dict[str, Displacement] = {}
@@ -66,11 +68,9 @@ def evaluate_volumes(
         said = predictor.predict(chosen, options)
         labels = said.mask
         unlike.update({name: said.notes[0]} if said.notes else {})
-        cases[name] = score_case(
-            truth, labels, **compared, spacing=volume.spacing, protocol=protocol
-        )
+        cases[name] = scored(truth, labels, spacing=volume.spacing)
         if finds_displaced:
-            displaced[name] = find_displacement(truth, labels, **compared)
+            displaced[name] = moved(truth, labels)
         if settings.html is not None:
             kept[name] = zlib.compress(labels.contiguous().numpy().data)
         advance()
