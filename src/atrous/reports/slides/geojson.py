@@ -74,10 +74,9 @@ def write_geojson(
     """
     _need_sense(scale, mpp, tolerance_um, smallest_um2, max_vertices)
     shapely = require("shapely", extra="slides")
-    outlines = _Outlines(tolerance_um=tolerance_um, mpp=mpp)
     regions = _regions(
         sieved(label_map, area_um2=smallest_um2, mpp=mpp),
-        outlines,
+        _Outlines(tolerance_um=tolerance_um, mpp=mpp),
         num_classes=len(class_names),
         skip=frozenset((UNLABELLED, *skip)),
         max_vertices=max_vertices,
