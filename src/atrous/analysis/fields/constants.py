@@ -89,8 +89,9 @@ def constant_of(run: Run, tensor: Tensor) -> Constant | None:
     if isinstance(known, Constant):
         return known
     real = attributes.get("_of_model")
-    if isinstance(real, Tensor):
-        known = _of_model(real)
+    if isinstance(real, Tensor):  # the same in every run
+        known = attributes.get("_of_model_constant") or _of_model(real)
+        attributes["_of_model_constant"] = known
     elif not isinstance(tensor, FakeTensor):
         known = Constant(_long(tensor), value=_readable(tensor), origin=hash(tuple(tensor.shape)))
     elif tensor.constant is not None:

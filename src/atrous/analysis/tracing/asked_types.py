@@ -23,6 +23,7 @@ _NAMES: Final = frozenset(["Tensor", "Parameter", "Buffer"])
 _OTHERS: Final = ("torch", "builtins", "atrous", "numpy")
 
 _WRAPPERS: Final = (staticmethod, classmethod, functools.partial, functools._lru_cache_wrapper)
+_CODE: Final = frozenset([types.FunctionType, types.MethodType, *_WRAPPERS])
 
 _answers: dict[int, tuple[types.CodeType, bool, int]] = {}
 
@@ -76,9 +77,10 @@ def answering_for_real(model: nn.Module) -> Iterator[None]:
 def _functions(model: nn.Module) -> Iterator[types.FunctionType]:
     """Functions of a model's classes and objects, and those of the user's that they name."""
     met: set[int] = set()
-    stack: list[Any] = []
-    for module in model.modules():
-        stack += [type(module), *module.__dict__.values()]
+    modules = list(model.modules())
+    stack: list[Any] = list({type(module) for module in modules})
+    for module in modules:
+        stack += [value for value in module.__dict__.values() if type(value) in _CODE]
     while stack:
         item = stack.pop()
         while isinstance(item, _WRAPPERS):

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from atrous.analysis.fields import dependence
 from atrous.analysis.fields.axes import align
@@ -138,6 +138,10 @@ def _is_suspect(run: Run, call: Call, base: str) -> bool:
         return _ALONE[base](call) == 1
     if base in ("neg", "rsub", "_fft_c2r", "_fft_c2c"):
         return True
+    if base == "convolution" and not run.spoiled:
+        real = call["weight"].__dict__.get("_of_model")
+        if isinstance(real, nn.Parameter):
+            return False
     fed = [t for t in call.tensors() if dependence.of(t) is not None]
     if base in _WEIGHTED:
         others = [t for t in call.tensors() if t.ndim > 1 and dependence.of(t) is None]
