@@ -70,10 +70,10 @@ def test_patients_that_are_numbered_are_not_channels_of_one(tmp_path):
         list_scans(volume_files([tmp_path]), CHANNELS)
 
 
-def test_a_number_beyond_the_networks_channels_is_an_error_of_that_file(tmp_path):
+def test_a_scan_with_more_numbers_than_the_network_has_channels_is_refused(tmp_path):
     write(tmp_path, "p7_0000", "p7_0001", "p7_0002")
-    found = list_scans(volume_files([tmp_path]), CHANNELS)
-    assert [path.name for path in found.errors] == ["p7_0002.nii.gz"]
+    with pytest.raises(DataError, match=r"p7_0002.* says channel 2, and the network has 2"):
+        list_scans(volume_files([tmp_path]), CHANNELS)
 
 
 def test_a_name_of_two_modalities_is_refused(tmp_path):
@@ -112,3 +112,11 @@ def test_of_a_bids_data_set_the_subjects_scans_are_taken(tmp_path):
     write(tmp_path / "derivatives" / "x" / "sub-01" / "anat", "sub-01_FLAIR", "sub-01_ce-gd_T1w")
     found = list_scans(volume_files([tmp_path]), CHANNELS)
     assert sorted(scan.name for scan in found.scans) == ["sub-01_ses-1", "sub-02"]
+
+
+def test_a_scan_with_a_bad_file_is_not_run_without_it(tmp_path):
+    write(tmp_path, "p_flair", "q_flair", "q_t1ce")
+    write(tmp_path, "p_t1ce", shape=(2, 3, 4, 3))
+    found = list_scans(volume_files([tmp_path]), CHANNELS, allow_missing=True)
+    assert [scan.name for scan in found.scans] == ["q"]
+    assert [path.name for path in found.errors] == ["p_t1ce.nii.gz"]

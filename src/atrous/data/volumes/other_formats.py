@@ -71,6 +71,7 @@ def read_grid(path: Path) -> Grid:
         return _series_grid(path)
     if path.suffix.lower() in NIBABEL_SUFFIXES:
         return _nibabel_grid(path)
+    _check_place(path)
     grid = _itk_grid(path)
     if grid.shape[2] == 1 and is_dicom(path):
         raise DataError(
@@ -100,6 +101,36 @@ def read_values(path: Path) -> NDArray[Any]:
     if image.GetNumberOfComponentsPerPixel() > 1:
         return np.moveaxis(array, -1, 0)
     return array if array.ndim == 4 else array[np.newaxis]
+
+
+_PLACES: Final = {
+    ".nrrd": (b"space directions", b"spacings"),
+    ".nhdr": (b"space directions", b"spacings"),
+    ".mha": (b"ElementSpacing", b"ElementSize"),
+    ".mhd": (b"ElementSpacing", b"ElementSize"),
+}
+"""Of which a header must hold one, or the library would take its voxels for cubes of 1 mm."""
+_HEADER: Final = 2**16
+
+
+def _check_place(path: Path) -> None:
+    """See that a header says how far apart voxels lie.
+
+    Raises:
+        DataError: If it does not, or the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER)
+    except OSError as error:
+        raise _broken(path, error) from error
+    words = _PLACES.get(path.suffix.lower(), ())
+    if words and head and not any(word in head for word in words):
+        raise DataError(
+            f"{path}: its header does not say how far apart voxels lie; expected "
+            f"{' or '.join(word.decode() for word in words)}; add it, or convert the file by a "
+            "tool that you tell."
+        )
 
 
 def _itk() -> Any:  # noqa: ANN401 - SimpleITK has no types

@@ -146,6 +146,7 @@ class _Finder:
         self.errors: dict[Path, DataError] = {}
         self.groups: dict[tuple[Path, str], dict[int, Path]] = {}
         self.is_numbered: set[tuple[Path, str]] = set()
+        self.broken: set[tuple[Path, str]] = set()
 
     def add(self, path: Path, *, is_named: bool) -> None:
         num_channels = read_header(path).num_channels
@@ -169,9 +170,14 @@ class _Finder:
         rest = number[1] if number else _ends_stripped(stem[: start + said.start])
         if number is None and not said.kinds:
             rest = _ends_stripped(stem[: start + _at_word(stem[start:], self.names[index])])
-        self._check_channel(path, index, num_channels)
         group = self.groups.setdefault((path.parent, rest), {})
+        try:
+            self._check_channel(path, index, num_channels)
+        except DataError:
+            self.broken.add((path.parent, rest))
+            raise
         if index in group:
+            self.broken.add((path.parent, rest))
             raise DataError(
                 f"{group[index].name} and {path.name} in {path.parent} are both "
                 f"{self.names[index]}; expected one file a channel; name one."
@@ -183,6 +189,8 @@ class _Finder:
     def close(self, *, allow_missing: bool) -> None:
         """Make scans of the files that are one channel each."""
         for (folder, rest), group in self.groups.items():
+            if (folder, rest) in self.broken:
+                continue  # its file is among the errors; without it, it would be another scan
             first = group[min(group)]
             name = rest or folder.resolve().name
             missing = [name for index, name in enumerate(self.names) if index not in group]
