@@ -62,6 +62,10 @@ CANCELLING = {
     "one less a gate, and the gate": lambda m, x: (
         m.a(x) + (1 - m.b(x).sigmoid() + m.b(x).sigmoid())
     ),
+    "a deviation from itself": lambda m, x: m.a(x) + m.one(x) - m.one(x).mean(1, keepdim=True),
+    "itself, squeezed": lambda m, x: m.a(x) + m.one(x) - m.one(x).sum(1)[:, None],
+    "either of one": lambda m, x: m.a(x) + torch.where(m.b(x) > 0, m.a(x), m.a(x)),
+    "the larger of one": lambda m, x: m.a(x) + torch.maximum(m.b(x), m.b(x)) - m.b(x),
     "running sums": integral,
     "pooled maps": lambda m, x: F.avg_pool2d(x, 5, 1, 2) - F.avg_pool2d(x, 3, 1, 1),
     "a fixed filter of deviations": laplacian,

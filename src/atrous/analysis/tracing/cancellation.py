@@ -64,6 +64,9 @@ _UNITY: Final = frozenset(
 )
 """Ops that give one number everywhere where both arguments are equal."""
 
+_EITHER: Final = frozenset(["maximum", "minimum", "fmax", "fmin", "lerp", "where"])
+"""Ops that give one of two values, or what is between them."""
+
 
 def _of_one_dim(call: Call) -> int:
     shape = call.first.shape
@@ -91,7 +94,7 @@ _ALONE: Final[dict[str, Callable[[Call], int]]] = {
 }
 """Ops that give a constant where only one element is compared with itself; how many there are."""
 _SUSPECT: Final = frozenset(
-    [*_UNITY, *_WEIGHTED, *_SCALED, *_SUMS, *_ALONE, "neg", "_fft_c2r", "_fft_c2c"]
+    [*_UNITY, *_WEIGHTED, *_SCALED, *_SUMS, *_ALONE, "neg", "where", "_fft_c2r", "_fft_c2c"]
 )
 """Ops to look at."""
 
@@ -121,6 +124,8 @@ def cancel(run: Run, call: Call, name: str, result: Result) -> tuple[Result, Seq
         value, loses = atom(run, call), values[0].key == values[1].key
     elif base in _ALONE:
         value, loses = atom(run, call), _ALONE[base](call) == 1
+    elif base in _EITHER and len(values) > 1 and values[-2].key == values[-1].key:
+        value, loses = values[-1], base == "where"  # whatever decides, it is the same
     else:
         value, loses = _one(run, call, base, fed, values)
     if loses:
@@ -147,6 +152,8 @@ def _is_suspect(run: Run, call: Call, base: str) -> bool:
         others = [t for t in call.tensors() if t.ndim > 1 and dependence.of(t) is None]
         known = [constant_of(run, t) for t in others[-1:]]
         return any(c is not None and not c.is_generic for c in known)
+    if base == "where":
+        return len(fed) > 1
     if base in _UNITY and (len(fed) > 1 or base != "div"):
         return len(fed) > 1
     other = call["other"]

@@ -122,7 +122,8 @@ def _made_of(run: Run, call: Call, tensor: Tensor, term: int) -> int:
     Shapes are told apart, so that differences of all pairs do not look like those of equals.
     """
     name = op_name(call.func)
-    if name in _RESHAPES:
+    # A mean or sum over one element is that element.
+    if name in _RESHAPES or (name in ("sum", "mean") and tensor.numel() == call.out.numel()):
         origin, shape = run.reshaped.get(term, (term, tuple(tensor.shape)))
         if call.out_shape == shape:
             return origin
