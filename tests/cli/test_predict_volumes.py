@@ -152,3 +152,21 @@ def test_a_scan_in_another_format_has_the_labels_of_the_nifti_file(atrous, scan,
     other = nibabel.load(tmp_path / "out" / "other.nii.gz")
     assert np.array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
     assert other.affine == pytest.approx(one.affine, abs=1e-4)
+
+
+@pytest.mark.parametrize("bids", [False, True])
+def test_probabilities_lie_as_the_labels_and_agree_with_them(bids, atrous, scan, tmp_path):
+    """Asked for after a run that wrote none, they come by running again."""
+    options = ("predict", "hippocampus", scan, "--out", tmp_path / "out", *["--bids"] * bids)
+    assert atrous(*options)[0] == 0
+    assert atrous(*options, "--probabilities")[0] == 0
+    (path,) = (tmp_path / "out").rglob("*prob*.nii.gz")
+    found = nibabel.load(path)
+    values = np.asarray(found.dataobj)
+    (labels,) = (p for p in (tmp_path / "out").rglob("*.nii.gz") if p != path)
+    mask = nibabel.load(labels)
+    assert values.dtype == np.float32
+    assert values.shape == (*mask.shape, 3)
+    assert np.array_equal(found.affine, mask.affine)
+    assert values.sum(axis=3) == pytest.approx(1, abs=1e-5)
+    assert np.array_equal(values.argmax(axis=3), np.asarray(mask.dataobj))

@@ -53,7 +53,7 @@ _LAST_LABEL_WORDS: Final = frozenset(
     {"gt", "label", "labels", "truth", "groundtruth", "annotation", "annotations"}
 )
 _MASK_WORDS: Final = frozenset({"mask", "brainmask", "probseg"})
-_LAST_MASK_WORDS: Final = frozenset({"pred", "prediction", "predictions", "roi"})
+_LAST_MASK_WORDS: Final = frozenset({"pred", "prediction", "predictions", "probabilities", "roi"})
 _ORGANS: Final = frozenset({"brain", "parenchyma", "skull", "head", "body", "bet"})
 """A mask or segmentation of these is no truth of tumours or of other classes."""
 _NAMELESS: Final = re.compile(r"(channel|modality|image|input|mri|mr|scan|c)?\d*")

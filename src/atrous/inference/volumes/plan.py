@@ -109,6 +109,7 @@ def check_scan_fits(
     *,
     num_classes: int,
     ceiling: int,
+    with_probabilities: bool = False,
 ) -> None:
     """See that a scan can be read, prepared and brought back at all, before any of it is done.
 
@@ -118,6 +119,7 @@ def check_scan_fits(
         facts: Of the network's card.
         num_classes: Of its logits.
         ceiling: Bytes.
+        with_probabilities: Whether the probabilities of all classes come back too.
 
     Raises:
         DataError: If not even the smallest window would make it fit.
@@ -129,6 +131,8 @@ def check_scan_fits(
     scan = 4 * channels * voxels
     file, inside, statistics = 8 * voxels, channels * voxels, 4 * voxels
     restored = 0 if grid == voxels else (4 + 4 + 1 + 1) * voxels  # best, this class's, better, mask
+    if with_probabilities:
+        restored += 4 * (num_classes + 2) * voxels
     most = scan + max(file, inside + scan + statistics, restored + grid_bytes)
     needed = BASE + round(_ALLOCATOR * most)
     if needed > ceiling:

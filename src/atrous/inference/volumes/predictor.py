@@ -153,6 +153,7 @@ class VolumePredictor(Model):
         options: VolumeSettings | None = None,
         *,
         spacing: Sequence[float] | None = None,
+        with_probabilities: bool = False,
         journal: Path | None = None,
         keep_every: float = KEEP_EVERY,
         advance: Callable[[int, int], None] = lambda _done, _all: None,
@@ -165,6 +166,7 @@ class VolumePredictor(Model):
                 head, back to front, left to right.
             options: How the scan is run.
             spacing: Of a bare array: millimetres from voxel to voxel along D, H, W.
+            with_probabilities: Also give the probability of every class at every voxel.
             journal: A file where what is done is kept, so that a run that was killed goes on by
                 the same call and ends with the same bits; the caller removes it.
             keep_every: Seconds between two writes of the journal.
@@ -180,6 +182,9 @@ class VolumePredictor(Model):
         is_placed = volume.geometry.header != b""
         return VolumePrediction(
             found_mask=self._labels(said.scan, said.logits),
+            probabilities=(
+                said.scan.restore_probabilities(said.logits) if with_probabilities else None
+            ),
             class_names=self.card.class_names,
             palette=self.card.palette,
             spacing=volume.spacing if is_placed or spacing is not None else None,

@@ -72,6 +72,25 @@ class PreparedScan:
         labels[self.box] = inside
         return labels
 
+    def restore_probabilities(self, logits: Tensor) -> Tensor:
+        """The probability of every class at every voxel of the scan: `(K, D, H, W)` float32.
+
+        Logits are interpolated first, as `restore_classes` does, so that the likeliest class is the
+        same. Outside the box class 0 is certain.
+
+        Args:
+            logits: `(K, D, H, W)` on the network's grid.
+        """
+        found = torch.zeros((len(logits), *self.whole))
+        found[0] = 1
+        inside = found[(slice(None), *self.box)]
+        for index, plane in enumerate(logits):
+            inside[index] = _at_size(plane, self.box_size)
+        inside -= inside.max(dim=0).values
+        inside.exp_()
+        inside /= inside.sum(dim=0)
+        return found
+
 
 def prepare_scan(
     array: NDArray[np.float32], spacing: tuple[float, float, float], facts: VolumeSpec
@@ -193,8 +212,16 @@ def _likeliest(logits: Tensor, size: Size) -> Tensor:
     best = torch.full(size, -torch.inf)
     labels = torch.zeros(size, dtype=torch.uint8)
     for index, plane in enumerate(logits):
-        full = F.interpolate(plane[None, None], size=size, mode="trilinear", align_corners=False)
-        labels.masked_fill_(full[0, 0] > best, index)
-        torch.maximum(best, full[0, 0], out=best)
+        full = _at_size(plane, size)
+        labels.masked_fill_(full > best, index)
+        torch.maximum(best, full, out=best)
         del full
     return labels
+
+
+def _at_size(plane: Tensor, size: Size) -> Tensor:
+    """One class's logits `(D, H, W)` on another grid of the same extent."""
+    if tuple(plane.shape) == size:
+        return plane
+    full = F.interpolate(plane[None, None], size=size, mode="trilinear", align_corners=False)
+    return full[0, 0]

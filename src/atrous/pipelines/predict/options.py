@@ -127,6 +127,7 @@ class VolumeOptions:
         flip: Take the mean over mirroring, along the axes that the card names.
         allow_missing: Channels that have no file are zero.
         html: Also write a page for each scan.
+        probabilities: Write the probabilities of every class too.
         bids: Write a BIDS derivative data set.
     """
 
@@ -135,6 +136,7 @@ class VolumeOptions:
     flip: bool = option(False, "The mean over mirroring, along the axes that the card names.")
     allow_missing: bool = option(False, "Missing channels are zero.")
     html: bool = option(False, "Also a page to scroll through each.")
+    probabilities: bool = option(False, "The probabilities of every class too, float32.")
     bids: bool = option(False, "Write a BIDS derivative data set.")
 
     def __post_init__(self) -> None:

@@ -37,6 +37,12 @@ class ResultFiles:
         return Path(f"{self.stem}.nii.gz")
 
     @property
+    def probabilities(self) -> Path:
+        if self.stem.name.endswith("_dseg"):  # BIDS
+            return self.stem.with_name(self.stem.name.removesuffix("dseg") + "probseg.nii.gz")
+        return Path(f"{self.stem}.probabilities.nii.gz")
+
+    @property
     def note(self) -> Path:
         return Path(f"{self.stem}.json")
 

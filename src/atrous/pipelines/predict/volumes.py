@@ -141,41 +141,34 @@ def _run(
     overwrite: bool,
     on_progress: OnProgress,
 ) -> dict[str, object]:
-    from atrous.data.volumes.read import read_geometry
-    from atrous.data.volumes.scans import read_scan
-    from atrous.data.volumes.write import write_mask_volume
-    from atrous.inference.volumes.plan import check_scan_fits
+    from atrous.data.volumes.write import write_mask_volume, write_probability_volume
     from atrous.inference.volumes.predictor import file_values
 
     settings = volume_settings(
         predictor.facts, memory=options.memory, context=options.context, flip=options.flip
     )
-    geometry = read_geometry(scan.path)
-    check_scan_fits(
-        geometry.size,
-        geometry.spacing,
-        predictor.facts,
-        num_classes=len(predictor.card.class_names),
-        ceiling=settings.memory,
-    )
-    volume = read_scan(scan)
-    if any(file and file.resolve() == files.labels.resolve() for file in scan.files):
-        raise DataError(
-            f"{files.labels} is the scan itself; expected another folder for results; give --out."
-        )
+    volume = _read(predictor, scan, files, settings, with_probabilities=options.probabilities)
     run = predictor.identify(volume, settings)
     if overwrite:
         files.journal.unlink(missing_ok=True)
     elif files.labels.is_file():
         record = files.read_note(run)
-        _complete(predictor, volume, files, options)
-        files.journal.unlink(missing_ok=True)  # of a run that was killed with its last file written
-        return {**record, "was_there": True}
+        if files.probabilities.is_file() or not options.probabilities:
+            _complete(predictor, volume, files, options)
+            # Of a run that was killed with its last file written.
+            files.journal.unlink(missing_ok=True)
+            return {**record, "was_there": True}
 
     def advance(done: int, total: int) -> None:
         on_progress(Progress(task=files.name, done=done, total=total))
 
-    prediction = predictor.predict(volume, settings, journal=files.journal, advance=advance)
+    prediction = predictor.predict(
+        volume,
+        settings,
+        with_probabilities=options.probabilities,
+        journal=files.journal,
+        advance=advance,
+    )
     _draw(predictor, volume, prediction.mask.numpy(), files, has_page=options.html)
     record = _record(predictor, scan, volume, prediction)
     for note in prediction.notes:
@@ -183,9 +176,40 @@ def _run(
     # Labels are last, so that those of a killed run are never there without the note of their run.
     files.labels.unlink(missing_ok=True)
     files.write_note(run, record)
+    if prediction.probabilities is not None:
+        write_probability_volume(files.probabilities, prediction.probabilities, volume.geometry)
     write_mask_volume(files.labels, file_values(prediction.mask, predictor.facts), volume.geometry)
     files.journal.unlink(missing_ok=True)
     return {**record, "was_there": False}
+
+
+def _read(
+    predictor: "VolumePredictor",
+    scan: "Scan",
+    files: "ResultFiles",
+    settings: "VolumeSettings",
+    *,
+    with_probabilities: bool,
+) -> "Volume":
+    """The scan, after its header says that it can be run, and that no result would replace it."""
+    from atrous.data.volumes.read import read_geometry
+    from atrous.data.volumes.scans import read_scan
+    from atrous.inference.volumes.plan import check_scan_fits
+
+    if any(file and file.resolve() == files.labels.resolve() for file in scan.files):
+        raise DataError(
+            f"{files.labels} is the scan itself; expected another folder for results; give --out."
+        )
+    geometry = read_geometry(scan.path)
+    check_scan_fits(
+        geometry.size,
+        geometry.spacing,
+        predictor.facts,
+        num_classes=len(predictor.card.class_names),
+        ceiling=settings.memory,
+        with_probabilities=with_probabilities,
+    )
+    return read_scan(scan)
 
 
 def _complete(
