@@ -62,6 +62,16 @@ def test_nothing_said_of_many_random_models_is_wrong(shard, search_seed):
     assert {seed: wrong for seed, wrong in found.items() if wrong} == {}
 
 
+@pytest.mark.slow
+def test_a_map_whose_places_are_all_unlike_does_not_take_all_memory():
+    """In 3D and enlarged for its halo it asked for 16 GB."""
+    case = draw(7000446)
+    assert faults(case) == []
+    size, channels = case.shapes[0][2:], case.shapes[0][1]
+    found = analysis.halo(case.make().eval(), size, in_channels=channels)
+    assert [note.op for note in found.blockers] == ["a map too large to follow"]
+
+
 # What the oracle says of models whose truth is known by algebra.
 
 

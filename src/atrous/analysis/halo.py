@@ -13,6 +13,7 @@ from math import ceil, lcm
 
 from torch import nn
 
+from atrous.analysis.fields.axes import MapTooLargeError
 from atrous.analysis.fields.dependence import Note
 from atrous.analysis.margins import (
     NotTileableError,
@@ -137,6 +138,8 @@ def _halo_of(stage: Stage, call: Arguments, output: str | None, *, source: int) 
         return replace(_infinite(count, blockers), wrapped=pixels, alignment=found.alignment)
     except NotTileableError as error:
         return _infinite(count, (*blockers, error.note))
+    except MapTooLargeError:  # places that differ one by one, at a size that shows the borders
+        return _infinite(count, (*blockers, Note("unknown", "a map too large to follow", "", 0)))
     except ShapeError:  # it ran at the size asked for, but takes no other
         return _infinite(count, (Note("shift-variant", "an input of fixed size", "", 0),))
 

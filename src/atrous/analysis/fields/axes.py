@@ -22,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.analysis.fields.taps import EMPTY, OUTSIDE, Taps
+from atrous.errors import AtrousError
 
 Array: TypeAlias = NDArray[Any]
 """Sets of one input axis, int32 or uint64: `(*broadcast shape, K)`."""
 
 Shape: TypeAlias = tuple[int, ...]
 
+_MOST_ENTRIES = 2**27  # of one map along one axis, about half a gigabyte
 FAR = 2**30  # lower end of an empty interval; beyond any image
 
 
@@ -102,6 +104,16 @@ def reduce(axis: Axis, v: Array, dims: Sequence[int]) -> Array:
     return axis.union.reduce(v, axis=long, keepdims=True) if long else v
 
 
+class MapTooLargeError(AtrousError):
+    """A map whose places are all unlike, of more of them than are followed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"A map of more than {_MOST_ENTRIES:,} places that are all unlike; expected fewer; "
+            "take a smaller input."
+        )
+
+
 def with_borders(axis: Axis, v: Array, dim: int) -> Array:
     """Append the two entries that the indices `OUTSIDE` and `EMPTY`, -2 and -1, pick."""
     both = np.stack([axis.outside, axis.empty])
@@ -111,8 +123,14 @@ def with_borders(axis: Axis, v: Array, dim: int) -> Array:
 
 
 def gather(axis: Axis, v: Array, dim: int, taps: Taps) -> Array:
-    """Union over the taps of every output index along one dimension."""
+    """Union over the taps of every output index along one dimension.
+
+    Raises:
+        MapTooLargeError: If places must be told apart one by one, and there are too many.
+    """
     index = taps.index
+    if v.size // v.shape[dim] * index.shape[1] > _MOST_ENTRIES:
+        raise MapTooLargeError
     if v.shape[dim] == 1 and taps.length > 1:
         if taps.all_see:
             return v
