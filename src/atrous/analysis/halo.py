@@ -74,7 +74,7 @@ class Halo:
 @collector_at_rest
 def halo(
     model: nn.Module,
-    size: Sequence[int],
+    size: Sequence[int] = (),
     *,
     output: str | None = None,
     in_channels: int | None = None,
@@ -86,7 +86,7 @@ def halo(
 
     Args:
         model: Any module.
-        size: A size the network takes; the halo does not depend on it.
+        size: A size the network takes; the halo does not depend on it. Not needed with `inputs`.
         output: A layer's dotted name, or a key of what the model returns. Default: the first thing
             returned.
         in_channels: Channels of the input; read off the first convolution if left out.

@@ -94,7 +94,7 @@ class ReceptiveField:
 @collector_at_rest
 def receptive_field(
     model: nn.Module,
-    size: Sequence[int],
+    size: Sequence[int] = (),
     *,
     output: str | None = None,
     in_channels: int | None = None,
@@ -111,7 +111,8 @@ def receptive_field(
 
     Args:
         model: Any module.
-        size: Lengths of the input, `(H, W)` or 1 or 3 of them; `(C, H, W)`; or `(1, C, H, W)`.
+        size: Lengths of the input, `(H, W)` or 1 or 3 of them; `(C, H, W)`; or `(1, C, H, W)`. Not
+            needed with `inputs`.
         output: A layer's dotted name, or a key of what is returned. Default: the first of these.
         in_channels: Channels of the input; read off the first convolution if left out.
         inputs: What `forward` takes instead of an image of `size`: a tensor, a list of arguments,

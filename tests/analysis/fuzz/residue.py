@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.parameter import is_lazy
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), torch.dtype, torch.device)
 
@@ -44,6 +45,8 @@ def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
 def _describe(value: Any) -> str:
     if isinstance(value, FakeTensor):
         return f"{id(value)} FakeTensor"
+    if is_lazy(value):
+        return f"{id(value)} {type(value).__name__}"
     if isinstance(value, Tensor):
         flags = f"{value.requires_grad} {value.is_leaf} {type(value).__name__}"
         bits = hashlib.sha1(_bits(value), usedforsecurity=False).hexdigest()[:12]
