@@ -191,3 +191,18 @@ def test_functions_of_two_pictures_of_other_sizes(net, conv):
     assert receptive_field(model, (), inputs=images, source=1).field.jump == (0.5, 0.5)
     need = halo(model, (), inputs=images)
     assert need.pixels is not None
+
+
+class TakesOneList(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, images):
+        return self.conv(images[0]) + images[1]
+
+
+def test_a_list_is_one_argument_where_forward_takes_one():
+    images = [torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16)]
+    for given in (images, [images]):
+        assert profile(TakesOneList(), inputs=given).macs == 16 * 16 * 3 * 27

@@ -1,5 +1,6 @@
 """What a model is called with: tensors alone, or nested in what its forward pass takes."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,7 +14,8 @@ from atrous.analysis.tracing.fake import image_shape, input_dtype
 from atrous.errors import AtrousError, ShapeError
 
 Given: TypeAlias = Tensor | Sequence[Any] | Mapping[str, Any]
-"""One tensor; the positional arguments of `forward` in order; or its arguments by name."""
+"""One tensor; the positional arguments of `forward` in order, or one list if that is what it takes;
+or its arguments by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +71,7 @@ def as_arguments(
     elif isinstance(inputs, Mapping):
         kwargs = dict(inputs)
     elif isinstance(inputs, Sequence) and not isinstance(inputs, str):
-        args = tuple(inputs)
+        args = tuple(inputs) if _takes(model, inputs) or not _takes(model, (inputs,)) else (inputs,)
     else:
         raise AtrousError(
             f"`inputs` is a {type(inputs).__name__}; give a tensor, a list of forward's arguments, "
@@ -85,6 +87,15 @@ def as_arguments(
             "takes, for example inputs=[torch.rand(1, 3, 224, 224)]."
         )
     return Arguments(args, kwargs, tensors)
+
+
+def _takes(model: nn.Module, args: Sequence[Any]) -> bool:
+    """Whether `forward` takes so many arguments by position."""
+    try:
+        inspect.signature(model.forward).bind(*args)
+    except (TypeError, ValueError):  # it does not, or has no signature
+        return False
+    return True
 
 
 def need_axes(arguments: Arguments, source: int, what: str) -> tuple[int, ...]:
