@@ -58,6 +58,9 @@ def cumulative(call: Call) -> Dependence | None:
     notes = dep.notes
     if runs_along(call.run, dep, dim):
         notes = notes | {call.run.note("global")}
+        if call.func._schema.name in _RUNNING_EXTREMES:
+            # They never turn back, so that what chooses among them later may always choose alike.
+            notes = notes | {call.run.note("data-dependent")}
     return replace(dep, is_solid=False, notes=notes).map(each, call.run)
 
 
@@ -79,6 +82,7 @@ def batch_norm(call: Call) -> list[Dependence | None]:
     return [mixed_all, flat, flat] + [None] * (len(call.out_shapes) - 3)
 
 
+_RUNNING_EXTREMES = frozenset(["aten::cummax", "aten::cummin"])
 _ALWAYS_BATCH = ("aten::_batch_norm_with_update", "aten::_batch_norm_with_update_functional")
 
 
