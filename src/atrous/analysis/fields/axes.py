@@ -16,6 +16,7 @@ image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,7 +30,7 @@ Array: TypeAlias = NDArray[Any]
 
 Shape: TypeAlias = tuple[int, ...]
 
-_MOST_ENTRIES = 2**27  # of one map along one axis, about half a gigabyte
+_MOST_ENTRIES = 2**28  # of one map along one axis, about a gigabyte
 FAR = 2**30  # lower end of an empty interval; beyond any image
 
 
@@ -114,6 +115,16 @@ class MapTooLargeError(AtrousError):
         )
 
 
+def check_affordable(shape: Shape) -> None:
+    """See that an array of this shape may be made.
+
+    Raises:
+        MapTooLargeError: If not.
+    """
+    if prod(shape) > _MOST_ENTRIES:
+        raise MapTooLargeError
+
+
 def with_borders(axis: Axis, v: Array, dim: int) -> Array:
     """Append the two entries that the indices `OUTSIDE` and `EMPTY`, -2 and -1, pick."""
     both = np.stack([axis.outside, axis.empty])
@@ -129,8 +140,7 @@ def gather(axis: Axis, v: Array, dim: int, taps: Taps) -> Array:
         MapTooLargeError: If places must be told apart one by one, and there are too many.
     """
     index = taps.index
-    if v.size // v.shape[dim] * index.shape[1] > _MOST_ENTRIES:
-        raise MapTooLargeError
+    check_affordable((*v.shape[:dim], index.shape[1], *v.shape[dim + 1 :]))
     if v.shape[dim] == 1 and taps.length > 1:
         if taps.all_see:
             return v

@@ -10,7 +10,15 @@ from typing import Any, Final, Literal
 import numpy as np
 from torch import Tensor
 
-from atrous.analysis.fields.axes import FAR, Array, Axis, Shape, align, reduce
+from atrous.analysis.fields.axes import (
+    FAR,
+    Array,
+    Axis,
+    Shape,
+    align,
+    check_affordable,
+    reduce,
+)
 
 NoteKind = Literal[
     "global",
@@ -230,6 +238,7 @@ def merge(run: Run, parts: Sequence[Dependence | None], ndim: int) -> Dependence
         for other in known[1:]:
             w = align(other.axes[i], ndim)
             if v is not w:
+                check_affordable(np.broadcast_shapes(v.shape, w.shape))
                 is_solid = is_solid and run.is_thorough and touch(axis, v, w)
                 v = axis.union(v, w)
         arrays.append(v)
