@@ -143,3 +143,10 @@ def test_classes_that_the_network_has_not_are_refused(names, atrous, data):
 
 def test_data_without_names_are_said_to_be_taken_by_number(atrous, data):
     assert "the data names no classes; taken by their numbers: 0 background" in run(atrous, data)[1]
+
+
+def test_classes_that_the_data_has_not_are_not_scored_and_named(atrous, data):
+    named(data, ["background", "posterior"], table=(0, 0, 1))
+    record = json.loads(run(atrous, data, "--json")[1])
+    assert list(record["dice"]) == ["posterior"]
+    assert "not scored, since the data has no such class: anterior" in record["notes"]

@@ -170,3 +170,14 @@ def test_probabilities_lie_as_the_labels_and_agree_with_them(bids, atrous, scan,
     assert np.array_equal(found.affine, mask.affine)
     assert values.sum(axis=3) == pytest.approx(1, abs=1e-5)
     assert np.array_equal(values.argmax(axis=3), np.asarray(mask.dataobj))
+
+
+def test_results_of_another_run_are_no_scans(atrous, scan, tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    shutil.copy(scan, folder / "good.nii.gz")
+    for out in ("res", "res2"):
+        code, text, _ = atrous("predict", "hippocampus", folder, "--out", folder / out)
+        assert code == 0
+        assert [path.name for path in (folder / out).glob("*.nii.gz")] == ["good.nii.gz"]
+        assert len(text.strip().splitlines()) == 1

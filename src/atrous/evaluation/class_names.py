@@ -54,6 +54,12 @@ def in_network_classes(samples: Dataset, class_names: Sequence[str]) -> tuple[Da
     return Remapped(samples, by_name), f"the data's classes matched by name: {_few(names)}"
 
 
+def present_classes(samples: Dataset, class_names: Sequence[str]) -> set[str]:
+    """The network's classes that data has which names its own."""
+    theirs = {_plain(name) for name in samples.class_names or ()}
+    return {name for name in class_names if _plain(name) in theirs}
+
+
 def _advice(class_names: Sequence[str]) -> str:
     return (
         f"expected classes of the network's names ({_few(class_names)}); map them by --remap FILE, "

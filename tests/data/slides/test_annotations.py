@@ -128,9 +128,11 @@ def test_collections_count_by_their_areas(tmp_path):
     assert (labels == 0).sum() == 9
 
 
-def test_cells_count_by_their_own_outline(tmp_path):
-    cell = area(0, 0, 6, FAT, objectType="cell")
-    cell["nucleusGeometry"] = area(2, 2, 2)["geometry"]
-    labels, notes = read(tmp_path, [cell])
-    assert (labels == 0).sum() == 36
-    assert notes == ()
+@pytest.mark.parametrize("kind", ["cell", "detection", "tile", "tma_core"])
+def test_what_was_detected_is_no_truth(kind, tmp_path):
+    """Annotations are drawn by people; detections, cells and tiles come of QuPath's own runs."""
+    found = area(0, 0, 6, FAT, objectType=kind)
+    labels, notes = read(tmp_path, [found, area(10, 10, 3, STROMA)])
+    assert (labels == 0).sum() == 0
+    assert (labels == 1).sum() == 9
+    assert f"QuPath's kind {kind}" in notes[0]

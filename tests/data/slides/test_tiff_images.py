@@ -309,3 +309,19 @@ def test_a_qptiff_of_colour_is_read_with_its_levels(tmp_path):
         assert [level.size for level in slide.levels] == [level.shape[:2] for level in levels]
         assert slide.mpp == pytest.approx((0.5, 0.5))
         assert np.array_equal(whole(slide), SLIDE)
+
+
+def test_a_label_that_is_larger_than_the_slide_is_not_the_slide(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as file:
+        label = np.full((600, 900, 3), 90, np.uint8)
+        tile = {"tile": (TILE, TILE)}
+        file.write(
+            label, metadata={"axes": "YXS", "Name": "label", **scale(20.0)}, **tile, **COMMON
+        )
+        levels = halves(SLIDE, 2)
+        metadata = {"axes": "YXS", "Name": "main", **scale(0.5)}
+        file.write(levels[0], subifds=1, metadata=metadata, **tile, **COMMON)
+        file.write(levels[1], subfiletype=1, **tile, **COMMON)
+    with open_slide(path) as slide:
+        assert slide.levels[0].size == SIZE

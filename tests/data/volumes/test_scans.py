@@ -49,7 +49,7 @@ def test_a_file_of_all_channels_is_a_scan_and_others_are_none(tmp_path):
     (found,) = list_scans(volume_files([tmp_path / "a"]), CHANNELS).scans
     assert found.files == (tmp_path / "a" / "case.nii.gz",)
     write(tmp_path / "b", "adc")
-    with pytest.raises(DataError, match="None of the 1 volumes is a scan of flair, t1ce"):
+    with pytest.raises(DataError, match="its name says none of flair, t1ce; expected a scan"):
         list_scans(volume_files([tmp_path / "b"]), CHANNELS)
 
 
@@ -86,8 +86,9 @@ def test_a_network_of_one_modality_leaves_others_out_unless_they_are_named(tmp_p
     write(tmp_path, "p_t1", "p_t2", "p")
     files = volume_files([tmp_path])
     found = list_scans(files, ("T1",))
-    assert [scan.name for scan in found.scans] == ["p", "p_t1"]
-    assert [path.name for path in found.left_out] == ["p_t2.nii.gz"]
+    assert [scan.name for scan in found.scans] == ["p_t1"]
+    assert {path.name for path in found.left_out} == {"p.nii.gz", "p_t2.nii.gz"}
+    assert [scan.name for scan in list_scans(files, ("MRI",)).scans] == ["p", "p_t1", "p_t2"]
     assert len(list_scans(files, ("T1",), named=files).scans) == len(files)
 
 

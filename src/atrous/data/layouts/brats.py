@@ -17,7 +17,6 @@ from atrous.data.listing import natural_key
 from atrous.data.volumes.modalities import (
     CHANNEL_WORDS,
     LABELS,
-    MASK,
     behind_patient,
     read_name,
 )
@@ -106,7 +105,7 @@ def _modalities(patient: Path) -> dict[str, Path]:
     for path in volumes_in(patient):
         stem = volume_stem(path)
         said = read_name(stem[behind_patient(stem, patient.resolve().name) :]).kinds
-        if not said or said == (MASK,):
+        if not {*CHANNEL_WORDS, LABELS} & set(said):
             continue
         if len(said) > 1:
             raise DataError(

@@ -7,6 +7,7 @@ Source: Menze et al., TMI 2015 (labels until 2015); Bakas et al., 2017 (2017 to 
 challenges' own pages for 2023 on.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Final
 
 from atrous.data.volumes.read import read_mask_volume
 from atrous.errors import DataError, UnknownNameError
+
+logger = logging.getLogger(__name__)
 
 BRATS_CHANNELS: Final = ("flair", "t1", "t1ce", "t2")
 """In the order of 3D-ESPNet; data that lacks some has the others in this order."""
@@ -142,4 +145,11 @@ def _said_by_labels(folder: Path, labels: Sequence[Path]) -> str:
             "brats_2015 (4 enhances), brats_post_treatment (4 is the resection cavity) or "
             "brats_ped (4 is oedema)."
         )
-    return "2017" if held == {4} else "2023"
+    key = "2017" if held == {4} else "2023"
+    logger.warning(
+        "note: %s: labels are read as brats_%s (%s), by those found; name the layout to be sure",
+        folder,
+        key,
+        BRATS_KEYS[key].in_words,
+    )
+    return key

@@ -140,7 +140,11 @@ def _collect(
         )
     properties = feature.get("properties")
     properties = properties if isinstance(properties, dict) else {}
-    polygon = _polygon(feature.get("geometry"), place, left_out)
+    kind = properties.get("objectType", "annotation")
+    is_drawn = kind in ("annotation", "unknown", None)
+    if not is_drawn:
+        left_out[f"no annotation but of QuPath's kind {kind}"] += 1
+    polygon = _polygon(feature.get("geometry"), place, left_out) if is_drawn else None
     if polygon is not None:
         areas.append(Annotation(place, _class_parts(properties.get("classification")), polygon))
     children = properties.get(_CHILDREN, feature.get(_CHILDREN))

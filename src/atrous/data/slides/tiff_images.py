@@ -1,7 +1,8 @@
 """The images of a TIFF file, and which of them is the slide (extra `slides`).
 
 Files hold macros and labels beside the slide, or several slides, in any order. The slide is the
-largest image that can be read; what was chosen, and from what, is said.
+largest image that can be read, and that neither its name, its scale nor the lack of coarser levels
+makes an overview; what was chosen, and from what, is said.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,10 @@ _PER_RESOLUTION_UNIT: Final = {2: 25_400.0, 3: 10_000.0}
 """Micrometres, by TIFF's number of the unit: inch, centimetre."""
 _COLOURED: Final = (0, 1, 2, 3, 6)
 """TIFF's photometric interpretations that are read: grey of both senses, RGB, palette, YCbCr."""
+_OVERVIEWS: Final = ("label", "macro", "thumbnail", "overview", "barcode")
+"""In names of images that lie beside the slide."""
+_COARSE: Final = 5.0
+"""Micrometres per pixel, from which on an image is rather an overview of a slide."""
 _PRIMARIES: Final = ({"r", "g", "b"}, {"red", "green", "blue"})
 
 
@@ -74,7 +79,7 @@ def choose_image(
     Args:
         path: Their file.
         images: All of it.
-        wanted: Its number, from 1; None for the largest that can be read.
+        wanted: Its number, from 1; None for the one that is rather the slide.
 
     Raises:
         DataError: If there is none, or the one that is wanted cannot be read.
@@ -89,7 +94,7 @@ def choose_image(
         number = wanted - 1
     elif fit:
         plausible = [number for number in fit if is_mpp(images[number].mpp or (1.0, 1.0))]
-        number = max(plausible or fit, key=lambda index: prod(images[index].size))
+        number = max(plausible or fit, key=lambda index: _rank(images[index]))
     else:
         number = max(range(len(images)), key=lambda index: prod(images[index].size))
     chosen = images[number]
@@ -103,6 +108,13 @@ def choose_image(
             *notes,
         )
     return chosen, notes
+
+
+def _rank(image: TiffImage) -> tuple[bool, bool, bool, int]:
+    """Greater for what is rather the slide: by name, scale, levels, and then by size."""
+    is_overview = any(word in image.name.casefold() for word in _OVERVIEWS)
+    is_fine = image.mpp is None or max(image.mpp) < _COARSE
+    return not is_overview, is_fine, len(image.levels) > 1, prod(image.size)
 
 
 def _listed(images: Sequence[TiffImage]) -> str:

@@ -33,27 +33,48 @@ CHANNEL_WORDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 """Words of names by what they say; the keys are the names of BraTS until 2021."""
 
 _ALL: Final = {word: what for what, words in CHANNEL_WORDS.items() for word in words}
+_OTHER: Final = frozenset(
+    {
+        *("adc", "asl", "bold", "cbf", "cbv", "ct", "dti", "dwi", "fa", "ktrans", "md", "mp2rage"),
+        *("mra", "mtt", "pd", "pdw", "pet", "spect", "swi", "t1map", "t1rho", "t2map", "t2star"),
+        *("tof",),
+    }
+)
+"""Other kinds of images, which a name says by themselves."""
+_DERIVED: Final = frozenset({"map", "subtraction", "subtracted", "star", "s", "gre", "rho"})
+"""Behind a modality these say that it is another kind of image, as in `T1_map` and `T2*`."""
 _CONTRAST: Final = frozenset(
     {
-        *("ce", "gd", "gad", "gado", "gadolinium", "gbca", "km"),
-        *("contrast", "postcontrast", "enhanced", "postgd"),
+        *("ce", "gd", "gad", "gado", "gadolinium", "gbca", "km", "mdc"),
+        *("contrast", "postcontrast", "enhanced", "post", "postgd"),
     }
 )
 """Beside T1, wherever they stand in a name, these make it contrast-enhanced."""
-_CONTRAST_AFTER: Final = frozenset({"c", "post", "cont"})
+_CONTRAST_AFTER: Final = frozenset({"c", "cont"})
 """These do so directly behind T1 alone."""
-_NO_CONTRAST: Final = frozenset({"pre", "no", "non", "without", "native", "before"})
+_NO_CONTRAST: Final = frozenset({"pre", "no", "non", "none", "without", "wo", "native", "before"})
 _OPERATION: Final = frozenset({"op", "operative", "operation", "surgery", "treatment", "tx", "rt"})
 _SPACE: Final = frozenset({"to", "onto", "into", "on", "in", "space"})
 """What follows names the grid that the image was brought to."""
 _LABEL_WORDS: Final = frozenset(
-    {"seg", "segm", "segmentation", "dseg", "labelmap", "otmulticlass", "gtv"}
+    {
+        *("seg", "segm", "segmentation", "segmented", "dseg", "labelmap", "otmulticlass", "truth"),
+        *("gtv", "ctv", "ptv", "wholetumor", "wholetumour"),
+    }
 )
-_LAST_LABEL_WORDS: Final = frozenset(
-    {"gt", "label", "labels", "truth", "groundtruth", "annotation", "annotations"}
+_LABEL_ENDS: Final = frozenset(
+    {
+        *("gt", "label", "labels", "groundtruth", "annotation", "annotations", "lesion", "lesions"),
+        *("tumor", "tumour"),
+    }
 )
-_MASK_WORDS: Final = frozenset({"mask", "brainmask", "probseg"})
-_LAST_MASK_WORDS: Final = frozenset({"pred", "prediction", "predictions", "probabilities", "roi"})
+"""As the last word."""
+_MASK_WORDS: Final = frozenset({"aparc", "aseg", "pve", "probseg", "ribbon"})
+_MASK_ENDS: Final = frozenset(
+    {"pred", "prediction", "predictions", "probabilities", "roi", "wm", "gm", "csf"}
+)
+_FIRST: Final = frozenset({"csf", "gm", "groundtruth", "gt", "roi", "wm"})
+"""Of the words for ends, those that say so as the first word too."""
 _ORGANS: Final = frozenset({"brain", "parenchyma", "skull", "head", "body", "bet"})
 """A mask or segmentation of these is no truth of tumours or of other classes."""
 _NAMELESS: Final = re.compile(r"(channel|modality|image|input|mri|mr|scan|c)?\d*")
@@ -87,7 +108,7 @@ def read_name(stem: str) -> NameReading:
         >>> [read_name(name).kinds for name in ("t1_brain_mask", "flair_seg", "case_0000", "t1_t2")]
         [('mask',), ('labels',), (), ('t1', 't2')]
     """
-    found = list(re.finditer(r"[a-z0-9]+", stem.lower()))
+    found = list(re.finditer(r"[a-z0-9]+", stem.lower().replace("t2*", "t2_star")))
     words = [match.group() for match in found]
     kind = _mask_kind(words)
     if kind is not None:
@@ -127,13 +148,14 @@ def canonical_channel(name: str) -> str:
 
 
 def _mask_kind(words: list[str]) -> str | None:
-    has_organ = not _ORGANS.isdisjoint(words)
-    last = set(words[-1:])
-    if _LABEL_WORDS & set(words) or _LAST_LABEL_WORDS & last:
+    plain = [word if word in _ALL else word.rstrip("0123456789") for word in words]
+    ends = {*plain[-1:], *(word for word in plain[:1] if word in _FIRST)}
+    has_organ = not _ORGANS.isdisjoint(plain)
+    if _LABEL_WORDS & set(plain) or _LABEL_ENDS & ends:
         return MASK if has_organ else LABELS
-    if _MASK_WORDS & set(words):
-        return LABELS if not (has_organ or _LESIONS.isdisjoint(words)) else MASK
-    return MASK if _LAST_MASK_WORDS & last else None
+    if any(word.endswith(("mask", "masks")) for word in plain):
+        return LABELS if not (has_organ or _LESIONS.isdisjoint(plain)) else MASK
+    return MASK if _MASK_WORDS & set(plain) or _MASK_ENDS & ends else None
 
 
 def _without_space(words: list[str]) -> list[str]:
@@ -155,15 +177,21 @@ def _without_space(words: list[str]) -> list[str]:
 def _modalities(words: list[str]) -> dict[int, str]:
     """What words say, by their positions; others say nothing."""
     at = {i: _ALL[word] for i, word in enumerate(words) if word in _ALL}
-    stars = [i for i in at if at[i] == "t2" and words[i + 1 : i + 2] in (["star"], ["s"])]
-    at = {i: what for i, what in at.items() if i not in stars}
+    if {"dark", "fluid"} <= set(words) or "darkfluid" in words:  # a maker's name of FLAIR
+        at[words.index("darkfluid" if "darkfluid" in words else "dark")] = "flair"
     if "flair" in at.values():  # T2-FLAIR
         at = {i: what for i, what in at.items() if what != "t2"}
     contrast = [i for i in range(len(words)) if _says_contrast(words, i, at)]
     if contrast:
         at = {i: "t1ce" if what == "t1" else what for i, what in at.items()}
         at.update(dict.fromkeys(contrast, "t1ce"))
-    return at
+    derived = {
+        i: what + words[i + 1]
+        for i, what in at.items()
+        if words[i + 1 : i + 2] and words[i + 1] in _DERIVED
+    }
+    others = {i: word for i, word in enumerate(words) if word in _OTHER}
+    return derived or at | (others if not at else {})
 
 
 def _says_contrast(words: list[str], i: int, at: Mapping[int, str]) -> bool:
@@ -172,9 +200,10 @@ def _says_contrast(words: list[str], i: int, at: Mapping[int, str]) -> bool:
         return False
     before, after = words[i - 1] if i else "", words[i + 1] if i + 1 < len(words) else ""
     if words[i] in _CONTRAST:
-        return before not in _NO_CONTRAST
+        is_without = before in _NO_CONTRAST or words[max(0, i - 2) : i] == ["w", "o"]
+        return not (is_without or after in _NO_CONTRAST or after in _OPERATION)
     is_behind = at.get(i - 1) in ("t1", "t1ce")
-    return words[i] in _CONTRAST_AFTER and is_behind and after not in _OPERATION
+    return words[i] in _CONTRAST_AFTER and is_behind
 
 
 def match_channels(wanted: Sequence[str], present: Sequence[str] | None) -> list[int] | None:

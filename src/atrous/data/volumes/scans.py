@@ -128,6 +128,11 @@ def list_scans(
         return ScanList(scans=tuple(finder.scans), left_out=finder.left_out, errors=finder.errors)
     if finder.errors:
         raise next(iter(finder.errors.values()))
+    if len(files) == 1 and finder.left_out:
+        raise DataError(
+            f"{files[0]}: {finder.left_out[files[0]]}; expected a scan of "
+            f"{', '.join(channel_names)}; give another file."
+        )
     raise DataError(
         f"None of the {len(files)} volumes is a scan of {', '.join(channel_names)}; expected "
         "one file of all channels, or files with the channel as a word of their name; rename "
@@ -147,6 +152,8 @@ class _Finder:
         self.groups: dict[tuple[Path, str], dict[int, Path]] = {}
         self.is_numbered: set[tuple[Path, str]] = set()
         self.broken: set[tuple[Path, str]] = set()
+        self.named: dict[Path, list[Path]] = {}
+        self.nameless: dict[Path, list[Path]] = {}
 
     def add(self, path: Path, *, is_named: bool) -> None:
         num_channels = read_header(path).num_channels
@@ -161,11 +168,16 @@ class _Finder:
                 )
                 return
             self.scans.append(Scan(name=stem, files=(path,)))
+            if num_channels == 1 and not is_named and self.canonical[0] in CHANNEL_WORDS:
+                names = self.named if said.kinds else self.nameless
+                names.setdefault(path.parent, []).append(path)
             return
         number = re.fullmatch(r"(.+)_(\d{4})", stem)
         index = int(number[2]) if number else self._index(path, stem[start:], said)
         if index is None:
             self.left_out[path] = f"its name says none of {', '.join(self.names)}"
+            if num_channels != 1:
+                self.left_out[path] = f"it has {num_channels} channels, not {len(self.names)}"
             return
         rest = number[1] if number else _ends_stripped(stem[: start + said.start])
         if number is None and not said.kinds:
@@ -188,6 +200,12 @@ class _Finder:
 
     def close(self, *, allow_missing: bool) -> None:
         """Make scans of the files that are one channel each."""
+        for path in [path for folder in self.named for path in self.nameless.get(folder, ())]:
+            self.left_out[path] = (
+                f"its name does not say {self.names[0]}, and those of others beside it do; name "
+                "the file itself to run it"
+            )
+        self.scans = [scan for scan in self.scans if scan.path not in self.left_out]
         for (folder, rest), group in self.groups.items():
             if (folder, rest) in self.broken:
                 continue  # its file is among the errors; without it, it would be another scan

@@ -55,6 +55,8 @@ def evaluate_volumes(
         raise DataError("The data holds no case; expected some; check the folder or the subset.")
     regions = predictor.facts.regions or class_regions(predictor.card.class_names)
     samples, truth_regions, notes = _comparable(samples, predictor, regions, settings)
+    regions = {name: classes for name, classes in regions.items() if name in truth_regions}
+    notes += _order_note(samples, predictor.facts.channel_names)
     scored = partial(score_case, regions=regions, truth_regions=truth_regions, protocol=protocol)
     moved = partial(find_displacement, regions=regions, truth_regions=truth_regions)
     cases: dict[str, dict[str, RegionScore]] = {}
@@ -109,7 +111,7 @@ def _comparable(
     Raises:
         DataError: If the data has neither the network's classes nor its regions.
     """
-    from atrous.evaluation.class_names import in_network_classes
+    from atrous.evaluation.class_names import in_network_classes, present_classes
 
     has_regions = predictor.facts.regions and regions.keys() <= samples.regions.keys()
     try:
@@ -120,7 +122,24 @@ def _comparable(
         names = ", ".join(regions)
         note = f"the data has other classes; {names} are taken by the data's own definition"
         return samples, {name: samples.regions[name] for name in regions}, [note]
-    return found, regions, [] if note is None else [note]
+    notes = [] if note is None else [note]
+    if not predictor.facts.regions and samples.class_names is not None:
+        here = present_classes(samples, predictor.card.class_names)
+        absent = [name for name in regions if name not in here]
+        if absent:
+            notes.append(f"not scored, since the data has no such class: {', '.join(absent)}")
+            regions = {name: classes for name, classes in regions.items() if name in here}
+    return found, regions, notes
+
+
+def _order_note(samples: "Dataset", wanted: Sequence[str]) -> list[str]:
+    """What is said where channels can only be taken in order."""
+    from atrous.data.volumes.modalities import match_channels
+
+    if len(wanted) < 2 or match_channels(wanted, samples.channel_names) is not None:
+        return []
+    order = ", ".join(f"{index} as {name}" for index, name in enumerate(wanted))
+    return [f"the data does not say what its channels are; taken in order: {order}"]
 
 
 def _channels(volume: "Volume", samples: "Dataset", wanted: Sequence[str]) -> "Volume":

@@ -1,5 +1,6 @@
 """Volumes through a network: a mask on each scan's own grid, pictures, maybe a page."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,8 +105,21 @@ def _without_results(files: "Sequence[Path]", named: "Sequence[Path]", out: Path
     return [
         path
         for path in files
-        if is_input or path in named or not path.resolve().is_relative_to(inside)
+        if path in named
+        or not (_is_result(path) or (not is_input and path.resolve().is_relative_to(inside)))
     ]
+
+
+def _is_result(path: "Path") -> bool:
+    """Whether a note of ours lies beside a file, as beside every mask that was written."""
+    from atrous.data.volumes.names import volume_stem
+
+    stem = volume_stem(path).removesuffix(".probabilities")
+    try:
+        note = json.loads(path.with_name(f"{stem}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(note, dict) and {"run", "context", "volume_ml"} <= note.keys()
 
 
 def volume_settings(
