@@ -111,8 +111,7 @@ def receptive_field(
 
     Args:
         model: Any module.
-        size: Lengths of the input, `(H, W)` or 1 or 3 of them; `(C, H, W)`; or `(1, C, H, W)`. Not
-            needed with `inputs`.
+        size: `(H, W)` or 1 or 3 lengths, `(C, H, W)` or `(1, C, H, W)`; not needed with `inputs`.
         output: A layer's dotted name, or a key of what is returned. Default: the first of these.
         in_channels: Channels of the input; read off the first convolution if left out.
         inputs: What `forward` takes instead of an image of `size`: a tensor, a list of arguments,

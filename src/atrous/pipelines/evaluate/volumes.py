@@ -50,13 +50,12 @@ def evaluate_volumes(
     from atrous.metrics.volumes import class_regions, score_case, volume_protocol
     from atrous.pipelines.evaluate.volume_pages import Scored, write_pages
 
-    rule = volume_protocol(protocol)
+    description = volume_protocol(protocol).description
     if not len(samples):
         raise DataError("The data holds no case; expected some; check the folder or the subset.")
     regions = predictor.facts.regions or class_regions(predictor.card.class_names)
     samples, truth_regions, notes = _comparable(samples, predictor, regions, settings)
     regions = {name: classes for name, classes in regions.items() if name in truth_regions}
-    notes += _order_note(samples, predictor.facts.channel_names)
     scored = partial(score_case, regions=regions, truth_regions=truth_regions, protocol=protocol)
     moved = partial(find_displacement, regions=regions, truth_regions=truth_regions)
     cases: dict[str, dict[str, RegionScore]] = {}
@@ -83,11 +82,11 @@ def evaluate_volumes(
             return _shown(samples, name, kept[name], predictor.facts.channel_names)
 
         write_pages(settings.html, predictor, Scored(protocol, summary, cases), case_of)
-    notes += _unlike_note(unlike, len(cases))
+    notes += _unlike_note(unlike, len(cases)) + _order_note(samples, predictor)
     lines = _lines(summary, cases) + (_displaced_lines(displaced) if finds_displaced else [])
     return Evaluation(
         record=_record(protocol, summary, cases, displaced) | ({"notes": notes} if notes else {}),
-        lines=(*lines, *notes, f"protocol {protocol}: {rule.description}"),
+        lines=(*lines, *notes, f"protocol {protocol}: {description}"),
         page=settings.html,
     )
 
@@ -132,10 +131,11 @@ def _comparable(
     return found, regions, notes
 
 
-def _order_note(samples: "Dataset", wanted: Sequence[str]) -> list[str]:
+def _order_note(samples: "Dataset", predictor: "VolumePredictor") -> list[str]:
     """What is said where channels can only be taken in order."""
     from atrous.data.volumes.modalities import match_channels
 
+    wanted = predictor.facts.channel_names
     if len(wanted) < 2 or match_channels(wanted, samples.channel_names) is not None:
         return []
     order = ", ".join(f"{index} as {name}" for index, name in enumerate(wanted))
