@@ -115,3 +115,20 @@ def test_the_reason_names_the_op_and_layers_have_the_same_fields():
     assert any(line.startswith("field a bound: sub in 0") for line in reasons(seen, need, cost))
     assert need.is_finite
     assert cost.layer_fields["1"].size == seen.field.size == (9, 9)
+
+
+@pytest.mark.parametrize(
+    ("run", "bound"),
+    [
+        (lambda m, x: F.relu(F.logsigmoid(m.a(x))), "at most"),
+        (lambda m, x: F.logsigmoid(m.a(x)).clone().relu_(), "at most"),
+        (lambda m, x: F.relu(-F.relu(m.a(x))), "at most"),
+        (lambda m, x: F.relu(-F.max_pool2d(m.a(x).abs(), 2)), "at most"),
+        (lambda m, x: F.relu(F.relu(m.a(x))), "exact"),
+        (lambda m, x: F.relu6(F.relu(m.a(x))), "exact"),
+        (lambda m, x: F.relu(-m.a(x)), "exact"),
+        (lambda m, x: F.relu(m.b(F.logsigmoid(m.a(x)))), "exact"),
+    ],
+)
+def test_a_rectifier_leaves_nothing_of_what_is_never_positive(run, bound):
+    assert receptive_field(Net(run), (32, 32)).bound == bound

@@ -15,6 +15,7 @@ from atrous.analysis.fields.meeting import is_random, meet
 from atrous.analysis.rules import READS_FIRST, op_name, rule_of
 from atrous.analysis.rules.pointwise import pointwise
 from atrous.analysis.tracing.cancellation import cancel
+from atrous.analysis.tracing.signs import rectify
 from atrous.analysis.tracing.values import keep
 from atrous.analysis.tracing.writes import overwrite, register_view
 
@@ -46,6 +47,7 @@ class FieldListener:
             result = meet(self.run, call, name, self._proved(call))
             result = follow(self.run, call, name, result)
             result, values = cancel(self.run, call, name, result)
+            result = rectify(self.run, call, name, result)
             self._remember(result, tensors)
             if torch.Tag.inplace_view in call.func.tags:
                 dependence.attach(call.first, result[0])
