@@ -121,3 +121,11 @@ def test_a_scan_with_a_bad_file_is_not_run_without_it(tmp_path):
     found = list_scans(volume_files([tmp_path]), CHANNELS, allow_missing=True)
     assert [scan.name for scan in found.scans] == ["q"]
     assert [path.name for path in found.errors] == ["p_t1ce.nii.gz"]
+
+
+def test_a_scan_with_a_broken_header_is_not_run_without_that_channel(tmp_path):
+    write(tmp_path, "p_flair", "q_flair", "q_t1ce")
+    (tmp_path / "p_t1ce.nii.gz").write_bytes(b"\x1f\x8b" + b"x" * 20)
+    found = list_scans(volume_files([tmp_path]), CHANNELS, allow_missing=True)
+    assert [scan.name for scan in found.scans] == ["q"]
+    assert [path.name for path in found.errors] == ["p_t1ce.nii.gz"]

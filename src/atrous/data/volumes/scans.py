@@ -122,7 +122,7 @@ def list_scans(
         try:
             finder.add(path, is_named=path in named)
         except DataError as error:
-            finder.errors[path] = error
+            finder.fail(path, error)
     finder.close(allow_missing=allow_missing)
     if finder.scans:
         return ScanList(scans=tuple(finder.scans), left_out=finder.left_out, errors=finder.errors)
@@ -197,6 +197,15 @@ class _Finder:
         group[index] = path
         if number:
             self.is_numbered.add((path.parent, rest))
+
+    def fail(self, path: Path, error: DataError) -> None:
+        """Remember what is wrong with a file; the scan that it is of by its name is not run."""
+        self.errors[path] = error
+        stem = volume_stem(path)
+        start = behind_patient(stem, path.parent.resolve().name)
+        number = re.fullmatch(r"(.+)_\d{4}", stem)
+        rest = number[1] if number else stem[: start + read_name(stem[start:]).start]
+        self.broken.add((path.parent, _ends_stripped(rest)))
 
     def close(self, *, allow_missing: bool) -> None:
         """Make scans of the files that are one channel each."""
