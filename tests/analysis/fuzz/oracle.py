@@ -1,21 +1,21 @@
 """The truth about a model: every plane of the input is replaced, and what changes is written down.
 
 Nothing here knows how the analysis works. A plane is all input at one index of one spatial axis.
-Parameters are made positive and of a size that saturates nothing in some draws and are left as they
-are in others; a position counts as read if an output changes in any draw.
+Parameters are made positive and of a size that saturates nothing in some draws, are left as they
+are in others and have random signs in the rest; a position counts as read if an output changes in
+any draw.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tests.analysis.fuzz.case import DTYPE, Case, first_tensor, seeded
+from tests.analysis.fuzz.line import Line, Reads, line_of
 from torch import Tensor, nn
 
-Reads = NDArray[np.bool_]
 SENSITIVITY = 1e-11  # smallest change that counts, as a share of the largest value that comes out
 
 
@@ -24,14 +24,15 @@ class Draw:
     """One way to fill a model and its input, and to change a plane of that.
 
     Attributes:
-        is_positive: Parameters are made positive; else they are as built.
+        parameters: Whether they stay as built, are made positive, or get random signs, so that
+            every sum is now above and now below a threshold.
         shift: Added to the whole plane; 0 to replace it by normal numbers instead.
         spread: Standard deviation of those.
         seed: Of the input and the parameters.
         base: Added to the whole input, so that thresholds are met from the other side.
     """
 
-    is_positive: bool = False
+    parameters: Literal["as built", "positive", "of both signs"] = "as built"
     shift: float = 0.0
     spread: float = 3.0
     seed: int = 0
@@ -39,13 +40,17 @@ class Draw:
 
 
 AS_BUILT = Draw()
-DRAWS = (Draw(is_positive=True, shift=2.0), Draw(is_positive=True, shift=-40.0), Draw())
+DRAWS = (
+    Draw(parameters="positive", shift=2.0),
+    Draw(parameters="positive", shift=-40.0),
+    Draw(),
+)
 MORE_DRAWS = (
-    Draw(is_positive=True, shift=40.0),  # what is little in a maximum becomes the most
+    Draw(parameters="positive", shift=40.0),  # what is little in a maximum becomes the most
     *(Draw(base=base) for base in (-1.5, -6.0, 6.0)),
     Draw(base=-1.0, spread=0.2),  # near zero, where nothing saturates
     *(
-        Draw(is_positive=seed % 2 > 0, spread=spread, seed=seed)
+        Draw(parameters="positive" if seed % 2 else "as built", spread=spread, seed=seed)
         for seed, spread in enumerate([0.3, 1.0, 3.0, 10.0, 0.3, 3.0, 30.0, 1.0] * 3, start=1)
     ),
     *(
@@ -53,6 +58,11 @@ MORE_DRAWS = (
         for spread in (1.0, 10.0, 100.0)
         for base in (-1.0, -0.5)
         for seed in range(20, 25)
+    ),
+    *(
+        Draw(parameters="of both signs", spread=spread, seed=seed)
+        for spread in (1.0, 10.0)
+        for seed in range(30, 50)
     ),
 )
 """For models whose maxima, masks and thresholds hide what is read from the first draws."""
@@ -64,23 +74,26 @@ def inputs_of(shapes: Sequence[Sequence[int]], seed: int = 0) -> list[Tensor]:
     return [torch.rand(tuple(s), generator=generator, dtype=DTYPE) + 0.5 for s in shapes]
 
 
-def make_positive(model: nn.Module, seed: int) -> None:
-    """Give a model positive parameters that keep the size of what goes through them."""
-    generator = torch.Generator().manual_seed(seed)
+def _set_parameters(model: nn.Module, draw: Draw) -> None:
+    """Give a model parameters that keep the size of what goes through them."""
+    if draw.parameters == "as built":
+        return
+    generator = torch.Generator().manual_seed(draw.seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.is_floating_point():
                 continue
             values = torch.rand(parameter.shape, generator=generator, dtype=DTYPE) + 0.5
             fan_in = parameter[0].numel() if parameter.ndim > 1 else 4 if parameter.ndim else 1
+            if draw.parameters == "of both signs":
+                values *= torch.rand(values.shape, generator=generator, dtype=DTYPE).sub(0.5).sign()
             parameter.copy_(values / fan_in)
 
 
 def run(case: Case, inputs: Sequence[Tensor], draw: Draw = AS_BUILT) -> Tensor:
     """What a fresh model returns first."""
     model = case.build()
-    if draw.is_positive:
-        make_positive(model, seed=draw.seed)
+    _set_parameters(model, draw)
     with torch.no_grad():
         out = first_tensor(seeded(lambda: model(*[x.clone() for x in inputs])))
     if out is None:
@@ -159,130 +172,20 @@ def _run_as_one_batch(
     return list(out[1:-1].split(1))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """What the outputs of a map read along one axis, at one input length.
-
-    Attributes:
-        length: Planes of the input.
-        size: First to last plane, both counted, of the output that reads farthest.
-        middle_size: The same over the middle third of outputs, if the border is out of reach for
-            all of them; None if it is not, or if the output is no map or a small one.
-        is_small: Whether the output has so few positions that none is far from the border.
-        counts: Planes really read by those of the middle that read farthest.
-        jump: Planes per step on the output; None if the middle is too short or irregular.
-        start: First plane of output 0, carried on from the middle; None as `jump`.
-        centre: Middle of that.
-    """
-
-    length: int
-    size: int
-    middle_size: int | None = None
-    is_small: bool = False
-    counts: frozenset[int] = frozenset()
-    jump: Fraction | None = None
-    start: Fraction | None = None
-    centre: Fraction | None = None
-
-
-def line_of(reads: Reads, axis: int, num_axes: int) -> Line:
-    """Sizes, jump and start out of what every output reads along an axis."""
-    length = reads.shape[0]
-    if reads.ndim - 1 != num_axes + 2:
-        flat = reads.reshape(length, -1)
-        return Line(length=length, size=_largest(flat), is_small=True)
-    for other in range(num_axes):
-        n = reads.shape[3 + other]
-        if other != axis and n > 2:
-            reads = reads.take(range(n // 3, n - n // 3), axis=3 + other)
-    rows = reads.any(axis=tuple(d for d in range(1, reads.ndim) if d != 3 + axis))
-    size = _largest(rows)
-    n = rows.shape[1]
-    middle = range(n // 3, n - n // 3)
-    ends = [_ends(rows[:, i]) for i in middle]
-    free = [e for e in ends if e is None or (e[0] > 0 and e[1] < length - 1)]
-    if n < 6 or len(free) < len(ends) or not any(free):
-        return Line(length=length, size=size, is_small=n < 6)
-    widths = [0 if e is None else e[1] - e[0] + 1 for e in ends]
-    widest = max(widths)
-    counts = {
-        int(rows[:, i].sum()) for i, width in zip(middle, widths, strict=True) if width == widest
-    }
-    jump, start, centre = _regular(*_unclipped(rows, middle, widest))
-    return Line(
-        length=length,
-        size=size,
-        middle_size=widest,
-        counts=frozenset(counts),
-        jump=jump,
-        start=start,
-        centre=centre,
-    )
-
-
-Ends = tuple[int, int] | None
-
-
-def _ends(row: Reads) -> Ends:
-    at = np.flatnonzero(row)
-    return (int(at[0]), int(at[-1])) if len(at) else None
-
-
-def _largest(rows: Reads) -> int:
-    """Widest column, from its first to its last plane."""
-    ends = [_ends(column) for column in rows.T]
-    return max((e[1] - e[0] + 1 for e in ends if e is not None), default=0)
-
-
-def _unclipped(rows: Reads, middle: range, widest: int) -> tuple[list[Ends], int]:
-    """The middle and what adjoins it as far as no border can cut it, and its first output."""
-    last = len(rows) - widest
-
-    def is_clear(i: int) -> bool:
-        ends = _ends(rows[:, i]) if 0 <= i < rows.shape[1] else None
-        return ends is not None and ends[0] >= widest - 1 and ends[1] <= last
-
-    first, stop = middle.start, middle.stop
-    while is_clear(first - 1):
-        first -= 1
-    while is_clear(stop):
-        stop += 1
-    return [_ends(rows[:, i]) for i in range(first, stop)], first
-
-
-def _regular(
-    ends: Sequence[Ends], first: int
-) -> tuple[Fraction | None, Fraction | None, Fraction | None]:
-    """Jump, start and centre of output 0 from the period after which the fields repeat."""
-    for period in range(1, len(ends) // 3 + 1):
-        moves = set()
-        for a, b in zip(ends, ends[period:], strict=False):
-            if (a is None) != (b is None):
-                moves.add((None, None))
-            elif a is not None and b is not None:
-                moves.add((b[0] - a[0], b[1] - a[1]))
-        if len(moves) != 1:
-            continue
-        move = moves.pop()
-        if move[0] is None or move[0] != move[1]:
-            return None, None, None
-        jump = Fraction(move[0], period)
-        at = [(i, e) for i, e in enumerate(ends, first) if e is not None]
-        index, (low, high) = min(at, key=lambda pair: (pair[0] % period, pair[0]))
-        return jump, low - index * jump, Fraction(low + high, 2) - index * jump
-    return None, None, None
+def on_twice(case: Case, axis: int) -> Line:
+    """What outputs read along one axis of an image that is twice as long there."""
+    shapes = [list(shape) for shape in case.shapes]
+    for shape in shapes:
+        if len(shape) == len(case.shapes[0]):
+            shape[2 + axis] *= 2
+    return line_of(reads_along(case, axis, shapes), axis, len(case.lengths))
 
 
 def is_local(case: Case, axis: int, line: Line) -> bool:
     """Whether the outputs in the middle read as far on an image twice as long."""
     if line.middle_size is None or not case.scales:
         return line.middle_size is not None
-    shapes = [list(shape) for shape in case.shapes]
-    for shape in shapes:
-        if len(shape) == len(case.shapes[0]):
-            shape[2 + axis] *= 2
-    longer = line_of(reads_along(case, axis, shapes), axis, len(case.lengths))
-    return longer.middle_size == line.middle_size
+    return on_twice(case, axis).middle_size == line.middle_size
 
 
 def line(case: Case, axis: int, draws: Sequence[Draw] = DRAWS) -> Line:
