@@ -60,6 +60,17 @@ def test_a_polygon_beyond_the_window_and_one_outside_are_no_trouble(tmp_path):
     assert (opened.read(3, 4, 5, 6) == 0).all()
 
 
+def test_what_lies_outside_the_slide_is_counted_though_another_covers_it(tmp_path):
+    whole, moved = square(0, 0, 12), square(8, 0, 8, "stroma")  # 12 wide: half of it is beyond
+    path = saved(tmp_path, [whole, moved, square(20, 20, 4, "stroma")])
+    opened = read_geojson(path, (12, 12), scale=(1, 1), class_names=NAMES)
+    (note,) = opened.notes
+    lost = (64 - 4 * 8 + 16) / (64 + 16)
+    assert f"2 of 3 annotations lie outside the slide with {lost:.0%} of their area" in note
+    assert not read_geojson(path, (24, 24), scale=(1, 1), class_names=NAMES).notes
+    assert not read_geojson(path, (12, 12), scale=(2, 2), class_names=NAMES).notes
+
+
 def test_several_polygons_in_one_feature_and_an_outline_that_crosses_itself(tmp_path):
     both = square(0, 0, 2)
     parts = [square(0, 0, 2)["geometry"]["coordinates"], square(5, 5, 2)["geometry"]["coordinates"]]

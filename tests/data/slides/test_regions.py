@@ -55,6 +55,15 @@ def saved(path, *features):
     return path
 
 
+def test_areas_outside_the_slide_are_refused_with_where_they_lie(slide_path, tmp_path):
+    beside = saved(tmp_path / "r.geojson", polygon(950, 20, 990, 60))
+    touching = saved(tmp_path / "t.geojson", polygon(880, 20, 990, 60))
+    with open_slide(slide_path) as slide:
+        with pytest.raises(DataError, match="x 950 to 990 and y 20 to 60, lie outside"):
+            read_area(beside, slide, frame="auto")
+        assert read_area(touching, slide, frame="auto").any()
+
+
 def labels_of(folder):
     with tifffile.TiffFile(folder / "labels.ome.tif") as tiff:
         return tiff.pages[0].asarray()

@@ -15,6 +15,8 @@ from atrous.errors import UnknownNameError
 from atrous.types import UNLABELLED, Size
 
 CHUNK: Final = (1024, 1024)
+_BEYOND: Final = 0.01
+"""Share of an area that may lie outside the slide: hands draw past its edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,13 +124,34 @@ def mask_of(
     if any(origin):
         shift = np.array([origin[1], origin[0]], float)
         shapes = shapely.transform(shapes, lambda xy: xy + shift)
+    notes = (*_notes(path, left_out, derived), *_outside(path, shapes, size, scale))
     return GeoJSONMask(
         size=tuple(size),
         scale=scale,
         polygons=shapes,
         classes=np.array(classes, np.uint8),
         tree=shapely.STRtree(shapes),
-        notes=_notes(path, left_out, derived),
+        notes=notes,
+    )
+
+
+def _outside(
+    path: Path, shapes: NDArray[np.object_], size: Size, scale: tuple[float, float]
+) -> tuple[str, ...]:
+    """What is said of areas beyond the slide, which a background drawn over all of it hides."""
+    shapely = require("shapely", extra="slides")
+    slide = shapely.box(0, 0, size[1] * scale[1], size[0] * scale[0])
+    beyond = shapes[~shapely.covers(slide, shapes)]
+    areas = np.asarray(shapely.area(beyond))
+    inside = np.asarray(shapely.area(shapely.intersection(beyond, slide)))
+    is_outside = inside < areas * (1 - _BEYOND)
+    if not is_outside.any():
+        return ()
+    lost = 1 - inside[is_outside].sum() / areas[is_outside].sum()
+    return (
+        f"{path.name}: {is_outside.sum()} of {len(shapes)} annotations lie outside the slide with "
+        f"{lost:.0%} of their area, which counts nowhere; see whether they are of this slide, and "
+        "its frame (--frame)",
     )
 
 

@@ -88,7 +88,7 @@ def read_roi(
         frame: What polygons count from, unless the file says it.
 
     Raises:
-        DataError: If the file is no GeoJSON, or holds no area.
+        DataError: If the file is no GeoJSON, or holds no area on the slide.
     """
     if path.suffix.lower() not in GEOJSON_SUFFIXES:
         raise DataError(
@@ -112,10 +112,21 @@ def read_roi(
 def _areas(path: Path, slide: Slide, frame: str) -> tuple[Sequence[Annotation], tuple[int, int]]:
     """The areas of a file, and top and left of its frame."""
     found = read_annotations(path)
-    if not any(not area.is_ignored for area in found.areas):
+    wanted = [area.polygon for area in found.areas if not area.is_ignored]
+    if not wanted:
         raise DataError(f"{path} holds no area; expected polygons; draw one.")
     named = found.frame if found.frame in FRAMES else frame
-    return found.areas, frame_box(slide, named)[:2]
+    top, left, _, _ = frame_box(slide, named)
+    shapely = require("shapely", extra="slides")
+    right, bottom = slide.levels[0].size[1] - left, slide.levels[0].size[0] - top
+    if not shapely.intersects(wanted, shapely.box(-left, -top, right, bottom)).any():
+        first, upper, last, lower = (round(value) for value in shapely.total_bounds(wanted))
+        raise DataError(
+            f"{path}: its areas, x {first} to {last} and y {upper} to {lower}, lie outside the "
+            f"slide; expected x {-left} to {right} and y {-top} to {bottom}, in pixels of level 0; "
+            "see whether they are of this slide, and --frame."
+        )
+    return found.areas, (top, left)
 
 
 def _read_mask(path: Path, slide: Slide) -> NDArray[np.bool_]:
