@@ -166,12 +166,16 @@ def test_a_slide_without_labels_is_left_out_and_named(atrous, data, smooth_weigh
             palette=COLOURS,
             mpp=(0.5, 0.5),
         )
+    (root / "masks/other.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     command = ("evaluate", smooth_weights, root, "--layout", "slides", "--json")
     code, text, error = atrous(*command)
     assert code == 0
     record = json.loads(text)
     assert set(record["slides"]) == {"slide1"}
-    assert record["notes"] == ["slide0 is left out: nothing of it is labelled"]
+    assert record["notes"] == [
+        "1 truths are passed over, for no slide has their names: other.geojson",
+        "slide0 is left out: nothing of it is labelled",
+    ]
     assert "nothing of it is labelled" in error
 
 

@@ -160,6 +160,7 @@ class Remapped(_Made):
         super().__init__(source)
         self.regions = {}
         self.is_drawn = source.is_drawn
+        self.lone_truths = source.lone_truths
         self._source = source
         self._map_files = () if class_map.path is None else (class_map.path,)
         self._indices: Sequence[int] = range(0)

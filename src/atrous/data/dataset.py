@@ -92,6 +92,7 @@ class Dataset(torch_data.Dataset[Sample]):
         labels: Index into `label_names` of every sample, in order; empty without labels.
         channel_names: What the channels of volumes are, such as `t1`; None where nothing says it.
         regions: Unions of classes that are learned and scored beside or instead of classes.
+        lone_truths: Names of truth files of no sample, which are passed over.
     """
 
     kind: Kind = "photos"
@@ -103,6 +104,7 @@ class Dataset(torch_data.Dataset[Sample]):
     labels: tuple[int, ...] = ()
     channel_names: tuple[str, ...] | None = None
     regions: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    lone_truths: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

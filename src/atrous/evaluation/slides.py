@@ -15,6 +15,7 @@ from torch import Tensor
 from atrous.data.dataset import SlideTruth
 from atrous.data.slides.read import Slide
 from atrous.errors import DataError
+from atrous.inference.slides.broken import broken_boxes, broken_notes, hide_broken
 from atrous.inference.slides.network import SlideNetwork
 from atrous.inference.slides.plan import SlidePlan
 from atrous.inference.slides.run import run_cores
@@ -89,6 +90,8 @@ def count_slide(
 ) -> SlideCounts:
     """Run a slide and count its pixels at the scale that the network sees.
 
+    What cannot be decoded is not counted, and noted with its place.
+
     Args:
         labelled: The slide and its truth, read at the plan's scale.
         network: What is run.
@@ -103,23 +106,28 @@ def count_slide(
     """
     matrix = torch.zeros(num_classes + 1, num_classes, dtype=torch.int64)
     picture = _Reduced(plan.grid.size)
+    labelled.slide.pass_over_broken()
     to_scored = None if table is None else np.array(table, np.uint8)
     for core in run_cores(labelled.slide, network, plan, scratch=scratch):
         truth = _truth_of(labelled, core.tile)
+        if labelled.slide.broken:
+            hide_broken(truth, core.tile, broken_boxes(labelled.slide, plan))
         prediction = core.labels if to_scored is None else to_scored[core.labels]
         matrix += confusion_matrix(
             torch.from_numpy(truth), torch.from_numpy(prediction), num_classes=num_classes
         )
         picture.take(core.tile, truth, prediction)
         advance(1)
+    image = _thumbnail(labelled.slide, picture.truth.shape)
+    broken = broken_notes(labelled.slide, plan, broken_boxes(labelled.slide, plan))
     return SlideCounts(
         name=labelled.name,
         matrix=matrix,
-        image=_thumbnail(labelled.slide, picture.truth.shape),
+        image=image,
         truth=picture.truth,
         prediction=picture.prediction,
         frame=labelled.frame,
-        notes=labelled.notes,
+        notes=(*labelled.notes, *(f"{labelled.name}: {note}" for note in broken)),
     )
 
 

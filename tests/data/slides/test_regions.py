@@ -159,6 +159,31 @@ def test_a_broken_tile_is_unlabelled_and_named(atrous, smooth_weights, tmp_path,
     assert any("broken tile" in said for said in note["notes"])
 
 
+def test_a_broken_tile_is_not_scored_and_named(atrous, smooth_weights, tmp_path):
+    path = broken_copy(tmp_path / "s.tif", "adobe_deflate")
+    names = ("background", "disc", "square", "stripe")
+    (tmp_path / "classes.txt").write_text("\n".join(names))
+    saved(
+        tmp_path / "s.geojson", polygon(0, 0, 900, 700, "disc"), polygon(300, 0, 600, 700, "square")
+    )
+    truth = np.full(SIZE, 1)
+    truth[:, 300:600] = 2
+    options = (smooth_weights, "--tile", 128, "--context", "exact")
+    assert atrous("predict", *options, path, "--all-tiles", "--out", tmp_path / "out")[0] == 0
+    found = labels_of(tmp_path / "out/s")
+    seen = found != 255
+    assert (~seen).sum() == 128 * 128
+    code, text, error = atrous("evaluate", *options, tmp_path, "--layout", "slides", "--json")
+    assert code == 0, error
+    record = json.loads(text)
+    for index, name in enumerate(names):
+        is_true, is_found = (truth == index) & seen, (found == index) & seen
+        union = (is_true | is_found).sum()
+        expected = 100 * (is_true & is_found).sum() / union if union else None
+        assert record["iou"][name] == pytest.approx(expected, abs=1e-4)
+    assert any("rows 256 to 384, columns 384 to 512" in note for note in record["notes"])
+
+
 def test_where_no_tissue_is_found_the_picture_shows_what_was_seen(atrous, smooth_weights, tmp_path):
     path = tmp_path / "white.tif"
     glass = np.full((300, 400, 3), 243, np.uint8)

@@ -16,8 +16,12 @@ _OME: Final = ".ome"
 _LABELS: Final = ".labels"
 
 
-def pair_slides(root: Path, split: str | None) -> tuple[Path, tuple[SlidePair, ...]]:
-    """The folder of a split, and its slides with their truths in natural order of names.
+def pair_slides(
+    root: Path, split: str | None
+) -> tuple[Path, tuple[SlidePair, ...], tuple[str, ...]]:
+    """The folder of a split, its slides with their truths, and the names of truths of no slide.
+
+    Slides are in natural order of names.
 
     In `images/` and `masks/`, by stem; or all in one folder, where the truth of NAME.svs is
     NAME.geojson, NAME.svs.geojson, NAME.labels.tif or NAME.labels.ome.tif.
@@ -49,7 +53,8 @@ def pair_slides(root: Path, split: str | None) -> tuple[Path, tuple[SlidePair, .
             "remove the slides."
         )
     pairs = (SlidePair(name=name, image=path, truth=truths[name]) for name, path in slides.items())
-    return folder, tuple(pairs)
+    lone = tuple(path.name for stem, path in truths.items() if stem not in slides)
+    return folder, tuple(pairs), lone
 
 
 def _folder(root: Path, split: str | None) -> Path:

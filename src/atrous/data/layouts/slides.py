@@ -54,7 +54,7 @@ class Slides(Dataset):
     def __init__(
         self, root: str | Path, *, num_classes: int | None = None, split: str | None = None
     ) -> None:
-        folder, self.pairs = pair_slides(Path(root), split)
+        folder, self.pairs, self.lone_truths = pair_slides(Path(root), split)
         self.class_names = listed_names(folder, Path(root), file_name=CLASSES_FILE)
         known = len(self.class_names) if self.class_names else num_classes
         if known is None or not 1 <= known <= UNLABELLED:
@@ -93,6 +93,7 @@ class Slides(Dataset):
                 "above 0; mend them."
             )
         other = object.__new__(Slides)
+        other.lone_truths = self.lone_truths
         other.pairs = self.pairs if names is None else self._named(names)
         other.class_names, other.num_classes = self.class_names, self.num_classes
         other.mpp = self.mpp if mpp is None else mpp

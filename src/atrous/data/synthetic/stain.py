@@ -2,8 +2,11 @@
 
 Light is absorbed as Beer and Lambert say: white · exp(-Σ amount · absorbance), channel by channel.
 
+The absorbances are those of laboratories that are made up, near the measured ones; see
+docs/decisions/0013.
+
 Source: Ruifrok and Johnston, "Quantification of histochemical staining by color deconvolution",
-    2001, whose absorbances lie near those used here.
+    2001.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from math import ceil, floor
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,6 @@ from atrous._journal import Journal
 from atrous.data.slides.read import Slide
 from atrous.errors import DataError
 from atrous.inference.slides.blend import Blender
-from atrous.inference.slides.cut_map import Box
 from atrous.inference.slides.network import Pixels, SlideNetwork
 from atrous.inference.slides.plan import SlidePlan
 from atrous.inference.slides.store import LEVELS, Core, SlideStore
@@ -88,32 +86,6 @@ def run_slide(
         journal.add({"place": list(core.tile.place), "checksum": store.write(core)})
         advance(1)
     return labels
-
-
-def broken_parts(slide: Slide, plan: SlidePlan, journal: Journal) -> list[Box]:
-    """Top, left, bottom and right of what could not be read for the network, in the plan's pixels.
-
-    What a run that was stopped found of it stands in the journal.
-
-    Args:
-        slide: That was run.
-        plan: As it ran.
-        journal: Of this run.
-    """
-    records: list[dict[str, Any]] = journal.records
-    found = {tuple(part) for record in records for part in record.get("broken", ())}
-    level = slide.source_level(plan.mpp)
-    down, right = plan.scale
-    return sorted(
-        (
-            floor(top / down),
-            floor(left / right),
-            ceil((top + height) / down),
-            ceil((left + width) / right),
-        )
-        for number, top, left, height, width in found | set(slide.broken)
-        if number == level
-    )
 
 
 def run_cores(

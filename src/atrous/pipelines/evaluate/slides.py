@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from atrous.reports.evaluation.masks_page import Example
 
 
+_MOST_NAMED: Final = 5
 _HARDLY: Final = 0.05
 """Mean IoU of a slide below which truth and prediction are said to hardly overlap."""
 
@@ -87,7 +88,7 @@ def evaluate_slides(
     ]
     record = scored.record() | settings.record(predictor.card)
     record |= _slide_record(model, samples, counts, by_slide)
-    said = [*bare, *_said_of_slides(counts, by_slide)]
+    said = [*_lone_truths(samples), *bare, *_said_of_slides(counts, by_slide)]
     record["notes"] = said
     notes = [*_notes(model, samples, predictor.card, settings), *said]
     if settings.html is not None:
@@ -148,6 +149,15 @@ def _count(
     if not counts:
         raise DataError("Nothing is labelled on any slide; expected labels; look at the truths.")
     return counts, bare
+
+
+def _lone_truths(samples: "Dataset") -> list[str]:
+    """What is said of truths that no slide has."""
+    lone = samples.lone_truths
+    if not lone:
+        return []
+    shown = ", ".join(lone[:_MOST_NAMED]) + (", …" if len(lone) > _MOST_NAMED else "")
+    return [f"{len(lone)} truths are passed over, for no slide has their names: {shown}"]
 
 
 def _said_of_slides(counts: "Sequence[SlideCounts]", scores: "Sequence[Scores]") -> list[str]:

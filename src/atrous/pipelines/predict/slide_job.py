@@ -14,10 +14,11 @@ from atrous.data.check.fingerprint import file_state
 from atrous.data.slides.frame import frame_record
 from atrous.data.slides.read import Slide
 from atrous.errors import DataError
-from atrous.inference.slides.cut_map import Box, CutMap
+from atrous.inference.slides.broken import broken_boxes, broken_notes
+from atrous.inference.slides.cut_map import CutMap
 from atrous.inference.slides.lock import hold
 from atrous.inference.slides.plan import NoTissueError, SlidePlan
-from atrous.inference.slides.run import broken_parts, run_slide
+from atrous.inference.slides.run import run_slide
 from atrous.inference.slides.seam import SeamError, seam_error
 from atrous.inference.slides.store import SlideStore
 from atrous.pipelines.predict.slide_model import SlideModel, open_with, plan_of
@@ -153,7 +154,9 @@ def _run(job: _Job) -> dict[str, Any]:
             advance=counter(job.on_progress, job.name, len(plan.places)),
         )
         seam = seam_error(slide, network, plan, store)
-        broken = broken_parts(slide, plan, journal)
+        records: list[dict[str, Any]] = journal.records
+        earlier = [part for record in records for part in record.get("broken", ())]
+        broken = broken_boxes(slide, plan, earlier)
     roi = job.regions.roi_map(slide, plan, frame=options.frame)
     kept = CutMap(store=store, boxes=broken, roi=roi) if broken or roi is not None else store
     num_labels = len(next(iter(labels.values()), ()))
@@ -170,7 +173,7 @@ def _run(job: _Job) -> dict[str, Any]:
         label_names=card.label_names or tuple(f"label {i}" for i in range(num_labels)),
     )
     areas = _write(job, facts, kept)
-    notes = [*slide.notes, *_broken_notes(slide, plan, broken)]
+    notes = [*slide.notes, *broken_notes(slide, plan, broken)]
     for said in notes[len(slide.notes) :]:
         job.on_progress(Progress(task=job.name, problem=f"note: {job.name}: {said}"))
     note = {**job.identity, **_record(plan, job.identity, seam, notes), "areas_mm2": areas}
@@ -188,37 +191,6 @@ def _write(job: _Job, facts: SlideFacts, kept: "SlideStore | CutMap") -> dict[st
         path = job.folder / "probabilities.ome.tif"
         write_probability_tiff(kept, path, class_names=names, mpp=facts.map_mpp)
     return {name: round(float(area), 9) for name, area in zip(names, features.areas, strict=True)}
-
-
-def _broken_notes(slide: Slide, plan: SlidePlan, broken: Sequence[Box]) -> list[str]:
-    """Where a slide could not be read, in pixels of level 0."""
-    notes = [
-        f"a broken tile is left unlabelled: rows {round(box[0] * plan.scale[0])} to "
-        f"{round(box[2] * plan.scale[0])}, columns {round(box[1] * plan.scale[1])} to "
-        f"{round(box[3] * plan.scale[1])} of level 0"
-        for box in _merged(broken)
-    ]
-    others = {level for level, *_ in slide.broken} - {slide.source_level(plan.mpp)}
-    if others:
-        levels = ", ".join(map(str, sorted(others)))
-        notes.append(f"broken tiles of level {levels} are white on the pictures")
-    return notes
-
-
-def _merged(boxes: Sequence[Box]) -> list[Box]:
-    """Boxes that touch as the one around them."""
-    merged: list[Box] = []
-    for box in boxes:
-        top, left, bottom, right = box
-        apart = []
-        for other in merged:
-            if other[0] <= bottom and top <= other[2] and other[1] <= right and left <= other[3]:
-                top, left = min(top, other[0]), min(left, other[1])
-                bottom, right = max(bottom, other[2]), max(right, other[3])
-            else:
-                apart.append(other)
-        merged = [*apart, (top, left, bottom, right)]
-    return merged
 
 
 def _record(
