@@ -45,6 +45,41 @@ def test_means_medians_and_intervals_are_those_of_the_cases(atrous, data):
     assert [case["name"] for case in record["cases"]] == list(NAMES)
 
 
+def class_map_of_the_whole(path, *classes):
+    both = '"1" = "hippocampus"\n"2" = "hippocampus"\n'
+    theirs = 'anterior = "hippocampus"\nposterior = "hippocampus"\n'
+    path.write_text(
+        f"classes = {list(classes)}\n"
+        f'[data]\n"0" = "background"\n{both}[network]\nbackground = "background"\n{theirs}'
+    )
+    return path
+
+
+def test_a_class_map_scores_shared_classes(atrous, data, tmp_path):
+    whole = class_map_of_the_whole(tmp_path / "whole.toml", "background", "hippocampus")
+    assert atrous("predict", "hippocampus", data / "images", "--out", tmp_path / "out")[0] == 0
+    code, text, error = run(atrous, data, "--json", "--class-map", whole)
+    assert (code, error) == (0, "")
+    record = json.loads(text)
+    assert "scored in the classes hippocampus" in record["notes"][0]
+    for case in record["cases"]:
+        files = [data / "labels", tmp_path / "out"]
+        truth, said = (
+            np.asarray(nibabel.load(folder / f"{case['name']}.nii.gz").dataobj) > 0
+            for folder in files
+        )
+        expected = 200 * (truth & said).sum() / (truth.sum() + said.sum())
+        assert case["hippocampus"]["dice"] == pytest.approx(expected, abs=1e-3)
+        assert set(case) == {"name", "hippocampus"}
+    class_map_of_the_whole(whole, "hippocampus", "background")
+    code, _, error = run(atrous, data, "--class-map", whole)
+    assert code == 2
+    assert "expected background" in error
+    code, _, error = run(atrous, data, "--class-map", whole, "--html", tmp_path / "p.html")
+    assert code == 2
+    assert "--html without --class-map" in error
+
+
 def test_one_page_holds_the_table_and_the_worst_and_best_case(atrous, data, tmp_path):
     page = tmp_path / "page.html"
     code, text, _ = run(atrous, data, "--html", page)

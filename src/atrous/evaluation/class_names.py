@@ -60,6 +60,16 @@ def present_classes(samples: Dataset, class_names: Sequence[str]) -> set[str]:
     return {name for name in class_names if _plain(name) in theirs}
 
 
+def is_background(name: str) -> bool:
+    """Whether a class of this name is what is left when no other is there.
+
+    Example:
+        >>> is_background("BG"), is_background("liver")
+        (True, False)
+    """
+    return _plain(name) == "background"
+
+
 def _advice(class_names: Sequence[str]) -> str:
     return (
         f"expected classes of the network's names ({_few(class_names)}); map them by --remap FILE, "

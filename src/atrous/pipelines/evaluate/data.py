@@ -188,7 +188,7 @@ def score(
         check_extra(kind)
     if html is not None:
         (check_pages if model.kind == "volumes" else check_place)(html)
-    class_map = None if isinstance(options, VolumeScoring) else options.class_map
+    class_map = options.class_map
     has_flip = False if isinstance(options, SlideScoring) else options.flip
     scales = parse_scales(options.scales) if isinstance(options, ImageScoring) else (1.0,)
     settings = EvaluationSettings(
@@ -219,9 +219,18 @@ def _score_volumes(
     chosen = volume_settings(
         predictor.facts, memory=options.memory, context=options.context, flip=options.flip
     )
+    if settings.class_map is None:
+        samples = source.open(model).require("volumes")
+    else:
+        if settings.html is not None:
+            raise DataError(
+                "Pages show the network's own classes; expected --html without --class-map; leave "
+                "one out."
+            )
+        samples = source.open_any_classes(model).require("volumes")
     return evaluate_volumes(
         predictor,
-        source.open(model).require("volumes"),
+        samples,
         protocol or "absent_left_out",
         chosen,
         settings,

@@ -84,12 +84,15 @@ class VolumeScoring:
     """What can be asked of volumes that are scored.
 
     Attributes:
+        class_map: File or name of a class map between the data's classes and the network's; its
+            first shared class is the background.
         flip: Take the mean over mirroring, along the axes that the card names.
         memory: Ceiling of memory, such as `4G`; None for 4 GB.
         context: Exact parts, blended ones, or exact where that can be paid for.
         displaced: Also tell whose truth would fit better moved by a voxel.
     """
 
+    class_map: str | None = option(None, _CLASS_MAP_HELP)
     flip: bool = option(False, "The mean with the mirrored input; twice the time or more.")
     memory: str | None = option(None, MEMORY_HELP)
     context: Context = option("auto", CONTEXT_HELP, choices=CONTEXTS)

@@ -8,7 +8,6 @@ from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from atrous.errors import DataError
 from atrous.pipelines.evaluate.evaluation import Evaluation
 from atrous.pipelines.progress import OnProgress, counter
 
@@ -47,15 +46,14 @@ def evaluate_volumes(
     """
     from atrous.metrics.misalignment import find_displacement
     from atrous.metrics.volume_summary import summarise
-    from atrous.metrics.volumes import class_regions, score_case, volume_protocol
+    from atrous.metrics.volumes import score_case, volume_protocol
+    from atrous.pipelines.evaluate.volume_classes import compare_classes
     from atrous.pipelines.evaluate.volume_pages import Scored, write_pages
 
     description = volume_protocol(protocol).description
-    if not len(samples):
-        raise DataError("The data holds no case; expected some; check the folder or the subset.")
-    regions = predictor.facts.regions or class_regions(predictor.card.class_names)
-    samples, truth_regions, notes = _comparable(samples, predictor, regions, settings)
-    regions = {name: classes for name, classes in regions.items() if name in truth_regions}
+    compared = compare_classes(samples, predictor, settings)
+    samples, notes = compared.samples, list(compared.notes)
+    regions, truth_regions = compared.regions, compared.truth_regions
     scored = partial(score_case, regions=regions, truth_regions=truth_regions, protocol=protocol)
     moved = partial(find_displacement, regions=regions, truth_regions=truth_regions)
     cases: dict[str, dict[str, RegionScore]] = {}
@@ -67,7 +65,7 @@ def evaluate_volumes(
         volume, truth = samples.volume_and_mask(index)
         chosen = _channels(volume, samples, predictor.facts.channel_names)
         said = predictor.predict(chosen, options)
-        labels = said.mask
+        labels = compared.labels_of(said.mask)
         unlike.update({name: said.notes[0]} if said.notes else {})
         cases[name] = scored(truth, labels, spacing=volume.spacing)
         if finds_displaced:
@@ -97,38 +95,6 @@ def _unlike_note(unlike: "Mapping[str, str]", num_cases: int) -> list[str]:
         f"{len(unlike)} of {num_cases} scans are unlike those of training; {first}: {why}"
         for first, why in list(unlike.items())[:1]
     ]
-
-
-def _comparable(
-    samples: "Dataset",
-    predictor: "VolumePredictor",
-    regions: "Mapping[str, Sequence[int]]",
-    settings: "EvaluationSettings",
-) -> "tuple[Dataset, Mapping[str, Sequence[int]], list[str]]":
-    """The samples, the regions of their truth, and what is to be said of either.
-
-    Raises:
-        DataError: If the data has neither the network's classes nor its regions.
-    """
-    from atrous.evaluation.class_names import in_network_classes, present_classes
-
-    has_regions = predictor.facts.regions and regions.keys() <= samples.regions.keys()
-    try:
-        found, note = in_network_classes(samples, predictor.card.class_names)
-    except DataError:
-        if not has_regions or settings.html is not None:
-            raise
-        names = ", ".join(regions)
-        note = f"the data has other classes; {names} are taken by the data's own definition"
-        return samples, {name: samples.regions[name] for name in regions}, [note]
-    notes = [] if note is None else [note]
-    if not predictor.facts.regions and samples.class_names is not None:
-        here = present_classes(samples, predictor.card.class_names)
-        absent = [name for name in regions if name not in here]
-        if absent:
-            notes.append(f"not scored, since the data has no such class: {', '.join(absent)}")
-            regions = {name: classes for name, classes in regions.items() if name in here}
-    return found, regions, notes
 
 
 def _order_note(samples: "Dataset", predictor: "VolumePredictor") -> list[str]:
