@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from atrous.networks.weights import save_weights as save
     from atrous.pipelines.evaluate.data import evaluate
     from atrous.pipelines.explain import explain
+    from atrous.pipelines.export import export
     from atrous.pipelines.measure import compare
     from atrous.pipelines.predict.files import predict
     from atrous.pipelines.predict.options import PhotoOptions, SlideOptions, VolumeOptions
@@ -63,6 +64,7 @@ _HOMES = {
     "effective_receptive_field": "atrous.analysis.effective_field",
     "evaluate": "atrous.pipelines.evaluate.data",
     "explain": "atrous.pipelines.explain",
+    "export": "atrous.pipelines.export",
     "halo": "atrous.analysis.halo",
     "latency": "atrous.analysis.latency",
     "list_networks": "atrous.networks.catalog",
@@ -79,7 +81,7 @@ _HOMES = {
 _ROOMS = frozenset(
     {
         *("analysis", "arithmetic", "blocks", "data", "evaluation", "inference", "metrics"),
-        *("networks", "pipelines", "recipes", "reports", "training"),
+        *("networks", "pipelines", "recipes", "reports", "runtimes", "training"),
     }
 )
 """Sub-packages, which `import atrous` alone makes reachable too."""
@@ -107,6 +109,7 @@ __all__ = [
     "effective_receptive_field",
     "evaluate",
     "explain",
+    "export",
     "halo",
     "latency",
     "list_networks",

@@ -34,13 +34,13 @@ def convert(
     from atrous.errors import DataError, ShapeError
     from atrous.networks.convert import convert_checkpoint
     from atrous.networks.weights import save_weights
-    from atrous.pipelines.sizes import spatial_dims_of
+    from atrous.pipelines.sizes import parse_lengths, spatial_dims_of
 
     if to.suffix != ".safetensors":
         raise DataError(
             f"--to is {to}, expected a name that ends in .safetensors; try {to.stem}.safetensors."
         )
-    lengths = None if size is None else _lengths(size)
+    lengths = None if size is None else parse_lengths(size)
     check_place(to)
     weights = convert_checkpoint(checkpoint, data=data, size=lengths)
     dims = spatial_dims_of(weights.network)
@@ -76,15 +76,3 @@ def _text(card: "Card", params: int) -> str:
         for score in card.scores
     ]
     return "\n".join(lines)
-
-
-def _lengths(text: str) -> tuple[int, ...]:
-    from atrous.errors import ShapeError
-
-    parts = text.lower().split("x")
-    if len(parts) not in (2, 3) or not all(p.isascii() and p.isdigit() and int(p) for p in parts):
-        raise ShapeError(
-            f"--size is {text!r}, expected height and width as 512x1024, or three lengths for a "
-            "network of volumes."
-        )
-    return tuple(int(part) for part in parts)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from atrous.cli.options import Given, with_options
+from atrous.pipelines.device import PRECISION_HELP, RUNTIME_HELP
 from atrous.pipelines.evaluate.options import ImageScoring, SlideScoring, VolumeScoring
 
 OPTIONS: Final[Mapping[str, type[Any]]] = {
@@ -54,6 +55,8 @@ def evaluate(
         typer.Option(help="FILE.py:FUNCTION of your own network, for weights whose card names it."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    runtime: Annotated[str | None, typer.Option(help=RUNTIME_HELP)] = None,
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     *,
     given: Given,
@@ -65,15 +68,14 @@ def evaluate(
     scored whole, in tiles as `predict` runs them.
     """
     from atrous.cli.progress import shown
-    from atrous.inference.load import load
     from atrous.networks.own import allow_network
     from atrous.pipelines.allocator import keep_freed_memory
-    from atrous.pipelines.device import checked_device
+    from atrous.pipelines.device import open_model
     from atrous.pipelines.evaluate.data import DataSource, kind_of, score
 
     keep_freed_memory()
     allow_network(network or "")
-    model = load(weights, device=checked_device(device))
+    model = open_model(weights, device=device, runtime=runtime, precision=precision)
     source = DataSource(root=data, layout=layout, split=split, subset=subset, remap=remap)
     options = given.options(kind_of(model, source))
     with shown() as on_progress:

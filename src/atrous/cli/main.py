@@ -15,6 +15,7 @@ from atrous.cli.doctor import doctor
 from atrous.cli.evaluate import OPTIONS as evaluate_options  # noqa: N811 - two of them
 from atrous.cli.evaluate import evaluate
 from atrous.cli.explain import explain
+from atrous.cli.export import export
 from atrous.cli.networks import networks
 from atrous.cli.objects import objects
 from atrous.cli.options import grouped
@@ -53,7 +54,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # its imports would double the time of --help
 )
 VERBS = (
-    explain, networks, profile, compare, objects, data, convert, predict, evaluate,
+    explain, networks, profile, compare, objects, data, convert, export, predict, evaluate,
     recipes, init, train, synthesize, demo, doctor,
 )  # fmt: skip
 OPTIONS: dict[object, Mapping[Any, type[Any]]] = {

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from atrous.cli.options import Given, with_options
+from atrous.pipelines.device import PRECISION_HELP, RUNTIME_HELP
 from atrous.pipelines.predict.options import PhotoOptions, SlideOptions, VolumeOptions
 from atrous.types import Kind
 
@@ -40,6 +41,8 @@ def predict(
         typer.Option(help="FILE.py:FUNCTION of your own network, for weights whose card names it."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    runtime: Annotated[str | None, typer.Option(help=RUNTIME_HELP)] = None,
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "float32",
     as_json: Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")] = (
         False
     ),
@@ -63,17 +66,16 @@ def predict(
     is not done again.
     """
     from atrous.cli.progress import shown
-    from atrous.inference.load import load
     from atrous.networks.convert.fetch import fetch_weights
     from atrous.networks.own import allow_network
     from atrous.pipelines.allocator import keep_freed_memory
-    from atrous.pipelines.device import checked_device
+    from atrous.pipelines.device import open_model
     from atrous.pipelines.predict.files import find, predict_found
 
     keep_freed_memory()
     allow_network(network or "")
     file = model if weights is None else fetch_weights(model, weights)
-    opened = load(file, device=checked_device(device))
+    opened = open_model(file, device=device, runtime=runtime, precision=precision)
     inputs = find(opened, files)
     options = given.options(inputs.kind)
     with shown() as on_progress:

@@ -16,6 +16,7 @@ from atrous._files import sha256_of
 from atrous.data.volumes.geometry import Volume
 from atrous.inference.prediction import Prediction
 from atrous.networks.card import Card
+from atrous.runtimes.engine import Engine
 from atrous.types import Kind
 
 Image: TypeAlias = str | Path | PILImage.Image | NDArray[np.generic] | Tensor
@@ -35,6 +36,7 @@ class Model(ABC):
         card: What the network is, what it must be fed, what its classes mean.
         device: Where the network runs.
         file: The weights file; None of a network that was given in memory.
+        engine: What runs the network in torch's place, if anything does.
     """
 
     kind: ClassVar[Kind]
@@ -42,12 +44,19 @@ class Model(ABC):
     card: Card
     device: torch.device
     file: Path | None = None
+    engine: Engine | None = None
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights file; of the card and the tensors where there is none."""
+        """SHA-256 of the weights file; of the card and the tensors where there is none.
+
+        An engine other than torch rounds otherwise, so it counts too.
+        """
         if self.file is not None:
-            return sha256_of(self.file)
+            found = sha256_of(self.file)
+            if self.engine is None:
+                return found
+            return hashlib.sha256(f"{found} {self.engine}".encode()).hexdigest()
         digest = hashlib.sha256(self.card.to_json().encode())
         for name, tensor in self.network.state_dict().items():
             digest.update(name.encode())

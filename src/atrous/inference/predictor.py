@@ -21,6 +21,7 @@ from atrous.inference.tiles.memory import check_memory
 from atrous.networks.card import Card
 from atrous.networks.mask_resize import logits_to_masks
 from atrous.networks.preprocessing.images import preprocess
+from atrous.runtimes.engine import Engine
 
 
 class Predictor(Model):
@@ -28,7 +29,8 @@ class Predictor(Model):
 
     Attributes:
         network: The plain network in eval mode; it takes normalised tensors, as in training.
-        fast_network: The same function for inference only: folded, channels last.
+        fast_network: The same function for inference only: folded, channels last; or the engine
+            that was given.
         card: What the network is, what it must be fed, what its classes mean.
         device: Where the network runs.
     """
@@ -36,7 +38,12 @@ class Predictor(Model):
     kind = "photos"
 
     def __init__(
-        self, network: nn.Module, card: Card, *, device: torch.device | str = "cpu"
+        self,
+        network: nn.Module,
+        card: Card,
+        *,
+        device: torch.device | str = "cpu",
+        engine: Engine | None = None,
     ) -> None:
         if card.volume is not None:
             raise DataError(
@@ -46,6 +53,11 @@ class Predictor(Model):
         self.network = network.eval().to(device)
         self.card = card
         self.device = torch.device(device)
+        self.engine = engine
+        self.fast_network: nn.Module
+        if engine is not None:
+            self.fast_network = engine
+            return
         # The fast form: folded, and channels last where that layout exists and is faster.
         self.fast_network = fold(network).to(device)
         if any(isinstance(module, nn.Conv2d) for module in self.fast_network.modules()):
@@ -81,7 +93,8 @@ class Predictor(Model):
         """Preprocess and run; under the caller's inference mode."""
         if self.device.type == "cpu":
             size = self.card.preprocessing.size or tuple(pixels.shape[2:])
-            check_memory(self.fast_network, size, num_channels=pixels.shape[1])
+            measured = self.fast_network if self.engine is None else self.network
+            check_memory(measured, size, num_channels=pixels.shape[1])
         x = pixels.to(self.device)
         x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
         x = preprocess(x, self.card.preprocessing)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MODEL_HELP = (
     "A name that `atrous networks` lists, with --weights or without, torchvision:NAME, timm:NAME, "
-    "FILE.safetensors, or FILE.py:FUNCTION."
+    "FILE.safetensors, FILE.onnx, or FILE.py:FUNCTION."
 )
 
 
@@ -65,6 +65,8 @@ def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = 
         card = weights.card
         usual = card.preprocessing.size or network_entry(card.network).size
         return NamedModel(name=card.name, model=weights.network, size=usual, is_trained=True)
+    if text.endswith((".onnx", ".xml")):
+        return _exported(Path(text))
     source, separator, name = text.partition(":")
     if separator and source.endswith(".py"):
         from atrous.networks.own import call_function
@@ -84,6 +86,17 @@ def open_model(text: str, *, needs_weights: bool = False, encoder: str | None = 
         build, size = entry.build, entry.size
     model = build() if needs_weights else _without_weights(build)
     return NamedModel(name=text, model=model.eval(), size=size)
+
+
+def _exported(path: Path) -> NamedModel:
+    """The network that an exported file is a graph of, without its trained numbers."""
+    from atrous.networks.catalog import build_network, network_entry
+    from atrous.runtimes.open import open_exported
+
+    card = open_exported(path).facts.card
+    network = build_network(card.network, card.arguments).eval()
+    usual = card.preprocessing.size or network_entry(card.network).size
+    return NamedModel(name=card.name, model=network, size=usual)
 
 
 def _over(text: str, encoder: str, *, needs_weights: bool) -> NamedModel:

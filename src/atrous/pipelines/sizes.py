@@ -42,6 +42,25 @@ def parse_input_size(text: str, *, spatial_dims: int) -> tuple[int | None, Size]
     )
 
 
+def parse_lengths(text: str) -> Size:
+    """Height and width, or three lengths for volumes, of `--size`.
+
+    Raises:
+        ShapeError: If the text is neither.
+
+    Example:
+        >>> parse_lengths("512x1024")
+        (512, 1024)
+    """
+    parts = text.lower().split("x")
+    if len(parts) not in (2, 3) or not all(p.isascii() and p.isdigit() and int(p) for p in parts):
+        raise ShapeError(
+            f"--size is {text!r}, expected height and width as 512x1024, or three lengths for a "
+            "network of volumes."
+        )
+    return tuple(int(part) for part in parts)
+
+
 def spatial_dims_of(model: "nn.Module") -> int:
     """Spatial axes of a model's input: those of most of its convolutions; 2 if it has none."""
     from torch import nn

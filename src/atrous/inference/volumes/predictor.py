@@ -29,6 +29,7 @@ from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import PreparedScan, prepare_scan
 from atrous.networks.segmenters.espnet3d import ESPNet3D
 from atrous.networks.segmenters.segmenter import Segmenter
+from atrous.runtimes.engine import Engine
 from atrous.types import Size
 
 
@@ -134,18 +135,29 @@ class VolumePredictor(Model):
     kind = "volumes"
 
     def __init__(
-        self, network: nn.Module, card: Card, *, device: torch.device | str = "cpu"
+        self,
+        network: nn.Module,
+        card: Card,
+        *,
+        device: torch.device | str = "cpu",
+        engine: Engine | None = None,
     ) -> None:
         if card.volume is None or card.task != "segmentation":
             raise DataError(
                 f"{card.name} takes images; expected a network for volumes, whose card says how "
                 "scans are prepared; take another file."
             )
+        if engine is not None and card.volume.working_sizes:
+            raise DataError(
+                f"{card.name} takes the mean over several working sizes, which no exported graph "
+                "holds; expected the runtime eager; leave --runtime out."
+            )
         self.network = use_onednn(fold(network)).to(device)
+        self.engine = engine
         self.card = card
         self.facts: VolumeSpec = card.volume
         self.device = torch.device(device)
-        self._identity = _identity(network, card)
+        self._identity = _identity(network, card, engine)
 
     def predict(
         self,
@@ -287,7 +299,7 @@ class VolumePredictor(Model):
         total: Tensor | None = None
         for dims in flips:
             mirrored = window.flip(dims) if dims else window
-            outputs = [self.network(mirrored)]
+            outputs = [(self.engine or self.network)(mirrored)]
             if sizes:
                 outputs += [self.network(mirrored, working_size=size) for size in sizes]
             for output in outputs:
@@ -336,8 +348,11 @@ def _bytes(array: NDArray[np.float32]) -> memoryview:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def _identity(network: nn.Module, card: Card) -> bytes:
+def _identity(network: nn.Module, card: Card, engine: Engine | None) -> bytes:
     digest = hashlib.blake2b(card.to_json().encode(), digest_size=16)
+    if engine is not None:  # it holds the weights, and names them
+        digest.update(str(engine).encode())
+        return digest.digest()
     for tensor in network.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.digest()

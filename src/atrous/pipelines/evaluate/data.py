@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from atrous.data.dataset import Dataset, Need
     from atrous.data.slides.parts import SlideReading
     from atrous.inference.model import Model
+    from atrous.runtimes.engine import Engine
 
 Scoring = ImageScoring | SlideScoring | VolumeScoring
 
@@ -199,8 +200,17 @@ def score(
         html=html,
     )
     if isinstance(options, VolumeScoring):
-        return _score_volumes(model, source, options, settings, protocol, on_progress)
-    return _score_images(model, source, options, settings, protocol, on_progress)
+        found = _score_volumes(model, source, options, settings, protocol, on_progress)
+    else:
+        found = _score_images(model, source, options, settings, protocol, on_progress)
+    return found if model.engine is None else _by_engine(found, model.engine)
+
+
+def _by_engine(found: Evaluation, engine: "Engine") -> Evaluation:
+    """The same with a line on what ran the network, where that is not torch."""
+    record = {"runtime": engine.runtime, "precision": engine.precision}
+    said = f"run by {engine.runtime} in {engine.precision}"
+    return replace(found, record=found.record | record, lines=(*found.lines, said))
 
 
 def _score_volumes(
