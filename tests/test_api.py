@@ -12,7 +12,7 @@ NAMES = [
     "AtrousError", "Card", "Dataset", "Model", "PhotoOptions", "Prediction", "Preprocessing",
     "Recipe", "Sample", "Score", "Slide", "SlideOptions", "Volume", "VolumeOptions", "__version__",
     "compare", "convert", "create", "create_encoder", "effective_receptive_field", "evaluate",
-    "explain", "halo", "latency", "list_networks", "load", "open_dataset", "predict", "profile",
+    "explain", "export", "halo", "latency", "list_networks", "load", "open_dataset", "predict", "profile",
     "receptive_field", "save", "train",
 ]  # fmt: skip
 
