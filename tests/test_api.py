@@ -12,8 +12,8 @@ NAMES = [
     "AtrousError", "Card", "Dataset", "Model", "PhotoOptions", "Prediction", "Preprocessing",
     "Recipe", "Sample", "Score", "Slide", "SlideOptions", "Volume", "VolumeOptions", "__version__",
     "compare", "convert", "create", "create_encoder", "effective_receptive_field", "evaluate",
-    "explain", "export", "halo", "latency", "list_networks", "load", "open_dataset", "predict", "profile",
-    "receptive_field", "save", "train",
+    "explain", "export", "halo", "latency", "list_networks", "load", "open_dataset", "predict",
+    "profile", "receptive_field", "save", "train",
 ]  # fmt: skip
 
 
