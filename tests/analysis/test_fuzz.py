@@ -4,6 +4,7 @@ A longer run by hand: `python -m tests.analysis.fuzz --graphs 10000 --seed 0`.
 """
 
 import os
+import resource
 import warnings
 from dataclasses import replace
 from fractions import Fraction
@@ -70,6 +71,16 @@ def test_a_map_whose_places_are_all_unlike_does_not_take_all_memory():
     size, channels = case.shapes[0][2:], case.shapes[0][1]
     found = analysis.halo(case.make().eval(), size, in_channels=channels)
     assert [note.op for note in found.blockers] == ["a map too large to follow"]
+
+
+def test_a_write_into_a_map_whose_places_are_unlike_is_looked_at_before_it_is_made():
+    """A ring of three axes, enlarged for its halo: a dozen copies of it took 15 GB."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    case = draw(50004263)
+    size, channels = case.shapes[0][2:], case.shapes[0][1]
+    found = analysis.halo(case.make(), size, in_channels=channels)
+    assert {note.kind for note in found.blockers} >= {"wraps"}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2_000_000  # kB
 
 
 # What the oracle says of models whose truth is known by algebra.

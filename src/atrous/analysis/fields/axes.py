@@ -30,7 +30,7 @@ Array: TypeAlias = NDArray[Any]
 
 Shape: TypeAlias = tuple[int, ...]
 
-_MOST_ENTRIES = 2**28  # of one map along one axis, about a gigabyte
+_MOST_ENTRIES = 2**27  # of one map along one axis, half a gigabyte; a run holds a dozen such
 FAR = 2**30  # lower end of an empty interval; beyond any image
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.analysis.fields.axes import FAR, Array, Axis, spread
+from atrous.analysis.fields.axes import FAR, Array, Axis, check_affordable, spread
 from atrous.analysis.fields.dependence import Dependence, Run
 
 
@@ -77,7 +77,9 @@ def set_apart(run: Run, dep: Dependence, dim: int, is_apart: NDArray[np.bool_]) 
         if axis.is_interval and v.shape[dim] > 1 and place is None and not _stays(axis, v, dim):
             return dep.noting(run.note("shift-variant"))
         if axis.is_interval and place == dim and v.shape[dim] > 1:
-            v = spread(v, dim, len(is_apart)).copy()
+            v = spread(v, dim, len(is_apart))
+            check_affordable(v.shape)
+            v = v.copy()
             wraps = wraps or _wraps(row_along(v, dim), is_apart)
             at = (slice(None),) * dim + (is_apart,)
             v[at] = axis.union(v[at], axis.outside)
