@@ -143,10 +143,20 @@ def check_memory(network: nn.Module, size: Size, *, num_channels: int) -> None:
     )
     if not model.fits(size):
         raise DataError(
-            f"An image of {' x '.join(map(str, size))} pixels needs {model.needed(size) / 1e9:.1f} "
-            f"GB for its feature maps, and {model.ceiling / 1e9:.1f} GB are free here; shrink or "
-            "cut the image."
+            f"An image of {' x '.join(map(str, size))} pixels needs "
+            f"{gigabytes_up(model.needed(size))} GB for its feature maps, and "
+            f"{model.ceiling / 1e9:.1f} GB are free here; shrink or cut the image."
         )
+
+
+def gigabytes_up(needed: int) -> str:
+    """Gigabytes in a text, rounded up, so that who asks for as many gets enough.
+
+    Example:
+        >>> gigabytes_up(1_010_000_000), gigabytes_up(1_100_000_000)
+        ('1.1', '1.1')
+    """
+    return f"{-(-needed // 10**8) / 10:.1f}"
 
 
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}

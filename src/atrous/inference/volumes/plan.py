@@ -9,7 +9,13 @@ from torch import nn
 
 from atrous.errors import DataError
 from atrous.inference.tiles.grid import Tile, TileGrid, overlapping_windows, plan_grid
-from atrous.inference.tiles.memory import DEFAULT, MARGIN, MemoryModel, bytes_per_element
+from atrous.inference.tiles.memory import (
+    DEFAULT,
+    MARGIN,
+    MemoryModel,
+    bytes_per_element,
+    gigabytes_up,
+)
 from atrous.inference.tiles.mode import PROBES, Context, choose_exact
 from atrous.networks.preprocessing.volume_spec import VolumeSpec
 from atrous.networks.preprocessing.volumes import network_size
@@ -139,7 +145,7 @@ def check_scan_fits(
         raise DataError(
             f"A scan of {' x '.join(map(str, size))} voxels, on the network's grid of "
             f"{' x '.join(map(str, network_size(size, spacing, facts)))}, needs about "
-            f"{needed / 1e9:.1f} GB at least; expected at most {ceiling / 1e9:.1f} GB; raise "
+            f"{gigabytes_up(needed)} GB at least; expected at most {ceiling / 1e9:.1f} GB; raise "
             "--memory, or crop or resample the scan."
         )
 
@@ -175,6 +181,6 @@ def _exact_core(size: Size, memory: MemoryModel, halo: Size, alignment: Size) ->
 def _require(memory: MemoryModel, window: Size, what: str) -> None:
     if not memory.fits(window):
         raise DataError(
-            f"Running {what} needs about {memory.needed(window) / 1e9:.1f} GB; expected at most "
-            f"{memory.ceiling / 1e9:.1f} GB; raise --memory, or let it be cut into parts."
+            f"Running {what} needs about {gigabytes_up(memory.needed(window))} GB; expected at "
+            f"most {memory.ceiling / 1e9:.1f} GB; raise --memory, or let it be cut into parts."
         )
