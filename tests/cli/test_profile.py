@@ -78,7 +78,7 @@ def test_a_volume_has_three_axes(atrous, user_file):
         (("{file}:raises", "--size", "32"), ["RuntimeError: no such thing"]),
         (("{file}:number", "--size", "32"), ["gave a int", "torch.nn.Module"]),
         (("{file}:mak", "--size", "32"), ["Did you mean 'make'"]),
-        (("{file}:chooses", "--size", "32"), ["reads the number in a tensor"]),
+        (("{file}:chooses", "--size", "32", "--why"), ["reads the number in a tensor"]),
         (("nowhere.py:make", "--size", "32"), ["nowhere.py is no file"]),
         (("espnett", "--size", "32"), ["Did you mean 'espnet'"]),
         (("torchvision:resnet5", "--size", "32"), ["torchvision model", "Did you mean"]),
@@ -95,6 +95,15 @@ def test_what_is_wrong_is_said_in_one_line(atrous, user_file, arguments, words):
     assert (code, text) == (2, "")
     assert len(lines) == 1
     assert all(word in lines[0] for word in words), lines[0]
+
+
+def test_what_comes_before_a_step_that_needs_numbers_is_counted(atrous, user_file):
+    code, text, error = atrous("profile", f"{user_file}:chooses", "--size", "32", "--json")
+    record = json.loads(text)
+    assert code == 0
+    assert record["counted"] == "at least"
+    assert "reads the number in a tensor" in record["uncounted"][-1]
+    assert "neither field nor halo: In " in error
 
 
 def test_the_page_is_self_contained_and_names_what_it_shows(atrous, user_file, tmp_path):

@@ -8,6 +8,7 @@ from atrous.analysis.latency import Latency, LayerLatency, latency
 from atrous.analysis.profile import Profile, profile
 from atrous.analysis.receptive_field import ReceptiveField, receptive_field
 from atrous.analysis.register import register
+from atrous.analysis.tracing.explain import ValueDependentError
 from atrous.analysis.tracing.layers import LayerProfile, OpProfile
 from atrous.analysis.why import reasons
 
@@ -23,6 +24,7 @@ __all__ = [
     "OpProfile",
     "Profile",
     "ReceptiveField",
+    "ValueDependentError",
     "effective_receptive_field",
     "halo",
     "latency",

@@ -1,7 +1,7 @@
 """What every layer and every op of a network costs, from one run that computes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from atrous.analysis.fields.field import Field
 from atrous.analysis.text import layer_table, scaled
 from atrous.analysis.tracing.arguments import Given, as_arguments
+from atrous.analysis.tracing.explain import ValueDependentError
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.field_trace import (
     choose_fields,
@@ -45,6 +46,8 @@ class Profile:
         layers: One row per layer in order of execution, every layer after the one that holds it.
         ops: One row per op in order of execution.
         layer_fields: Field of every layer output by name; None if not asked for.
+        stopped: Where the forward pass asked for numbers, so that all costs are "at least"; empty
+            where it came to its end.
     """
 
     network: str
@@ -63,6 +66,7 @@ class Profile:
     layers: tuple[LayerProfile, ...]
     ops: tuple[OpProfile, ...] = field(repr=False)
     layer_fields: Mapping[str, Field] | None = field(repr=False)
+    stopped: str = ""
 
     @property
     def params(self) -> int:
@@ -89,6 +93,7 @@ class Profile:
         shapes = ", ".join("x".join(map(str, shape)) for shape in self.input_shapes)
         frozen = f", {self.frozen:,} of them frozen" if self.frozen else ""
         unmeasured = ", at least" if self.unmeasured else ""
+        cut = ", at least" if self.stopped else ""
         peak, training = scaled(self.peak_activation_bytes), scaled(self.training_bytes)
         lines = [
             f"{self.network} on {shapes}",
@@ -96,7 +101,7 @@ class Profile:
             f"parameters        {self.params:>16,}   {self.weights:,} weights, "
             f"{self.biases:,} biases{frozen}",
             f"MACs              {at_least + format(self.macs, ','):>16}   FLOPs: twice that",
-            f"peak memory       {peak + 'B':>16}   maps, inference",
+            f"peak memory       {peak + 'B':>16}   maps, inference{cut}",
             f"training memory   {training + 'B':>16}   estimate, Adam{unmeasured}",
             *(f"not counted: {op}" for op in self.uncounted),
         ]
@@ -140,7 +145,8 @@ def profile(
 
     The model runs once on tensors without numbers, in the mode (train or eval) it is in: no weight
     is read, copied or allocated, models built on the meta device work too, and the model is left
-    as it was.
+    as it was. Where the forward pass asks for numbers, as detectors do of their boxes, what came
+    before is counted, `uncounted` says where that was, and there are no fields.
 
     Args:
         model: Any module.
@@ -154,7 +160,7 @@ def profile(
 
     Raises:
         ShapeError: If the model cannot take an input of this size.
-        AtrousError: If the forward pass depends on values, or fails.
+        AtrousError: If the forward pass fails, or depends on values before anything is counted.
 
     Example:
         >>> cost = profile(nn.Conv2d(12, 24, 3), (64, 64))
@@ -178,13 +184,26 @@ def profile(
             fakes = call.replaced(stage.fake(call.tensors))
         for tensor in fakes.tensors:
             costs.ledger.enter(tensor)
-        stage.run(fakes.args, listeners, fakes.kwargs)
+        stopped = ""
+        try:
+            stage.run(fakes.args, listeners, fakes.kwargs)
+        except ValueDependentError as error:
+            if not any(op.macs for op in costs.ops):
+                raise
+            stopped = f"all that follows {error.place}"
         modules = dict(stage.modules)  # with those that this first run has made
-        if lengths:
+        if lengths and not stopped:
             first = look_first(stage, call, done=watcher.sight)
             fields = choose_fields(first, grow(stage, call, first))
         shapes = tuple(tuple(t.shape) for t in call.tensors)
         summary = _summarise(modules, shapes, costs, fields)
+        if stopped:
+            summary = replace(
+                summary,
+                stopped=stopped,
+                uncounted=(*summary.uncounted, stopped),
+                unmeasured=(*summary.unmeasured, stopped),
+            )
         modules.clear()  # layers that the run has made are gone before anyone looks for leaks
     return summary
 

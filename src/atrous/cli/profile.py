@@ -33,16 +33,24 @@ def profile(
 ) -> None:
     """Show what a network costs and sees: parameters, MACs, memory, receptive field, tile halo."""
     from atrous._files import check_place, write_text
-    from atrous.analysis import reasons
+    from atrous.analysis import ValueDependentError, reasons
     from atrous.analysis.text import layer_table
     from atrous.errors import DataError
-    from atrous.pipelines.measure import measure
+    from atrous.pipelines.measure import cost_of, measure
 
     if photo is not None and html is None:
         raise DataError("--photo is drawn on the page alone; give a file for it too: --html FILE.")
     if html is not None:
         check_place(html)
-    measured = measure(model, size, needs_weights=html is not None, with_latency=latency)
+    try:
+        measured = measure(model, size, needs_weights=html is not None, with_latency=latency)
+    except ValueDependentError as error:
+        if html is not None or latency or why:
+            raise
+        cost = cost_of(model, size)
+        typer.echo(json.dumps(cost.as_dict(), indent=1) if as_json else cost)
+        typer.echo(f"atrous: neither field nor halo: {error}", err=True)
+        return
     if html is not None:
         write_text(html, _page(measured, photo))
     if as_json:

@@ -105,6 +105,21 @@ def measure(
     )
 
 
+def cost_of(text: str, size_text: str | None) -> "Profile":
+    """The costs alone of the model that `text` names, where its field cannot be followed.
+
+    Raises:
+        AtrousError: If there is no such model, no size, or nothing of it can be counted.
+    """
+    from atrous.analysis import profile
+    from atrous.pipelines.models import open_model
+
+    opened = open_model(text)
+    inputs = opened.inputs if size_text is None else None
+    in_channels, size = input_size(opened, size_text)
+    return profile(opened.model, size, in_channels=in_channels, inputs=inputs)
+
+
 def compare(
     models: "Sequence[str]", size: str | None = None, *, encoder: str | None = None
 ) -> "list[Measured]":

@@ -30,7 +30,8 @@ Array: TypeAlias = NDArray[Any]
 
 Shape: TypeAlias = tuple[int, ...]
 
-_MOST_ENTRIES = 2**27  # of one map along one axis, half a gigabyte; a run holds a dozen such
+_MOST_ENTRIES = 2**28  # of one map along one axis, about a gigabyte
+MOST_COPIED = 2**27  # of one that is copied whole at every write into a part of it
 FAR = 2**30  # lower end of an empty interval; beyond any image
 
 
@@ -115,13 +116,13 @@ class MapTooLargeError(AtrousError):
         )
 
 
-def check_affordable(shape: Shape) -> None:
-    """See that an array of this shape may be made.
+def check_affordable(shape: Shape, *, most: int = _MOST_ENTRIES) -> None:
+    """See that an array of this shape, of at most so many numbers, may be made.
 
     Raises:
         MapTooLargeError: If not.
     """
-    if prod(shape) > _MOST_ENTRIES:
+    if prod(shape) > most:
         raise MapTooLargeError
 
 

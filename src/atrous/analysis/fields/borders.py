@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.analysis.fields.axes import FAR, Array, Axis, check_affordable, spread
+from atrous.analysis.fields.axes import FAR, MOST_COPIED, Array, Axis, check_affordable, spread
 from atrous.analysis.fields.dependence import Dependence, Run
 
 
@@ -78,7 +78,7 @@ def set_apart(run: Run, dep: Dependence, dim: int, is_apart: NDArray[np.bool_]) 
             return dep.noting(run.note("shift-variant"))
         if axis.is_interval and place == dim and v.shape[dim] > 1:
             v = spread(v, dim, len(is_apart))
-            check_affordable(v.shape)
+            check_affordable(v.shape, most=MOST_COPIED)
             v = v.copy()
             wraps = wraps or _wraps(row_along(v, dim), is_apart)
             at = (slice(None),) * dim + (is_apart,)

@@ -59,6 +59,23 @@ def explain(
     )
 
 
+class ValueDependentError(AtrousError):
+    """The forward pass needs numbers where the analysis has none.
+
+    Attributes:
+        place: Where, and what it asks for.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"In {place}, and tensors have no numbers in an analysis: what follows depends on the "
+            "data. Keep numbers, and places that are always the same, as Python numbers and lists "
+            "of indices; else take that step out of forward, or analyse the parts before and after "
+            "it."
+        )
+        self.place = place
+
+
 _READINGS: Final = {
     "_local_scalar_dense": "reads the number in a tensor (item, float, int, bool, or an `if`)",
     "nonzero": "asks where a tensor is true (nonzero, or an index of truth values)",
@@ -91,12 +108,8 @@ def _about_values(error: BaseException, where: str, first_line: str) -> AtrousEr
     """The answer where a step needs numbers, which the analysis does not have."""
     if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
         name = error.func._schema.name.removeprefix("aten::")
-        return AtrousError(
-            f"In {where}{_line(error)} the forward pass {_READINGS.get(name, name)}, and tensors "
-            "have no numbers in an analysis: what follows depends on the data. Keep numbers, "
-            "and places that are always the same, as Python numbers and lists of indices; else "
-            "take that step out of forward, or analyse the parts before and after it."
-        )
+        reading = _READINGS.get(name, name)
+        return ValueDependentError(f"{where}{_line(error)} the forward pass {reading}")
     if "_apply(): Couldn't swap" in first_line:
         return AtrousError(
             f"In {where}{_line(error)} the forward pass moves a layer to another type or device "

@@ -9,7 +9,15 @@ import numpy as np
 from torch import Tensor
 
 from atrous.analysis.fields import dependence
-from atrous.analysis.fields.axes import Array, Axis, align, check_affordable, reshape, spread
+from atrous.analysis.fields.axes import (
+    MOST_COPIED,
+    Array,
+    Axis,
+    align,
+    check_affordable,
+    reshape,
+    spread,
+)
 from atrous.analysis.fields.borders import apart_from_middle, runs_along, set_apart
 from atrous.analysis.fields.call import Call, outputs
 from atrous.analysis.fields.constants import constant_of
@@ -152,7 +160,7 @@ def _put_slice(
             (*v.shape[:dim], 1, *v.shape[dim + 1 :]), (*w.shape[:dim], 1, *w.shape[dim + 1 :])
         )
         written = (*around[:dim], shape[dim], *around[dim + 1 :])
-        check_affordable(written)
+        check_affordable(written, most=MOST_COPIED)
         v = np.broadcast_to(spread(v, dim, shape[dim]), written).copy()
         v[(slice(None),) * dim + (part,)] = w
         arrays.append(v)
