@@ -8,7 +8,14 @@ from typing import Final
 
 from PIL import Image
 
-from atrous.data.listing import SLIDE_SUFFIXES, is_unread_picture, list_images, natural_key
+from atrous._documents import check_regular
+from atrous.data.listing import (
+    SLIDE_SUFFIXES,
+    is_unread_picture,
+    list_images,
+    natural_key,
+    why_unread,
+)
 from atrous.data.photos.raster import IMAGE_SUFFIXES
 from atrous.data.slides.identify import dicom_series, is_slide
 from atrous.data.volumes.names import is_volume_name
@@ -52,6 +59,8 @@ def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str)
     if not names:
         raise DataError("No paths were given; expected files, folders or patterns; name one.")
     named = [Path(name) for name in names]
+    for path in named:
+        _check_place(path)
     missing = next((path for path in named if takes_volumes and not path.exists()), None)
     if missing is not None:
         raise DataError(
@@ -74,6 +83,21 @@ def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str)
             "images, or take a network for volumes, such as the shipped hippocampus."
         )
     return _images(named)
+
+
+def _check_place(path: Path) -> None:
+    """See that a named path is no pipe or device, which is never read to its end.
+
+    Raises:
+        DataError: If it is.
+    """
+    try:
+        check_regular(path)
+    except (FileNotFoundError, NotADirectoryError):  # a pattern, or it is said where it is read
+        return
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise DataError(f"{path}: {reason}; expected a file or folder; check the path.") from error
 
 
 def _images(named: Sequence[Path]) -> Inputs:
@@ -164,7 +188,7 @@ def _left_out(named: Sequence[Path], kind: Kind) -> dict[Path, str]:
             continue
         for path in sorted(folder.iterdir(), key=natural_key):
             if kind == "photos" and is_unread_picture(path):
-                reasons[path] = "its format is not read; save it as JPEG, PNG or TIFF"
+                reasons[path] = why_unread(path)
             is_picture = path.suffix.lower() in IMAGE_SUFFIXES | SLIDE_SUFFIXES
             if kind == "volumes" and is_picture and path.is_file():
                 reasons[path] = "it is a picture, and the network takes volumes"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from atrous._documents import open_regular, read_json
 from atrous._files import make_folder, write_text
 from atrous.data.check.check import check_layout
 from atrous.data.check.report import DataReport, from_record, to_record
@@ -56,7 +57,7 @@ def _of_volumes(layout: Dataset) -> tuple[object, ...]:
 def file_state(path: Path) -> str:
     """Length of a file and a hash of its end, or why it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL))
             end = hashlib.blake2b(file.read(), digest_size=16).hexdigest()
@@ -121,6 +122,6 @@ def cached_check(
 def _kept(path: Path) -> DataReport | None:
     """The report in a file; None if there is none or it is damaged, so that it is made anew."""
     try:
-        return from_record(json.loads(path.read_text(encoding="utf-8")))
+        return from_record(read_json(path))
     except (OSError, ValueError, KeyError, TypeError):
         return None
