@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,12 +88,20 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.since = 0.0
 
     def __call__(self, number: int, _frame: object) -> None:
-        if self.signal is not None:  # asked twice: at once, then
-            raise KeyboardInterrupt
-        self.signal = number
+        if self.signal is not None:
+            # `timeout` and schedulers send theirs twice, to the process and to its group.
+            if number == signal.SIGINT or time.monotonic() - self.since > _SAME_SIGNAL:
+                raise KeyboardInterrupt  # asked twice: at once, then
+            return
+        self.signal, self.since = number, time.monotonic()
         typer.echo("atrous: stopping after this step; a checkpoint follows", err=True)
+
+
+_SAME_SIGNAL = 2.0
+"""Seconds within which two SIGTERM are one."""
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def _learn(
             x = network_input(part.images, facts)
             if _is_half_on_cpu(accelerator):
                 x = x.contiguous()
-            outputs = state.trainee(x)
+            outputs = _outputs(state.trainee, x)
         total, losses = objective(outputs, part)
         _check_finite(total, batch, state.step)
         for name, value in {"total": total.detach(), **losses}.items():
@@ -217,6 +217,24 @@ def _learn(
     state.optimiser.step()
     state.optimiser.zero_grad(set_to_none=True)
     return {name: float(value) for name, value in sums.items()}
+
+
+def _outputs(trainee: nn.Module, x: Tensor) -> Any:  # noqa: ANN401 - whatever the network gives
+    """What the network in training makes of its input.
+
+    Raises:
+        DataError: If a batch norm sees one value a channel, of which there is no variance.
+    """
+    try:
+        return trainee(x)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise DataError(
+            f"A batch norm sees one value a channel, in a batch (or part of one) of {len(x)} of "
+            f"size {' x '.join(map(str, x.shape[2:]))}; expected two at least, to have a variance; "
+            "raise batch_size, lower accumulate, give a larger size, or set freeze_batch_norm."
+        ) from error
 
 
 def network_input(images: Tensor, facts: Preprocessing) -> Tensor:

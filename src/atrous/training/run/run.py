@@ -25,10 +25,11 @@ from atrous.training.fit import NotFiniteError, Step, TrainingState, fit
 from atrous.training.objective import Objective
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.run.checkpoint import (
-    latest_checkpoint,
+    Checkpoint,
     random_states,
     restore_random_states,
     save_checkpoint,
+    whole_checkpoints,
 )
 from atrous.training.run.data import (
     RunData,
@@ -158,10 +159,21 @@ class Run:
         self._saved_at = self.state.step
 
     def resume(self) -> bool:
-        """Go on from the newest whole checkpoint; False if there is none."""
-        checkpoint = latest_checkpoint(self.folder.checkpoints)
-        if checkpoint is None:
-            return False
+        """Go on from the newest whole checkpoint that fits; False if there is none.
+
+        Raises:
+            DataError: If there are some and none can be gone on from.
+        """
+        for checkpoint in whole_checkpoints(self.folder.checkpoints):
+            try:
+                self._restore(checkpoint)
+            except Exception as error:  # altered values raise nearly anything
+                logger.warning("note: %s does not fit (%s)", checkpoint.path, error)
+                continue  # the next one overwrites all that this one has left
+            return True
+        return False
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
         self.state.load_state_dict(checkpoint.state["training"], step=checkpoint.step)
         self._tally = RunningMeans(**checkpoint.state["tally"])
         rank = self.state.accelerator.process_index
@@ -176,7 +188,6 @@ class Run:
             for record in self.folder.history()
             if isinstance(record["step"], int) and record["step"] <= checkpoint.step
         ]
-        return True
 
     def _views(self) -> AnyViews:
         if self.volumes is not None:
