@@ -1,5 +1,6 @@
 """A network with its card, ready to be given images."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.data.inputs import is_slide_file
+from atrous.data.photos.raster import open_raster_bytes
 from atrous.data.photos.read import as_rgb8, read_rgb8
 from atrous.errors import DataError, ShapeError
 from atrous.inference.fold import fold
@@ -92,7 +94,11 @@ class Predictor(Model):
     def _run(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Preprocess and run; under the caller's inference mode."""
         if self.device.type == "cpu":
-            size = self.card.preprocessing.size or tuple(pixels.shape[2:])
+            facts, size = self.card.preprocessing, tuple(pixels.shape[2:])
+            if facts.shorter_side is not None:  # of which the middle is cut out
+                size = tuple(facts.shorter_side * length // min(size) for length in size)
+            elif facts.size is not None:
+                size = facts.size
             measured = self.fast_network if self.engine is None else self.network
             check_memory(measured, size, num_channels=pixels.shape[1])
         x = pixels.to(self.device)
@@ -206,10 +212,15 @@ def pixels_of(image: Image) -> Tensor:
         image = _read(Path(image))
     elif isinstance(image, PILImage.Image):
         image = as_rgb8(image)
+    elif isinstance(image, bytes | bytearray | memoryview):
+        image = as_rgb8(open_raster_bytes(bytes(image)))
+    elif isinstance(image, io.IOBase):
+        image = as_rgb8(open_raster_bytes(_all_of(image), name="the file"))
     if not isinstance(image, np.ndarray):
         raise ShapeError(
-            f"A {type(image).__name__} was given; expected a path, a PIL image, an array (H, W, 3) "
-            "of 8 bits, or a tensor (C, H, W); give one of these."
+            f"A {type(image).__name__} was given; expected a path, a file's bytes, a file open for "
+            "them, a PIL image, an array (H, W, 3) of 8 bits, or a tensor (C, H, W); give one of "
+            "these, and of several each by itself or atrous.predict(model, files, out)."
         )
     if image.dtype == np.uint8 and image.ndim == 2:
         image = np.repeat(image[:, :, np.newaxis], 3, axis=2)
@@ -221,6 +232,15 @@ def pixels_of(image: Image) -> Tensor:
     if not image.flags.writeable:  # torch warns of memory that must not change
         image = image.copy()
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+
+
+def _all_of(file: io.IOBase) -> bytes:
+    data = getattr(file, "read", str)()
+    if not isinstance(data, bytes):
+        raise ShapeError(
+            "A file open for text was given; expected one open for bytes; open it with 'rb'."
+        )
+    return data
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
