@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, open_raster
+from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, MAY_BE_LOSSY, open_raster
 from atrous.errors import DataError
 
 _INDEX_MODES: Final = frozenset({"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _COLOUR_MODES: Final = frozenset({"RGB", "LA", "RGBA"})
 
-_BITS, _COMPRESSION = 258, 259
+_BITS, _COMPRESSION, _PHOTOMETRIC = 258, 259, 262
 """Tags of TIFF."""
 _PNG_DEPTH: Final = 24
 """Where in a PNG file its bits a sample stand."""
@@ -55,6 +55,12 @@ def read_mask(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tens
             f"{path}: {lossy}, whose compression alters class indices; expected an index image; "
             "make the mask anew as PNG."
         )
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and tags.get(_PHOTOMETRIC, 1) == 0 and image.mode != "1":
+        raise DataError(
+            f"{path}: a TIFF whose 0 is white, so that what is seen and what is stored are "
+            "opposite numbers; expected class indices as they are; save the mask as PNG."
+        )
     if image.format == "GIF":
         image = image.convert("RGB")
     if image.mode in _INDEX_MODES:
@@ -83,8 +89,8 @@ def used_palette(path: Path) -> dict[int, tuple[int, ...]]:
 
 def _lossy_compression(path: Path, image: Image.Image) -> str | None:
     """What a file is called whose compression alters values, None of others."""
-    if image.format == "JPEG":
-        return "a JPEG"
+    if image.format in MAY_BE_LOSSY:
+        return "a JPEG" if image.format == "JPEG" else f"of format {image.format}"
     if image.format == "WEBP" and _has_lossy_chunk(path):
         return "a lossy WebP"
     tags = getattr(image, "tag_v2", {})
