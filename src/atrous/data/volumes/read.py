@@ -105,8 +105,8 @@ def read_volume(
             f"{first.geometry.shape} voxels; expected at most {max_voxels:,} voxels together; "
             "give fewer."
         )
-    part = max(header.num_channels * header.dtype.itemsize for header in headers)
-    needed = (4 * num_channels + part) * prod(first.geometry.shape)
+    raw = max(header.num_channels * header.dtype.itemsize for header in headers)
+    needed = (4 * num_channels + raw) * prod(first.geometry.shape)
     _check_bytes(first.path, needed, max_bytes)
     array = np.empty((num_channels, *first.geometry.size), np.float32)
     start = 0
