@@ -249,3 +249,19 @@ def test_bytes_are_read_as_the_file_is():
     assert np.array_equal(np.asarray(open_raster_bytes(FILES["png"])), RGB)
     with pytest.raises(DataError, match="not an image"):
         open_raster_bytes(b"hello, this is text")
+
+
+@pytest.mark.parametrize("is_palette", [False, True])
+def test_a_png_with_pixels_of_another_checksum_is_broken(tmp_path, is_palette):
+    image = Image.fromarray(RGB).quantize(64) if is_palette else Image.fromarray(RGB)
+    data = encode(image, "PNG")
+    start, length = data.index(b"IDAT") + 4, int.from_bytes(data[data.index(b"IDAT") - 4 :][:4])
+    refused = 0
+    for place in range(start, start + length, max(1, length // 60)):
+        (tmp_path / "a.png").write_bytes(
+            data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :]
+        )
+        with pytest.raises(DataError, match="broken or cut off"):
+            open_raster(tmp_path / "a.png")
+        refused += 1
+    assert refused >= 60

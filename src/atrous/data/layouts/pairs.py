@@ -12,7 +12,8 @@ from torch import Tensor
 from atrous.data.dataset import Dataset, MaskSizeError, MaskValueError, Sample
 from atrous.data.listing import images_in
 from atrous.data.photos.mask import read_mask
-from atrous.data.photos.read import read_image, read_rgb8
+from atrous.data.photos.raster import image_size
+from atrous.data.photos.read import exif_orientation, read_image, read_rgb8
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 
@@ -51,6 +52,7 @@ class PairedMasks(Dataset):
                 f"{UNLABELLED} means unlabelled; name the number of classes."
             )
         self.pairs = tuple(pairs)
+        self._are_masks_upright = False
         self.num_classes = num_classes
         self.class_names = class_names
 
@@ -95,6 +97,7 @@ class PairedMasks(Dataset):
                 f"{pair.mask}: {tuple(mask.shape)} but its image is {image_size} (H, W); "
                 "expected equal sizes; make the mask on the upright image, at its full size."
             )
+        self._check_turn(pair, image_size)
         is_wrong = (mask != UNLABELLED) & ((mask < 0) | (mask >= self.num_classes))
         if is_wrong.any():
             raise MaskValueError(
@@ -105,6 +108,25 @@ class PairedMasks(Dataset):
             )
         return mask
 
+    def _check_turn(self, pair: Pair, image_size: Size) -> None:
+        """See that a mask lies as its photo does, where their sizes would not tell.
+
+        Raises:
+            DataError: If the photo is turned by EXIF and no pair of the data shows that masks are.
+        """
+        if self._are_masks_upright:
+            return
+        turn = _turn_of(pair.image)
+        if turn == 1 or (turn in _QUARTER_TURNS and image_size[0] != image_size[1]):
+            return
+        self._are_masks_upright = any(map(_is_mask_upright, self.pairs))
+        if not self._are_masks_upright:
+            raise DataError(
+                f"{pair.image}: turned by its EXIF orientation ({turn}), and nothing tells whether "
+                f"its mask was made on the turned photo; expected upright photos; save it upright "
+                "without that tag, and look at the mask."
+            )
+
     def _read_classes(self, pair: Pair) -> Tensor:
         """Class indices and 255 of a sample, `(H, W)` int64; layouts of other files override."""
         return self._to_classes(read_mask(pair.mask), pair.mask)
@@ -112,6 +134,28 @@ class PairedMasks(Dataset):
     def _to_classes(self, mask: Tensor, _path: Path) -> Tensor:
         """Class indices and 255 from the values in a file; layouts with other values override."""
         return mask
+
+
+_QUARTER_TURNS: Final = (5, 6, 7, 8)
+"""EXIF orientations that exchange height and width."""
+
+
+def _turn_of(image: Path) -> int:
+    try:
+        return exif_orientation(image)
+    except DataError:  # of a TIFF that another reader takes, which turns nothing
+        return 1
+
+
+def _is_mask_upright(pair: Pair) -> bool:
+    """Whether a photo that lies on its side has a mask that stands."""
+    try:
+        if exif_orientation(pair.image) not in _QUARTER_TURNS:
+            return False
+        height, width = image_size(pair.image)  # as it lies in the file
+        return height != width and image_size(pair.mask) == (width, height)
+    except DataError:  # is told when the sample is read
+        return False
 
 
 def pair_by_stem(images: Path, masks: Path) -> tuple[Pair, ...]:

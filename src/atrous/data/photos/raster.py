@@ -8,7 +8,9 @@ that Pillow keeps in a global variable.
 
 import io
 import stat
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -153,10 +155,20 @@ def image_size(path: str | Path) -> Size:
     Raises:
         DataError: If the file cannot be read, or is no image.
     """
+    with open_header(path) as image:
+        return image.size[1], image.size[0]
+
+
+@contextmanager
+def open_header(path: str | Path) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet, while the block runs.
+
+    Raises:
+        DataError: If the file cannot be read, or is no image.
+    """
     path = Path(path)
     with _opened(path) as file:
-        image, _ = _header(file, path)
-        return image.size[1], image.size[0]
+        yield _header(file, path)[0]
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -235,10 +247,34 @@ _COMPRESSIONS: Final = {
 }
 
 
+def _check_png(file: IO[bytes]) -> None:
+    """See that the pixels of a PNG have the checksums that stand beside them; Pillow looks at none.
+
+    Raises:
+        ValueError: If they have not.
+    """
+    file.seek(_PNG_MAGIC)
+    while len(head := file.read(8)) == 8:
+        name, length = head[4:], int.from_bytes(head[:4])
+        data = file.read(length)
+        if name in _PNG_CHECKED and zlib.crc32(name + data).to_bytes(4) != file.read(4):
+            raise ValueError(f"the checksum of its part {name.decode()} is wrong")
+        if name not in _PNG_CHECKED:
+            file.seek(4, io.SEEK_CUR)
+
+
+_PNG_MAGIC: Final = 8
+_PNG_CHECKED: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+
+
 def _decoded(file: IO[bytes], path: Path, max_pixels: int) -> Image.Image:
     image, kind = _header(file, path)
     _check_pixels(path, image, max_pixels)
     try:
+        if kind == "PNG":
+            place = file.tell()
+            _check_png(file)
+            file.seek(place)
         num_pages = getattr(image, "n_frames", 1) if kind == "TIFF" else 1
         if num_pages == 1:
             image.load()

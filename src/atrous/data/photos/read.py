@@ -24,7 +24,12 @@ from PIL import ExifTags, Image
 from torch import Tensor
 
 from atrous.data.photos.bands import read_bands
-from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, UnreadTiffError, open_raster
+from atrous.data.photos.raster import (
+    DEFAULT_MAX_PIXELS,
+    UnreadTiffError,
+    open_header,
+    open_raster,
+)
 from atrous.errors import DataError, MissingExtraError
 
 _EIGHT_BIT_MODES: Final = frozenset(
@@ -114,6 +119,16 @@ def as_rgb8(image: Image.Image) -> NDArray[np.uint8]:
     return _to_rgb8(_upright(image), path)
 
 
+def exif_orientation(path: Path) -> int:
+    """How the camera was held, by an image's header; 1, upright, where nothing says it.
+
+    Raises:
+        DataError: If the file cannot be read, or is no image.
+    """
+    with open_header(path) as image:
+        return _orientation(image)
+
+
 def _to_rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     grey = _deep_grey(image, path)
     if grey is None:
@@ -124,14 +139,18 @@ def _to_rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:
 
 def _upright(image: Image.Image) -> Image.Image:
     # Pillow has already turned a TIFF, and removed its tag.
+    operation = _UPRIGHT.get(_orientation(image))
+    return image if operation is None else image.transpose(operation)
+
+
+def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
         # Many photos carry broken EXIF blocks beside sound pixels; parsing one raises nearly
         # anything. Such a photo has no orientation.
-        return image
-    operation = _UPRIGHT.get(orientation)
-    return image if operation is None else image.transpose(operation)
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _deep_grey(image: Image.Image, path: Path) -> NDArray[np.float32] | None:
