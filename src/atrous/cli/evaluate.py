@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from atrous.cli.options import Given, with_options
+from atrous.cli.options import THREADS_HELP, Given, with_options
 from atrous.pipelines.device import PRECISION_HELP, RUNTIME_HELP
 from atrous.pipelines.evaluate.options import ImageScoring, SlideScoring, VolumeScoring
 
@@ -57,6 +57,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     runtime: Annotated[str | None, typer.Option(help=RUNTIME_HELP)] = None,
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "float32",
+    threads: Annotated[int | None, typer.Option(help=THREADS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     *,
     given: Given,
@@ -72,8 +73,10 @@ def evaluate(
     from atrous.pipelines.allocator import keep_freed_memory
     from atrous.pipelines.device import open_model
     from atrous.pipelines.evaluate.data import DataSource, kind_of, score
+    from atrous.pipelines.threads import use_threads
 
     keep_freed_memory()
+    use_threads(threads)
     allow_network(network or "")
     model = open_model(weights, device=device, runtime=runtime, precision=precision)
     source = DataSource(root=data, layout=layout, split=split, subset=subset, remap=remap)

@@ -36,6 +36,9 @@ def train(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; auto takes a GPU if there is one.")
     ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Threads on the CPU: the recipe's num_threads.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON line for every evaluated epoch.")
     ] = False,
@@ -48,16 +51,18 @@ def train(
     """
     from atrous.cli.progress import shown
     from atrous.pipelines.allocator import keep_freed_memory
+    from atrous.pipelines.threads import use_threads
     from atrous.pipelines.train import follow, open_training, report
 
     keep_freed_memory()
+    use_threads()
     logging.basicConfig(level=logging.WARNING, format="atrous: %(message)s", stream=sys.stderr)
     with stopping() as stop:
         with shown() as on_progress:
             run = open_training(
                 recipe,
                 out,
-                settings=settings or (),
+                settings=[*(settings or ()), *([f"num_threads={threads}"] if threads else [])],
                 device=device,
                 resume=resume,
                 overwrite=overwrite,
