@@ -386,3 +386,21 @@ def test_too_little_shared_memory_is_said_at_once(recipe, tmp_path, monkeypatch)
     run = open_run(replace(recipe, num_workers=2), tmp_path, Accelerator(cpu=True))
     with pytest.raises(DataError, match=r"num_workers = 2 needs .* shared memory"):
         next(run.steps())
+
+
+def test_patience_ends_a_run_whose_score_rises_no_more(recipe, tmp_path):
+    """A rate of next to nothing changes no mask: the first evaluation stays the best."""
+    run = finish(
+        recipe, tmp_path, epochs=20, patience=2, learning_rate=1e-12, ema=None, schedule="constant"
+    )
+    assert [record["epoch"] for record in run.history] == [1, 2, 3]
+    assert run.is_done
+    again = open_run(
+        replace(recipe, epochs=20, patience=4, learning_rate=1e-12, ema=None, schedule="constant"),
+        tmp_path,
+        Accelerator(cpu=True),
+    )
+    assert not again.is_done
+    for _ in again.steps():
+        pass
+    assert [record["epoch"] for record in again.history] == [1, 2, 3, 4, 5]

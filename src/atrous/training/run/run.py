@@ -89,8 +89,16 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        """Whether all steps were done and evaluated."""
-        return self.state.step >= self.total_steps
+        """Whether all steps were done and evaluated, or the score rises no more."""
+        return self.state.step >= self.total_steps or self.has_stalled
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether as many evaluations as the recipe's patience brought no better score."""
+        if self.recipe.patience is None:
+            return False
+        best = [number for number, record in enumerate(self.history) if record.get("is_best")]
+        return len(self.history) - 1 - max(best, default=-1) >= self.recipe.patience
 
     def steps(self) -> Iterator[Progress]:
         """Do the steps that are left; evaluates, keeps the best weights and saves on the way.
@@ -132,6 +140,8 @@ class Run:
                     self.save()
                     last_save = time.monotonic()
                 yield Progress(step, record)
+                if record is not None and self.has_stalled:
+                    return
                 started = time.monotonic()
         except NotFiniteError as error:
             self._keep_batch(error)
