@@ -16,12 +16,14 @@ import torch
 from PIL import Image
 
 from atrous._journal import Journal
+from atrous.data.catalog import open_layout
 from atrous.data.class_map import read_class_map
 from atrous.data.layouts.coco_panoptic import _read as read_panoptic
 from atrous.data.layouts.dataset_json import dataset_facts, read_dataset_json
 from atrous.data.layouts.joint_folder import _read_labels
 from atrous.data.layouts.name_list import read_names
 from atrous.data.photos.bands import read_bands
+from atrous.data.photos.colour_mask import read_colour_table
 from atrous.data.photos.mask import read_mask
 from atrous.data.photos.read import read_image, read_rgb8
 from atrous.data.slides.annotations import read_annotations
@@ -135,6 +137,22 @@ def _read_weights(path: Path) -> object:
     return [tensor.numpy().tobytes() for tensor in weights.network.state_dict().values()]
 
 
+def _layout(name: str, image: str, **options: str) -> Callable[[Path], object]:
+    """Reads the first sample of a layout whose file lies with its image in a folder."""
+
+    def read(path: Path) -> object:
+        root = path.parent
+        (root / image).parent.mkdir(parents=True, exist_ok=True)
+        (root / image).write_bytes(sound("jpeg"))
+        if name == "yolo_seg":
+            (root / "labels").mkdir()
+            path.rename(root / "labels/a.txt")
+            (root / "classes.txt").write_text("a\nb\n")
+        return open_layout(name, root, **options).rgb8_and_mask(0)
+
+    return read
+
+
 def _read_card(path: Path) -> object:
     """A card as it lies in a weights file, whose text is UTF-8."""
     return Card.from_json(path.read_bytes().decode(errors="replace"))
@@ -209,6 +227,29 @@ _DATASET = {
     "labels": {"0": "background", "1": "liver", "2": "spleen"},
     "training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
 }
+
+_LABELME = {
+    "shapes": [
+        {"label": "cat", "points": [[1, 1], [30, 5], [9, 20]], "shape_type": "polygon"},
+        {"label": "dog", "points": [[5, 5], [9, 9]], "shape_type": "circle"},
+    ],
+    "imagePath": "a.jpg",
+    "imageHeight": 48,
+    "imageWidth": 64,
+}
+_INSTANCES = {
+    "images": [{"id": 1, "file_name": "a.jpg", "height": 48, "width": 64}],
+    "categories": [{"id": 2, "name": "cat"}],
+    "annotations": [
+        {"image_id": 1, "category_id": 2, "segmentation": [[1, 1, 30, 5, 9, 20]]},
+        {"image_id": 1, "category_id": 2, "segmentation": {"counts": [48, 96, 2928]}},
+    ],
+}
+_CVAT = """<annotations><image id="0" name="a.jpg" width="64" height="48">
+<polygon label="cat" points="1,1;30,5;9,20" z_order="1"/>
+<box label="dog" xtl="2" ytl="3" xbr="9" ybr="8" z_order="0"/>
+<mask label="dog" rle="1, 2, 3" left="0" top="20" width="3" height="2" z_order="2"/>
+</image></annotations>"""
 
 FORMATS: dict[str, Format] = {
     "jpeg": Format("a.jpg", _picture("JPEG"), read_rgb8),
@@ -289,6 +330,26 @@ FORMATS: dict[str, Format] = {
     "labels_csv": Format("labels.csv", _text("name,label\na,x\nb,y\n"), _read_labels, is_text=True),
     "dataset_json": Format("dataset.json", _json(_DATASET), _read_record, is_text=True),
     "coco_panoptic": Format("panoptic_val.json", _json(_PANOPTIC), read_panoptic, is_text=True),
+    "labelme": Format("a.json", _json(_LABELME), _layout("labelme", "a.jpg"), is_text=True),
+    "coco_instances": Format(
+        "instances_val.json",
+        _json(_INSTANCES),
+        _layout("coco_instances", "val/a.jpg", split="val"),
+        is_text=True,
+    ),
+    "yolo_seg": Format(
+        "a.txt",
+        _text("0 0.1 0.2 0.5 0.6 0.3 0.9\n1 0.5 0.5 0.9 0.5 0.7 0.8\n"),
+        _layout("yolo_seg", "images/a.jpg"),
+        is_text=True,
+    ),
+    "cvat": Format("annotations.xml", _text(_CVAT), _layout("cvat", "images/a.jpg"), is_text=True),
+    "colour_table": Format(
+        "class_dict.csv",
+        _text("name,r,g,b\nroad,128,64,128\ncar,64,0,128\n"),
+        read_colour_table,
+        is_text=True,
+    ),
     "metrics": Format(
         "metrics.jsonl",
         _text(f"{json.dumps(_RECORD)}\n" * 3),

@@ -18,8 +18,9 @@ OPTIONS: Final[Mapping[str, type[Any]]] = {
 _LAYOUT = typer.Option(
     help="How the folder is laid out: ade20k, binary_folder, brats (or brats_2015, "
     "brats_2017, brats_2023, brats_post_treatment, brats_ped, brats_men_rt), breast_biopsy, "
-    "camvid, cityscapes, coco_panoptic, coco_stuff, coco_stuff_only, decathlon, image_folder, "
-    "joint_folder, mask_folder, nnunet, slides, voc, volume_folder."
+    "camvid, cityscapes, coco_instances, coco_panoptic, coco_stuff, coco_stuff_only, cvat, "
+    "decathlon, image_folder, joint_folder, labelme, mask_folder, nnunet, slides, voc, "
+    "volume_folder, yolo_seg."
 )
 _PROTOCOL = typer.Option(
     help="Whose rules: void_ignored (the default for masks), camvid_published, cityscapes, voc; "

@@ -48,13 +48,7 @@ def read_mask(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tens
             is compressed in a way that alters values: JPEG, lossy WebP, or TIFF that holds such.
     """
     path = Path(path)
-    image = open_raster(path, max_pixels=max_pixels)
-    lossy = _lossy_compression(path, image)
-    if lossy is not None:
-        raise DataError(
-            f"{path}: {lossy}, whose compression alters class indices; expected an index image; "
-            "make the mask anew as PNG."
-        )
+    image = open_exact(path, max_pixels=max_pixels)
     tags = getattr(image, "tag_v2", {})
     if image.format == "TIFF" and tags.get(_PHOTOMETRIC, 1) == 0 and image.mode != "1":
         raise DataError(
@@ -71,6 +65,22 @@ def read_mask(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tens
     else:
         raise _not_an_index_image(path, f"pixels of mode {image.mode!r}")
     return torch.from_numpy(values.astype(np.int64))
+
+
+def open_exact(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """An image whose values are those that were saved.
+
+    Raises:
+        DataError: As `open_raster`, or if its compression may have altered them.
+    """
+    image = open_raster(path, max_pixels=max_pixels)
+    lossy = _lossy_compression(path, image)
+    if lossy is not None:
+        raise DataError(
+            f"{path}: {lossy}, whose compression alters class indices; expected an index image; "
+            "make the mask anew as PNG."
+        )
+    return image
 
 
 def used_palette(path: Path) -> dict[int, tuple[int, ...]]:
