@@ -6,7 +6,7 @@ import os
 import pytest
 
 from atrous._documents import MAX_DEPTH, parse_json, parse_toml, read_json
-from atrous._files import sha256_of, short_name, write_atomically, write_text
+from atrous._files import make_folder, sha256_of, short_name, write_atomically, write_text
 from atrous.cli.progress import one_line
 from atrous.data.class_map import read_class_map
 from atrous.data.inputs import find_inputs
@@ -127,3 +127,16 @@ def test_a_name_of_255_bytes_can_be_written(tmp_path, letter):
 def test_messages_steer_no_terminal():
     assert one_line("a\x1b[31mb\r\nc\x00" + os.fsdecode(b"\xff")) == "a\\x1b[31mb c\\x00\\udcff"
     assert len(one_line("x" * 10**6)) < 3000
+
+
+def test_parts_that_killed_processes_left_are_removed_and_young_ones_are_not(tmp_path):
+    old, young, other = (
+        tmp_path / name
+        for name in (".mask.png.0123abcd.part", ".mask.png.89ab0123.part", ".mine.part")
+    )
+    for path in (old, young, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (1, 1))
+    make_folder(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [young.name, other.name]

@@ -3,9 +3,11 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -119,6 +121,21 @@ def make_folder(path: Path) -> None:
         raise DataError(
             f"{path} cannot be written in: {error.strerror or error}; give another folder."
         ) from error
+    _remove_parts(path)
+
+
+_PART: Final = re.compile(r"\..*\.[0-9a-f]{8}\.part")
+_PART_AGE: Final = 3600.0
+"""Seconds after which a file that was never named is nobody's: writing one takes far less."""
+
+
+def _remove_parts(folder: Path) -> None:
+    """Take away what killed processes left between writing and naming."""
+    for path in folder.iterdir():
+        if _PART.fullmatch(path.name):
+            with suppress(OSError):  # another process has done it, or may not
+                if time.time() - path.stat().st_mtime > _PART_AGE:
+                    path.unlink()
 
 
 def _name(descriptor: int, part: Path) -> None:

@@ -44,6 +44,9 @@ def predict(
     runtime: Annotated[str | None, typer.Option(help=RUNTIME_HELP)] = None,
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "float32",
     threads: Annotated[int | None, typer.Option(help=THREADS_HELP)] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Search the folders inside those named, too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")] = (
         False
     ),
@@ -79,7 +82,7 @@ def predict(
     allow_network(network or "")
     file = model if weights is None else fetch_weights(model, weights)
     opened = open_model(file, device=device, runtime=runtime, precision=precision)
-    inputs = find(opened, files)
+    inputs = find(opened, files, recursive=recursive)
     options = given.options(inputs.kind)
     with shown() as on_progress:
         report = predict_found(

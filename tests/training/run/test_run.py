@@ -404,3 +404,23 @@ def test_patience_ends_a_run_whose_score_rises_no_more(recipe, tmp_path):
     for _ in again.steps():
         pass
     assert [record["epoch"] for record in again.history] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network_arguments": {"p": 1, "q": 1, "in_channels": 4}},
+        {"mean": (0.5,) * 4, "std": (0.2,) * 4},
+        {
+            "network_arguments": {"p": 1, "q": 1, "in_channels": 4},
+            "mean": (0.5,) * 4,
+            "std": (0.2,) * 4,
+        },
+    ],
+)
+def test_other_channels_than_photos_have_are_refused_before_anything_is_written(
+    recipe, tmp_path, changes
+):
+    with pytest.raises(DataError, match="photos are read as red, green and blue"):
+        open_run(replace(recipe, **changes), tmp_path / "run", Accelerator(cpu=True))
+    assert not (tmp_path / "run").exists()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from atrous._files import make_folder, write_text
 from atrous.data.check.check import check_layout
 from atrous.data.check.report import DataReport, from_record, to_record
 from atrous.data.dataset import Dataset
+from atrous.errors import DataError
 
 _FORM: Final = 3
 """Of the kept reports; raised when the check finds more than it used to."""
@@ -101,7 +103,7 @@ def cached_check(
         advance: Called after every image that is read; never, if the report was kept.
 
     Raises:
-        DataError: If the layout holds no sample, or `folder` cannot be written in.
+        DataError: If the layout holds no sample.
     """
     others = against or {}
     prints = [
@@ -113,9 +115,10 @@ def cached_check(
     kept = _kept(path)
     if kept is not None:
         return kept
-    make_folder(folder)
     report = check_layout(layout, against=others, num_workers=num_workers, advance=advance)
-    write_text(path, json.dumps(to_record(report)) + "\n")
+    with suppress(DataError):  # a cache that cannot be written in only costs the time again
+        make_folder(folder)
+        write_text(path, json.dumps(to_record(report)) + "\n")
     return report
 
 

@@ -108,6 +108,17 @@ class PairedMasks(Dataset):
             )
         return mask
 
+    def unpaired_masks(self) -> tuple[str, ...]:
+        """Names of files in the masks' folder that belong to no image."""
+        folders = {pair.mask.parent for pair in self.pairs}
+        used = {pair.mask for pair in self.pairs} | {pair.image for pair in self.pairs}
+        return tuple(
+            path.name
+            for folder in sorted(folders)
+            for path in images_in(folder)
+            if path not in used
+        )
+
     def _check_turn(self, pair: Pair, image_size: Size) -> None:
         """See that a mask lies as its photo does, where their sizes would not tell.
 

@@ -129,6 +129,29 @@ def exif_orientation(path: Path) -> int:
         return _orientation(image)
 
 
+def num_bands(path: Path) -> int:
+    """Channels of a TIFF beside its alpha, by its header; 3 of other images, and of what is none.
+
+    Example:
+        >>> num_bands(Path("a.jpg"))
+        3
+    """
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 3
+    try:
+        with open_header(path) as image:
+            tags = getattr(image, "tag_v2", {})
+            extra = tags.get(_EXTRA_SAMPLES, ())
+            return int(tags.get(_SAMPLES, 1)) - sum(kind in _ALPHA for kind in extra)
+    except DataError:  # is told when it is read
+        return 3
+
+
+_SAMPLES, _EXTRA_SAMPLES = 277, 338
+"""Tags of TIFF."""
+_ALPHA: Final = (1, 2)
+
+
 def _to_rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     grey = _deep_grey(image, path)
     if grey is None:
