@@ -112,12 +112,13 @@ def _area(segmentation: Any, size: Size, place: str) -> Bitmap:  # noqa: ANN401 
             area |= fill_coco(check_points(polygon, place), size)
         return area
     counts = segmentation.get("counts") if isinstance(segmentation, dict) else None
-    is_runs = isinstance(counts, str) or (
-        isinstance(counts, list) and all(type(count) is int for count in counts)
-    )
-    if not is_runs:
+    if not isinstance(counts, str | list) or not _are_whole(counts):
         raise DataError(f"{place}: neither polygons nor run lengths; expected these; mend it.")
     try:
         return decode_runs(counts, size)
     except (DataError, OverflowError) as error:
         raise DataError(f"{place}: {error}; mend it.") from error
+
+
+def _are_whole(counts: str | list[Any]) -> bool:
+    return isinstance(counts, str) or all(type(count) is int for count in counts)

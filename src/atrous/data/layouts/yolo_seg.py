@@ -87,7 +87,7 @@ def _class_names(root: Path) -> tuple[str, ...]:
             f"{root}: neither {CLASSES_FILE} nor {_NAMES_FILES[0]} is here; expected the names of "
             f"the classes; write {CLASSES_FILE}, a name a line."
         )
-    import yaml
+    import yaml  # type: ignore[import-untyped]  # its types are a package of their own
 
     try:
         names = yaml.safe_load(read_text(path))["names"]
