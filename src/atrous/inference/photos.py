@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from atrous.data.photos.bands import RGB, picture_of_bands, read_bands_like
 from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, UnreadTiffError, image_size
 from atrous.data.photos.read import read_rgb8
 from atrous.data.prefetch import batches, prefetch
@@ -24,6 +25,9 @@ BASE: Final = 800_000_000
 _LOCK: Final = Lock()
 _PER_PIXEL: Final = 30
 """Bytes of a photo from its decoder to its overlay, of two classes: as measured, and a tenth."""
+Pixels = NDArray[np.uint8 | np.float32]
+"""RGB `(H, W, 3)` of 8 bits, or `(H, W, C)` of floats."""
+Read = Callable[[Path, int], Pixels]
 BATCH_PIXELS = 500_000
 """Pixels run at once: above this, batches gain no speed on a CPU and cost memory."""
 
@@ -84,22 +88,32 @@ def predict_files(
         if memory is not None:
             _check_memory(path, predictor, memory)
 
-    decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels, check=check)
-    run: Callable[[Sequence[NDArray[np.uint8]]], list[Prediction]] = predictor.predict_batch
+    def read(path: Path, most: int) -> Pixels:
+        if predictor.num_channels == RGB:
+            return read_rgb8(path, max_pixels=most)
+        return read_bands_like(path, predictor.num_channels, max_pixels=most)
+
+    decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels, check=check, read=read)
+    run: Callable[[Sequence[Pixels]], list[Prediction]] = predictor.predict_batch
     if foreground is not None:
         run = partial(predictor.predict_foreground, foreground=foreground)
     yield from _run(run, decoded, batch_pixels)
 
 
 def _decode(
-    paths: Iterable[Path], *, num_workers: int, max_pixels: int, check: Callable[[Path], None]
-) -> Iterator[tuple[Path, NDArray[np.uint8] | str]]:
+    paths: Iterable[Path],
+    *,
+    num_workers: int,
+    max_pixels: int,
+    check: Callable[[Path], None],
+    read: Read,
+) -> Iterator[tuple[Path, Pixels | str]]:
     """Every path with its image, or with the reason why there is none."""
 
-    def decode(path: Path) -> tuple[Path, NDArray[np.uint8] | str]:
+    def decode(path: Path) -> tuple[Path, Pixels | str]:
         try:
             check(path)
-            return path, read_rgb8(path, max_pixels=max_pixels)
+            return path, read(path, max_pixels)
         except DataError as error:
             return path, str(error)
 
@@ -124,14 +138,16 @@ def _check_memory(path: Path, predictor: Predictor, ceiling: int) -> None:
 
 
 def _run(
-    predict_batch: Callable[[Sequence[NDArray[np.uint8]]], list[Prediction]],
-    decoded: Iterator[tuple[Path, NDArray[np.uint8] | str]],
+    predict_batch: Callable[[Sequence[Pixels]], list[Prediction]],
+    decoded: Iterator[tuple[Path, Pixels | str]],
     batch_pixels: int,
 ) -> Iterator[FileResult]:
     for batch in batches(
         decoded,
         key=lambda read: None if isinstance(read[1], str) else read[1].shape,
-        weight=lambda read: batch_pixels if isinstance(read[1], str) else read[1].size // 3,
+        weight=lambda read: (
+            batch_pixels if isinstance(read[1], str) else read[1].shape[0] * read[1].shape[1]
+        ),
         limit=batch_pixels,
     ):
         images = [image for _, image in batch if not isinstance(image, str)]
@@ -149,4 +165,5 @@ def _run(
                 yield unrun
             continue
         for path, image, prediction in zip(paths, images, predictions, strict=True):
-            yield FileResult(path=path, image=image, prediction=prediction)
+            shown = picture_of_bands(image)
+            yield FileResult(path=path, image=shown, prediction=prediction)

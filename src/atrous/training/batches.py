@@ -45,7 +45,8 @@ class Batch:
     """What one step is made of, of this process's share of the samples.
 
     Attributes:
-        images: `(B, C, H, W)` uint8 RGB, or `(B, C, D, H, W)` float32 as the network is fed them.
+        images: `(B, 3, H, W)` uint8 RGB, `(B, C, H, W)` float32 of other channels, not normalised,
+            or `(B, C, D, H, W)` float32 as the network is fed them.
         masks: `(B, *S)` int64, 255 where unlabelled; None for label layouts.
         labels: `(B,)` int64, or after mixing shares `(B, K)` float32; None for mask layouts.
         names: Of the samples, for messages.
@@ -228,9 +229,9 @@ def feed(
     yield from loader
 
 
-def _read(layout: Dataset, index: int) -> tuple[NDArray[np.uint8], Tensor | None]:
+def _read(layout: Dataset, index: int) -> tuple[NDArray[np.uint8 | np.float32], Tensor | None]:
     if layout.has_masks:
-        pixels, mask = layout.rgb8_and_mask(index)
+        pixels, mask = layout.pixels_and_mask(index)
         return pixels, mask.to(torch.uint8)  # 255 and the classes fit, at an eighth of the memory
     assert layout.has_labels  # volumes have views of their own
     return layout.rgb8(index), None

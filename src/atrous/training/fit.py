@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from atrous.errors import DataError
-from atrous.networks.preprocessing.images import Preprocessing, preprocess
+from atrous.networks.preprocessing.images import Preprocessing, preprocess, unit_pixels
 from atrous.training.batches import Batch
 from atrous.training.bfloat16_cpu import refuse_tiny_maps
 from atrous.training.ema import moving_average
@@ -242,9 +242,9 @@ def network_input(images: Tensor, facts: Preprocessing) -> Tensor:
 
     Volumes, which are floats, were prepared when they were read.
     """
-    if images.is_floating_point():
+    if images.ndim == 5:
         return images.contiguous(memory_format=torch.channels_last_3d)
-    x = preprocess(images.float().div_(255), facts)
+    x = preprocess(unit_pixels(images), facts)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 

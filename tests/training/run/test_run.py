@@ -421,6 +421,6 @@ def test_patience_ends_a_run_whose_score_rises_no_more(recipe, tmp_path):
 def test_other_channels_than_photos_have_are_refused_before_anything_is_written(
     recipe, tmp_path, changes
 ):
-    with pytest.raises(DataError, match="photos are read as red, green and blue"):
+    with pytest.raises(DataError, match="but the images have 3"):
         open_run(replace(recipe, **changes), tmp_path / "run", Accelerator(cpu=True))
     assert not (tmp_path / "run").exists()

@@ -198,7 +198,9 @@ def _left_out(layout: Dataset) -> list[Problem]:
     bands = tuple(
         layout.names[index]
         for index in range(len(layout))
-        if layout.kind == "photos" and num_bands(layout.files(index)[0]) > _RGB
+        if layout.kind == "photos"
+        and layout.num_channels == _RGB
+        and num_bands(layout.files(index)[0]) > _RGB
     )
     if bands:
         shown = _some(bands)

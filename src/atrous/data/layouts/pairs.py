@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.data.dataset import Dataset, MaskSizeError, MaskValueError, Sample
 from atrous.data.listing import images_in
+from atrous.data.photos.bands import RGB, picture_of_bands, read_bands_like
 from atrous.data.photos.mask import read_mask
 from atrous.data.photos.raster import image_size
-from atrous.data.photos.read import exif_orientation, read_image, read_rgb8
+from atrous.data.photos.read import exif_orientation, num_bands, read_image, read_rgb8
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 
@@ -55,9 +57,15 @@ class PairedMasks(Dataset):
         self._are_masks_upright = False
         self.num_classes = num_classes
         self.class_names = class_names
+        found = num_bands(self.pairs[0].image) if self.pairs else RGB
+        self.num_channels = found if found not in (1, RGB) else RGB
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
+        if self.num_channels != RGB:
+            pixels, mask = self.pixels_and_mask(index)
+            image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+            return Sample(name=pair.name, image=image, mask=mask)
         image = read_image(pair.image)
         return Sample(name=pair.name, image=image, mask=self._mask(pair, tuple(image.shape[1:])))
 
@@ -74,16 +82,27 @@ class PairedMasks(Dataset):
                 is neither a class nor 255.
         """
         pair = self.pairs[index]
-        rgb = read_rgb8(pair.image)
+        rgb = self.rgb8(index)
         return rgb, self._mask(pair, rgb.shape[:2])
 
     def rgb8(self, index: int) -> NDArray[np.uint8]:
         """The image of sample `index` alone: RGB `(H, W, 3)` uint8.
 
+        Of images of other channels it is a picture to look at, see `picture_of_bands`.
+
         Raises:
             DataError: If its file is broken.
         """
+        if self.num_channels != RGB:
+            return picture_of_bands(read_bands_like(self.pairs[index].image, self.num_channels))
         return read_rgb8(self.pairs[index].image)
+
+    def pixels_and_mask(self, index: int) -> tuple[NDArray[np.uint8 | np.float32], Tensor]:
+        if self.num_channels == RGB:
+            return self.rgb8_and_mask(index)
+        pair = self.pairs[index]
+        bands = read_bands_like(pair.image, self.num_channels)
+        return bands, self._mask(pair, bands.shape[:2])
 
     def files(self, index: int) -> tuple[Path, ...]:
         """Where the image and the mask of sample `index` lie; nothing is read for it."""

@@ -1,5 +1,6 @@
 """Read TIFF files of any number of channels and any usual numbers, by tifffile (extra `slides`)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +62,57 @@ def read_bands(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDA
     if scaled.ndim == 2:
         scaled = scaled[:, :, np.newaxis]
     return np.ascontiguousarray(np.moveaxis(scaled, 0, -1) if is_first else scaled)
+
+
+def read_bands_like(
+    path: str | Path, num_channels: int, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> NDArray[np.float32]:
+    """As `read_bands`, of so many channels.
+
+    Raises:
+        DataError: As `read_bands`, or if it has others.
+    """
+    bands = read_bands(path, max_pixels=num_channels * max_pixels)
+    if bands.shape[2] != num_channels:
+        raise DataError(
+            f"{path}: {bands.shape[2]} channels; expected {num_channels}, in the same order in all "
+            "files; leave it out, or make it anew."
+        )
+    return bands
+
+
+def picture_of_bands(bands: NDArray[np.uint8 | np.float32]) -> NDArray[np.uint8]:
+    """A picture to look at, RGB `(H, W, 3)` uint8, of `(H, W, C)`; RGB of 8 bits is one already.
+
+    It shows the first three channels, of two the first alone, each from the 2nd to the 98th
+    percentile of its values.
+    """
+    if bands.dtype == np.uint8 and bands.shape[2] == RGB:
+        return bands.astype(np.uint8, copy=False)
+    shown = bands[..., :RGB] if bands.shape[2] >= RGB else np.repeat(bands[..., :1], RGB, axis=2)
+    low, high = np.percentile(shown, (2, 98), axis=(0, 1))
+    span = np.where(high > low, high - low, 1)
+    return np.rint(255 * np.clip((shown - low) / span, 0, 1)).astype(np.uint8)
+
+
+def channel_statistics(
+    images: Iterable[NDArray[np.uint8 | np.float32]],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over all pixels of images `(H, W, C)`."""
+    count, total, squares = 0, np.zeros(1), np.zeros(1)
+    for image in images:
+        values = image.reshape(-1, image.shape[2]).astype(np.float64)
+        count += len(values)
+        total = total + values.sum(axis=0)
+        squares = squares + (values**2).sum(axis=0)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    # A channel that is the same everywhere says nothing, and is not blown up either.
+    return tuple(mean.tolist()), tuple(np.where(deviation > 0, deviation, 1).tolist())
+
+
+RGB: Final = 3
+"""Channels of a picture."""
 
 
 def _check(path: Path, page: Any, num_pages: int, max_pixels: int) -> None:  # noqa: ANN401 - a page

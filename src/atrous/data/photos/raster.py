@@ -8,12 +8,13 @@ that Pillow keeps in a global variable.
 
 import io
 import stat
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from PIL import (
     AvifImagePlugin,
@@ -204,14 +205,22 @@ class UnreadTiffError(DataError):
     """A TIFF that Pillow does not read, which may be sound all the same."""
 
 
+def tiff_tags(file: IO[bytes]) -> Any:  # noqa: ANN401 - Pillow's own kind of mapping
+    """The tags of a TIFF's first page, by their numbers; broken ones raise nearly anything."""
+    file.seek(0)
+    head = file.read(16)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if b"+" in head[:4] else 8])
+    file.seek(tags.next)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a cut off file says so when it is opened
+        tags.load(file)
+    return tags
+
+
 def _unread_tiff(file: IO[bytes], path: Path, error: Exception) -> str:
     """What a TIFF is that Pillow does not open, by its tags."""
     try:
-        file.seek(0)
-        head = file.read(16)
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if b"+" in head[:4] else 8])
-        file.seek(tags.next)
-        tags.load(file)
+        tags = tiff_tags(file)
         bits, samples = tags.get(258, (1,)), int(tags.get(277, 1))
         kind = {1: "integers", 2: "signed integers", 3: "floats"}.get(
             int(tags.get(339, (1,))[0]), "numbers"

@@ -23,12 +23,15 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from torch import Tensor
 
+from atrous._documents import open_regular
 from atrous.data.photos.bands import read_bands
 from atrous.data.photos.raster import (
     DEFAULT_MAX_PIXELS,
+    TIFF_HEADS,
     UnreadTiffError,
     open_header,
     open_raster,
+    tiff_tags,
 )
 from atrous.errors import DataError, MissingExtraError
 
@@ -139,11 +142,13 @@ def num_bands(path: Path) -> int:
     if path.suffix.lower() not in (".tif", ".tiff"):
         return 3
     try:
-        with open_header(path) as image:
-            tags = getattr(image, "tag_v2", {})
-            extra = tags.get(_EXTRA_SAMPLES, ())
-            return int(tags.get(_SAMPLES, 1)) - sum(kind in _ALPHA for kind in extra)
-    except DataError:  # is told when it is read
+        with open_regular(path) as file:
+            if not file.peek(4).startswith(TIFF_HEADS):
+                return 3
+            tags = tiff_tags(file)
+        extra = tags.get(_EXTRA_SAMPLES, ())
+        return int(tags.get(_SAMPLES, 1)) - sum(kind in _ALPHA for kind in extra)
+    except Exception:  # broken tags raise nearly anything; it is told when it is read
         return 3
 
 

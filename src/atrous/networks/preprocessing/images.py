@@ -73,6 +73,11 @@ class Preprocessing:
                 raise DataError(f"Preprocessing with {problem} is not possible; mend the card.")
 
 
+def unit_pixels(pixels: Tensor) -> Tensor:
+    """Pixels of 8 bits as floats in [0, 1]; floats as they are."""
+    return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
+
+
 def preprocess(images: Tensor, facts: Preprocessing) -> Tensor:
     """The tensor that the network takes.
 
