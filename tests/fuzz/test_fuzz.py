@@ -25,6 +25,20 @@ def test_mutated_files_are_read_or_refused_in_words(kind):
         assert not verdict.fault, verdict
 
 
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        ("mask_png", 2000016),  # pixels of another checksum
+        ("tiff_jpeg", 7000001),  # a page without a size
+        ("labelme", 7000005),  # a list for the kind of a shape
+        ("dataset_json", 7000048),  # a label without end
+    ],
+)
+def test_what_was_found_once_is_mended(kind, seed):
+    verdict = judge(kind, seed)
+    assert not verdict.fault, verdict
+
+
 @pytest.mark.real
 def test_a_search_finds_no_fault(search_seed):
     import time

@@ -79,7 +79,7 @@ def load_weights(path: Path | str) -> Weights:
                     f"preprocessing is known; expected a file written by `atrous convert` or "
                     f"`save_weights`: convert the original checkpoint."
                 )
-            card = Card.from_json(metadata[METADATA_KEY])
+            card = _card(path, metadata[METADATA_KEY])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} {_what_it_is(path, error)}") from error
@@ -106,6 +106,13 @@ def load_weights(path: Path | str) -> Weights:
 
 _PLAIN: Final = (DataError, ShapeError)
 """Errors that are made from their text alone."""
+
+
+def _card(path: Path, text: str) -> Card:
+    try:
+        return Card.from_json(text)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _digest(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -187,7 +187,7 @@ def _read(cache_file: Path, fingerprint: str, samples: Dataset) -> ClassCounts |
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         _log.warning("%s is no record of class counts (%s): counting again", cache_file, error)
         return None
     is_of_these = (counts.num_images, len(counts.pixels), len(counts.image_pixels)) == (

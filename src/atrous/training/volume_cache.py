@@ -105,7 +105,7 @@ def _kept_spacings(
         index = read_json(folder / "index.json")
         is_same = index["form"] == _FORM and index["fingerprint"] == fingerprint
         spacings = [tuple(map(float, spacing)) for spacing in index["spacings"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     is_whole = all(
         path.is_file() for number in range(len(names)) for path in _paths(folder, number)

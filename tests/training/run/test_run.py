@@ -317,6 +317,7 @@ def test_damaged_metrics_are_set_aside_and_whole_lines_kept(recipe, tmp_path, ca
     run = open_run(replace(recipe, epochs=2), tmp_path, Accelerator(cpu=True))
     assert run.history == [json.loads(line) for line in before.splitlines()]
     assert (tmp_path / "metrics.jsonl.damaged").read_bytes() == before + ending
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
     assert "2 of its 3 lines are whole" in caplog.text
 
 

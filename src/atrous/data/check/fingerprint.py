@@ -126,5 +126,5 @@ def _kept(path: Path) -> DataReport | None:
     """The report in a file; None if there is none or it is damaged, so that it is made anew."""
     try:
         return from_record(read_json(path))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -90,7 +90,9 @@ def _read(listed: Path) -> tuple[dict[int, str], _Images, _Objects]:
             objects[int(found["image_id"])].append(
                 (int(found["category_id"]), found["segmentation"])
             )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError
+    ) as error:  # fmt: skip
         raise DataError(
             f"{listed}: {error!r}; expected COCO's instances, with images, annotations and "
             "categories; fetch it anew."

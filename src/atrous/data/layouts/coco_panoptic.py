@@ -146,7 +146,7 @@ def _read(listed: Path) -> _Record:
                 key=lambda annotation: natural_key(Path(annotation.image_file)),
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(
             f"{listed}: {error!r}; expected COCO's panoptic format, with images, annotations and "
             "categories; fetch it anew."

@@ -102,7 +102,7 @@ def _values_of(labels: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ..
         numbers = value if isinstance(value, list) else [value]
         try:
             found[str(key)] = tuple(int(number) for number in numbers)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found[str(key)] = ()
         if not found[str(key)]:
             raise DataError(

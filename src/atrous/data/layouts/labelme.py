@@ -98,7 +98,7 @@ def _area(shape: dict[str, Any], size: Size, place: str) -> Bitmap:
         return _stored(shape, size, place)
     given = shape.get("points")
     wanted = {"polygon": 3, "rectangle": 2, "circle": 2, "line": 2, "linestrip": 2, "point": 1}
-    if kind not in wanted:
+    if not isinstance(kind, str) or kind not in wanted:
         raise DataError(
             f"{place}: a {kind!r}; expected one of {', '.join(wanted)} or mask; draw it otherwise."
         )
@@ -136,7 +136,9 @@ def _stored(shape: dict[str, Any], size: Size, place: str) -> Bitmap:
     try:
         data = base64.b64decode(shape["mask"], validate=True)
         left, top = (int(length) for length in shape["points"][0])
-    except (KeyError, TypeError, ValueError, IndexError, binascii.Error) as error:
+    except (
+        KeyError, TypeError, ValueError, IndexError, OverflowError, binascii.Error
+    ) as error:  # fmt: skip
         raise DataError(
             f"{place}: {error!r}; expected a mask of labelme; draw it again."
         ) from error

@@ -39,7 +39,9 @@ def read_bands(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDA
         with tifffile.TiffFile(path) as tiff:
             num_pages, page = len(tiff.pages), tiff.pages[0]
             _check(path, page, num_pages, max_pixels)
-            values = page.asarray()
+            values = np.asarray(page.asarray())
+            if values.shape != page.shape or not values.size or values.ndim not in (2, 3):
+                raise ValueError(f"pixels of shape {values.shape}")
             is_first, is_inverted = page.axes == "SYX", int(page.photometric) == 0
             bits = int(np.max(page.bitspersample))
     except AtrousError:

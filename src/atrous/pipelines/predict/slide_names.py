@@ -36,7 +36,7 @@ def _is_done(path: Path, folder: Path) -> bool:
     try:
         note = read_json(folder / NOTE)
         return bool(note["slide"]["state"] == file_state(path))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return False
 
 

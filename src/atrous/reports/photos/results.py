@@ -150,7 +150,7 @@ class ResultsFolder:
         try:
             record = read_json(path)
             return [(entry["class"], float(entry["probability"])) for entry in record[:TOP]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(
                 f"{path}: {error!r}; expected the labels that were written there; remove the file "
                 "and run again."

@@ -139,7 +139,7 @@ def _check_ours(path: Path) -> None:
     try:
         generators = read_json(path)["GeneratedBy"]
         is_ours = any(generator["Name"] == _GENERATOR for generator in generators)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         is_ours = False
     if not is_ours:
         raise DataError(

@@ -174,6 +174,7 @@ class RunFolder:
         whole = [record for record in records if record is not None]
         if len(whole) < len(records):
             set_aside(self.metrics, f"{len(whole)} of its {len(records)} lines are whole and kept")
+            self.write_history(whole)
         return whole
 
     def write_history(self, records: list[dict[str, object]]) -> None:
