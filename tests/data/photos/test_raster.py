@@ -265,3 +265,13 @@ def test_a_png_with_pixels_of_another_checksum_is_broken(tmp_path, is_palette):
             open_raster(tmp_path / "a.png")
         refused += 1
     assert refused >= 60
+
+
+def test_heic_is_read_where_its_plug_in_is_installed(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="needs the extra images")
+    heif.from_pillow(Image.fromarray(RGB)).save(tmp_path / "a.heic", quality=-1)
+    assert ".heic" in IMAGE_SUFFIXES
+    found = np.asarray(open_raster(tmp_path / "a.heic").convert("RGB")).astype(int)
+    assert found.shape == RGB.shape
+    # Half the chroma is kept, so that single pixels differ and means do not.
+    assert abs(found.mean(axis=(0, 1)) - RGB.mean(axis=(0, 1))).max() < 2
