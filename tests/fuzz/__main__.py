@@ -1,6 +1,7 @@
 """`python -m tests.fuzz --files 10000 --seed 0`: mutated files, and counts by format."""
 
 import argparse
+import logging
 import multiprocessing
 import resource
 import sys
@@ -25,6 +26,8 @@ MEMORY = 4 * 2**30
 
 def _work(cases: Sequence[Case], answers: Connection) -> None:
     torch.set_num_threads(1)
+    for name in ("atrous", "tifffile"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     taken = _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
     for case in cases:

@@ -1,6 +1,5 @@
 """What becomes of a mutated file: refused in one line, read, or a fault."""
 
-import logging
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -13,9 +12,6 @@ from tests.fuzz.formats import FORMATS, sound
 from tests.fuzz.mutate import mutated
 
 from atrous.errors import AtrousError
-
-logging.getLogger("atrous").setLevel(logging.CRITICAL)
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)

@@ -223,8 +223,8 @@ def test_masks_without_image_are_named(tmp_path):
 
 def test_channels_that_are_not_read_are_named(tmp_path):
     tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
-    root = write_mask_folder(tmp_path / "x", num_images=2, size=(20, 30))
-    for name, extra in (("0000", "unspecified"), ("0001", "unassalpha")):
+    root = write_mask_folder(tmp_path / "x", num_images=3, size=(20, 30))
+    for name, extra in (("0001", "unspecified"), ("0002", "unassalpha")):
         (root / f"images/{name}.png").unlink()
         tifffile.imwrite(
             root / f"images/{name}.tif",
@@ -234,4 +234,4 @@ def test_channels_that_are_not_read_are_named(tmp_path):
         )
     report = check_layout(open_layout("mask_folder", root, num_classes=4))
     (problem,) = [problem for problem in report.warnings if problem.kind == "left_out"]
-    assert problem.names == ("0000",)
+    assert problem.names == ("0001",)
