@@ -8,13 +8,12 @@ that Pillow keeps in a global variable.
 
 import io
 import stat
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 from PIL import (
     AvifImagePlugin,
@@ -30,6 +29,7 @@ from PIL import (
 )
 
 from atrous._extras import require
+from atrous.data.photos.tiff_tags import describe_tiff
 from atrous.errors import AtrousError, DataError
 from atrous.types import Size
 
@@ -197,7 +197,7 @@ def _header(file: IO[bytes], path: Path) -> tuple[Image.Image, str]:
         raise DataError(f"{path}: a {kind.name} file; {error}") from error
     except Exception as error:
         if kind.name == "TIFF":
-            raise UnreadTiffError(_unread_tiff(file, path, error)) from error
+            raise _unread_tiff(file, path, error) from error
         raise _broken(path, kind.name, error) from error
 
 
@@ -205,55 +205,15 @@ class UnreadTiffError(DataError):
     """A TIFF that Pillow does not read, which may be sound all the same."""
 
 
-def tiff_tags(file: IO[bytes]) -> Any:  # noqa: ANN401 - Pillow's own kind of mapping
-    """The tags of a TIFF's first page, by their numbers; broken ones raise nearly anything."""
-    file.seek(0)
-    head = file.read(16)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if b"+" in head[:4] else 8])
-    file.seek(tags.next)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a cut off file says so when it is opened
-        tags.load(file)
-    return tags
-
-
-def _unread_tiff(file: IO[bytes], path: Path, error: Exception) -> str:
-    """What a TIFF is that Pillow does not open, by its tags."""
-    try:
-        tags = tiff_tags(file)
-        bits, samples = tags.get(258, (1,)), int(tags.get(277, 1))
-        kind = {1: "integers", 2: "signed integers", 3: "floats"}.get(
-            int(tags.get(339, (1,))[0]), "numbers"
-        )
-        depth = f"{int(bits[0])}-bit {kind}"
-        compression = _COMPRESSIONS.get(int(tags.get(259, 1)), f"compression {tags.get(259)}")
-        height, width = int(tags[257]), int(tags[256])
-    except Exception:  # nor are its tags to be read
-        return str(_broken(path, "TIFF", error))
-    return (
-        f"{path}: a TIFF of {samples} channel{'s' * (samples != 1)} of {depth}, {compression}, "
-        f"{height} x {width} (H x W), which is not read as a picture ({error}); expected grey or "
-        "RGB of 8 or 16 bits; convert it."
+def _unread_tiff(file: IO[bytes], path: Path, error: Exception) -> DataError:
+    """What is said of a TIFF that Pillow does not open: its kind, if its tags are sound."""
+    found = describe_tiff(file)
+    if found is None:
+        return _broken(path, "TIFF", error)
+    return UnreadTiffError(
+        f"{path}: {found}, which is not read as a picture ({error}); expected grey or RGB of 8 or "
+        "16 bits; convert it."
     )
-
-
-_COMPRESSIONS: Final = {
-    1: "not compressed",
-    5: "LZW",
-    6: "old JPEG",
-    7: "JPEG",
-    8: "Deflate",
-    32773: "PackBits",
-    32946: "Deflate",
-    33003: "JPEG 2000",
-    33005: "JPEG 2000",
-    34712: "JPEG 2000",
-    34887: "LERC",
-    34925: "LZMA",
-    50000: "Zstandard",
-    50001: "WebP",
-    50002: "JPEG XL",
-}
 
 
 def _check_png(file: IO[bytes]) -> None:
@@ -289,7 +249,7 @@ def _decoded(file: IO[bytes], path: Path, max_pixels: int) -> Image.Image:
             image.load()
     except Exception as error:
         if kind == "TIFF" and "decoder" in str(error):  # such as "decoder jpeg2000 not available"
-            raise UnreadTiffError(_unread_tiff(file, path, error)) from error
+            raise _unread_tiff(file, path, error) from error
         raise _broken(path, kind, error) from error
     if num_pages != 1:
         raise DataError(

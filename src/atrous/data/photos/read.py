@@ -31,8 +31,8 @@ from atrous.data.photos.raster import (
     UnreadTiffError,
     open_header,
     open_raster,
-    tiff_tags,
 )
+from atrous.data.photos.tiff_tags import tiff_tags
 from atrous.errors import DataError, MissingExtraError
 
 _EIGHT_BIT_MODES: Final = frozenset(
