@@ -3,14 +3,17 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from atrous._documents import open_regular
 from atrous.errors import DataError
 
 _NO_LINKS: Final = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -28,7 +31,8 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     Raises:
         DataError: If the file cannot be written; the message says why.
     """
-    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    start = os.fsencode(path.name)[:100].decode("utf-8", "ignore")
+    part = path.with_name(f".{start}.{secrets.token_hex(4)}.part")
     try:
         descriptor, is_named = _open_unnamed(path.parent, part)
         with os.fdopen(descriptor, "w+b") as file:
@@ -48,10 +52,31 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
             part.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
+def write_text(path: Path, text: str, *, errors: str = "backslashreplace") -> None:
+    """Write UTF-8 text atomically; bytes of a file's name that are no UTF-8 as `errors` says."""
     with write_atomically(path) as file:
-        file.write(text.encode())
+        file.write(text.encode("utf-8", errors))
+
+
+_LONGEST_NAME: Final = 255
+"""Bytes of a file's name, on all usual file systems."""
+_ROOM: Final = 40
+"""Bytes for the suffixes of results, and for what tells temporary files apart."""
+
+
+def short_name(name: str) -> str:
+    """A name that leaves room for the suffixes of results; of a long one a part, and a hash of all.
+
+    Example:
+        >>> short_name("portrait"), len(short_name("x" * 250))
+        ('portrait', 215)
+    """
+    encoded = os.fsencode(name)
+    most = _LONGEST_NAME - _ROOM
+    if len(encoded) <= most:
+        return name
+    mark = f"~{hashlib.sha256(encoded).hexdigest()[:8]}"
+    return encoded[: most - len(mark)].decode("utf-8", "ignore") + mark
 
 
 def sha256_of(path: Path) -> str:
@@ -61,7 +86,7 @@ def sha256_of(path: Path) -> str:
         DataError: If it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(
@@ -96,6 +121,21 @@ def make_folder(path: Path) -> None:
         raise DataError(
             f"{path} cannot be written in: {error.strerror or error}; give another folder."
         ) from error
+    _remove_parts(path)
+
+
+_PART: Final = re.compile(r"\..*\.[0-9a-f]{8}\.part")
+_PART_AGE: Final = 3600.0
+"""Seconds after which a file that was never named is nobody's: writing one takes far less."""
+
+
+def _remove_parts(folder: Path) -> None:
+    """Take away what killed processes left between writing and naming."""
+    for path in folder.iterdir():
+        if _PART.fullmatch(path.name):
+            with suppress(OSError):  # another process has done it, or may not
+                if time.time() - path.stat().st_mtime > _PART_AGE:
+                    path.unlink()
 
 
 def _name(descriptor: int, part: Path) -> None:

@@ -92,8 +92,11 @@ def _whole_lines(path: Path) -> Iterator[tuple[dict[str, object], int]]:
         is_whole = line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(text.rstrip(b"\n"))
         if not is_whole:
             return
+        record = json.loads(text)
+        if not isinstance(record, dict):  # written by none of us
+            return
         end += len(line)
-        yield json.loads(text), end
+        yield record, end
 
 
 def _differing(before: Mapping[str, object], now: Mapping[str, object]) -> str:

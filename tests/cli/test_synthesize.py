@@ -93,3 +93,17 @@ def test_wrong_input_is_one_line(atrous, tmp_path, arguments, message):
     assert message in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_what_a_killed_run_left_is_made_anew(atrous, tmp_path):
+    out = tmp_path / "shapes"
+    (out / "images").mkdir(parents=True)
+    (out / "images/0000.png").write_bytes(b"half")
+    (out / ".atrous-unfinished").touch()
+    code, _, err = atrous("synthesize", "shapes", str(out), "--num-images", "2")
+    assert code == 0, err
+    assert sorted(path.name for path in (out / "images").iterdir()) == ["0000.png", "0001.png"]
+    assert not (out / ".atrous-unfinished").exists()
+    code, _, err = atrous("synthesize", "shapes", str(out))
+    assert code == 2
+    assert "holds something" in err

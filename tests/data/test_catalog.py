@@ -35,6 +35,7 @@ def any_root(tmp_path):
         as_ade20k(tmp_path, index)
         as_coco(tmp_path, index)
     write_panoptic_json(tmp_path)
+    write_drawn(tmp_path)
     (tmp_path / "val" / "labels.csv").write_text("name,label\n0000,round\n0001,square\n")
     return tmp_path
 
@@ -94,10 +95,47 @@ def write_panoptic_json(root):
     (root / "panoptic_val.json").write_text(json.dumps(record))
 
 
+def write_drawn(root):
+    """A box on each of the images in `val`, `val/images` and `images/val`, as tools write it."""
+    height, width = draw_shapes(0)[1].shape
+    corners = [[2, 2], [20, 2], [20, 12], [2, 12]]
+    flat = [number for corner in corners for number in corner]
+    for index in range(2):
+        shape = {"label": "box", "points": corners, "shape_type": "polygon"}
+        record = {"shapes": [shape], "imageHeight": height, "imageWidth": width}
+        (root / f"val/{index}.json").write_text(json.dumps(record))
+        (root / "val/labels").mkdir(exist_ok=True)
+        shares = " ".join(f"{x / width} {y / height}" for x, y in corners)
+        (root / f"val/labels/{index:04d}.txt").write_text(f"0 {shares}\n")
+    (root / "data.yaml").write_text("names: [box]\n")
+    images = [
+        {"id": index, "file_name": f"{index}.png", "height": height, "width": width}
+        for index in range(2)
+    ]
+    annotations = [
+        {"image_id": index, "category_id": 5, "segmentation": [flat]} for index in range(2)
+    ]
+    record = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 5, "name": "box"}],
+    }
+    (root / "instances_val.json").write_text(json.dumps(record))
+    entries = "".join(
+        f'<image name="{index}.png" width="{width}" height="{height}">'
+        '<box label="box" xtl="2" ytl="2" xbr="20" ybr="12"/></image>'
+        for index in range(2)
+    )
+    (root / "annotations.xml").write_text(f"<annotations>{entries}</annotations>")
+
+
 LABELS_ONLY = ("image_folder",)
 VOLUMES = tuple(name for name in LAYOUTS if kind_of_layout(name) == "volumes")
 OF_IMAGES = [name for name in LAYOUTS if name not in (*VOLUMES, "slides")]  # tested on their own
-MAY_BE_ONE_FOLDER = ("breast_biopsy", *(name for name in OF_IMAGES if name.endswith("_folder")))
+MAY_BE_ONE_FOLDER = (
+    *("breast_biopsy", "cvat", "labelme", "yolo_seg"),
+    *(name for name in OF_IMAGES if name.endswith("_folder")),
+)
 WITHOUT_OWN_CLASSES = ("joint_folder", "mask_folder")
 
 

@@ -61,7 +61,9 @@ def test_relative_paths_stay_relative(tree, monkeypatch):
 
 
 def test_a_folder_without_images_is_refused_with_the_suffixes(tmp_path):
-    with pytest.raises(DataError, match=r"no image in this folder; expected files ending in .bmp"):
+    with pytest.raises(
+        DataError, match=r"no image in this folder; expected files ending in \.avif, \.bmp"
+    ):
         list_images([tmp_path])
 
 
@@ -109,3 +111,41 @@ def test_zero_padding_breaks_ties_the_same_way_on_every_run(tmp_path):
         (tmp_path / name).touch()
     listed = list_images([tmp_path])
     assert list_images(listed[::-1]) == listed
+
+
+def found(*paths, recursive=False):
+    from atrous.data.inputs import find_inputs
+
+    return find_inputs(paths, takes_volumes=False, model="m", recursive=recursive)
+
+
+def test_folders_inside_are_said_and_searched_if_asked(tmp_path):
+    for place in ("a.png", "in/b.png", "in/deep/c.png", ".hidden/d.png", "__MACOSX/e.png"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"x")
+    (tmp_path / "empty").mkdir()
+    inputs = found(tmp_path)
+    assert [path.name for path in inputs.paths] == ["a.png"]
+    assert inputs.left_out == {
+        tmp_path / "in": "it is a folder inside; name it, or give --recursive"
+    }
+    inputs = found(tmp_path, recursive=True)
+    assert [path.name for path in inputs.paths] == ["a.png", "b.png", "c.png"]
+    assert inputs.left_out == {}
+
+
+def test_a_folder_with_pictures_only_inside_is_searched_if_asked(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/b.png").write_bytes(b"x")
+    with pytest.raises(DataError, match="no image in this folder"):
+        found(tmp_path)
+    assert [path.name for path in found(tmp_path, recursive=True).paths] == ["b.png"]
+
+
+def test_pictures_that_a_plug_in_reads_are_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("atrous.data.listing.IMAGE_SUFFIXES", frozenset({".png"}))
+    for name in ("a.png", "b.heic", "c.psd"):
+        (tmp_path / name).write_bytes(b"x")
+    reasons = {path.name: reason for path, reason in found(tmp_path).left_out.items()}
+    assert "[images]" in reasons["b.heic"]
+    assert "save it as JPEG" in reasons["c.psd"]

@@ -1,11 +1,13 @@
 """Weights with their card: the round trip, whole files only, and every kind of wrong file."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
 import atrous
-from atrous.errors import DataError
+from atrous.errors import AtrousError, DataError
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing.images import Preprocessing
@@ -100,3 +102,72 @@ def test_weights_that_are_not_finite_are_refused(tiny_weights, tmp_path, number)
     save_weights(tmp_path / "broken.safetensors", weights.network, weights.card)
     with pytest.raises(DataError, match="holds NaN or infinity; expected finite numbers"):
         load_weights(tmp_path / "broken.safetensors")
+
+
+def edited(path, target, change):
+    """The file with its card changed by hand, whatever that makes of it."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    head = json.loads(data[8 : 8 + length])
+    card = json.loads(head["__metadata__"]["atrous"])
+    change(card)
+    head["__metadata__"]["atrous"] = json.dumps(card)
+    text = json.dumps(head).encode()
+    target.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    return target
+
+
+def test_altered_tensors_are_refused_by_their_checksum(tiny_weights, tmp_path):
+    data = bytearray(tiny_weights.read_bytes())
+    data[-2] ^= 1  # a number that is finite still
+    (tmp_path / "x.safetensors").write_bytes(data)
+    with pytest.raises(DataError, match="not those that were written"):
+        load_weights(tmp_path / "x.safetensors")
+
+
+def test_a_file_without_a_checksum_is_read(tiny_weights, tmp_path):
+    data = tiny_weights.read_bytes()
+    assert b"atrous_sha256" in data
+    (tmp_path / "x.safetensors").write_bytes(data.replace(b"atrous_sha256", b"another_sha25"))
+    assert load_weights(tmp_path / "x.safetensors").card == load_weights(tiny_weights).card
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "arguments", [{"q": 100_000_000}, {"num_classes": 4_000_000}, {"p": 10**9, "q": 10**9}]
+)
+def test_a_card_that_asks_for_more_than_the_tensors_is_refused_at_once(
+    tiny_weights, tmp_path, arguments
+):
+    path = edited(
+        tiny_weights, tmp_path / "x.safetensors", lambda card: card["arguments"].update(arguments)
+    )
+    with pytest.raises(DataError, match=r"x\.safetensors: .*(much larger|do not fit)"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card.update(network=5),
+        lambda card: card["arguments"].update(p="x"),
+        lambda card: card["arguments"].update(p=[1]),
+        lambda card: card["preprocessing"].update(mean=["a", 0, 0]),
+        lambda card: card["preprocessing"].update(mean=[float("nan"), 0, 0]),
+        lambda card: card["preprocessing"].update(std=[float("inf")] * 3),
+        lambda card: card["preprocessing"].update(final_scale=[1.0]),
+        lambda card: card["preprocessing"].update(size={}),
+        lambda card: card["preprocessing"].update(size=[]),
+        lambda card: card["preprocessing"].update(size=[1.5, 2]),
+        lambda card: card.update(palette=[[0, 0, [0]]] * 4),
+        lambda card: card.update(palette=[[0.5, 0, 0]] * 4),
+        lambda card: card.update(palette=[[256, 0, 0]] * 4),
+        lambda card: card.update(class_names=[{"x": 1}] * 4),
+        lambda card: card.update(class_names=[1, "b", "c", "d"]),
+        lambda card: card.update(scores=5),
+        lambda card: card.update(divisor="x"),
+    ],
+)
+def test_values_of_a_wrong_kind_are_one_line(tiny_weights, tmp_path, change):
+    with pytest.raises(AtrousError):
+        load_weights(edited(tiny_weights, tmp_path / "x.safetensors", change))

@@ -174,19 +174,26 @@ def _write_split(
         for name, part in zip((_TRAIN, _VAL), parts, strict=True)
     }
     for path, text in texts.items():
-        if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text:
+        before = path.read_text(encoding="utf-8", errors=_BYTES) if path.exists() else text
+        if before != text:
             raise DataError(
                 f"{path} is there already and lists other names; expected none or the same; give "
                 "another folder, or remove it."
             )
     for path, text in texts.items():
-        write_text(path, text)
+        write_text(path, text, errors=_BYTES)
     counts = {"train": len(parts[0]), "val": len(parts[1])}
     return counts | ({"undivided_subjects": len(subjects)} if subjects else {})
 
 
+_BYTES = "surrogateescape"
+"""Names that are no UTF-8 are listed as they are, so that the list can be read back."""
+
+
 def _listed(names: Sequence[str], how: str) -> str:
-    return "\n".join([f"# {len(names)} names; {how}", *names]) + "\n"
+    from atrous.data.layouts.name_list import names_text
+
+    return f"# {len(names)} names; {how}\n{names_text(names)}"
 
 
 def _write_page(

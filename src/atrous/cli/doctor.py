@@ -1,16 +1,18 @@
 """`atrous doctor`."""
 
 import json
-import os
 import platform
 import re
 import sys
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atrous._extras import install_command
+
+if TYPE_CHECKING:
+    from atrous.pipelines.threads import Cores
 
 CORE = (
     "torch", "torchvision", "numpy", "pillow", "safetensors", "accelerate", "typer", "rich",
@@ -35,6 +37,10 @@ def doctor(
 def _facts() -> dict[str, dict[str, str]]:
     import torch
 
+    from atrous.pipelines.threads import cores, use_threads
+
+    use_threads()
+    found = cores()
     devices = {"cpu": platform.processor() or platform.machine()}
     for index in range(torch.cuda.device_count()):
         devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)
@@ -48,14 +54,23 @@ def _facts() -> dict[str, dict[str, str]]:
         },
         "devices": devices,
         "threads": {
-            "cores": str(os.cpu_count()),
-            "usable": str(
-                len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "?"
-            ),
-            "torch": str(torch.get_num_threads()),
+            "cores": str(found.total),
+            "usable": str(found.usable),
+            "quota": "none" if found.quota is None else f"{found.quota:g}",
+            "load": "?" if found.load is None else f"{found.load:.1f}",
+            "used": str(torch.get_num_threads()),
+            "note": _busy(found),
         },
         "extras": {name: _extra(name, packages) for name, packages in extras().items()},
     }
+
+
+def _busy(found: "Cores") -> str:
+    """Whether others work beside us, and what to do about it."""
+    if found.load is None or found.load + found.threads <= found.usable + 1:
+        return "each thread has a core"
+    free = max(1, round(found.usable - found.load))
+    return f"others work here: --threads {free} wastes less, and may round sums otherwise"
 
 
 def extras() -> dict[str, tuple[str, ...]]:

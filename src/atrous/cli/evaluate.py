@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from atrous.cli.options import Given, with_options
+from atrous.cli.options import THREADS_HELP, Given, with_options
 from atrous.pipelines.device import PRECISION_HELP, RUNTIME_HELP
 from atrous.pipelines.evaluate.options import ImageScoring, SlideScoring, VolumeScoring
 
@@ -18,8 +18,9 @@ OPTIONS: Final[Mapping[str, type[Any]]] = {
 _LAYOUT = typer.Option(
     help="How the folder is laid out: ade20k, binary_folder, brats (or brats_2015, "
     "brats_2017, brats_2023, brats_post_treatment, brats_ped, brats_men_rt), breast_biopsy, "
-    "camvid, cityscapes, coco_panoptic, coco_stuff, coco_stuff_only, decathlon, image_folder, "
-    "joint_folder, mask_folder, nnunet, slides, voc, volume_folder."
+    "camvid, cityscapes, coco_instances, coco_panoptic, coco_stuff, coco_stuff_only, cvat, "
+    "decathlon, image_folder, joint_folder, labelme, mask_folder, nnunet, slides, voc, "
+    "volume_folder, yolo_seg."
 )
 _PROTOCOL = typer.Option(
     help="Whose rules: void_ignored (the default for masks), camvid_published, cityscapes, voc; "
@@ -57,6 +58,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     runtime: Annotated[str | None, typer.Option(help=RUNTIME_HELP)] = None,
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "float32",
+    threads: Annotated[int | None, typer.Option(help=THREADS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     *,
     given: Given,
@@ -72,8 +74,10 @@ def evaluate(
     from atrous.pipelines.allocator import keep_freed_memory
     from atrous.pipelines.device import open_model
     from atrous.pipelines.evaluate.data import DataSource, kind_of, score
+    from atrous.pipelines.threads import use_threads
 
     keep_freed_memory()
+    use_threads(threads)
     allow_network(network or "")
     model = open_model(weights, device=device, runtime=runtime, precision=precision)
     source = DataSource(root=data, layout=layout, split=split, subset=subset, remap=remap)

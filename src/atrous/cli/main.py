@@ -1,5 +1,6 @@
 """The entry point: `atrous VERB …`, with every verb in a file of its own."""
 
+import io
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from atrous.cli.options import grouped
 from atrous.cli.predict import OPTIONS as predict_options  # noqa: N811 - two of them
 from atrous.cli.predict import predict
 from atrous.cli.profile import profile
+from atrous.cli.progress import one_line
 from atrous.cli.recipes import init, recipes
 from atrous.cli.synthesize import synthesize
 from atrous.cli.train import train
@@ -90,11 +92,13 @@ def root(
 
 def main() -> None:
     """Run the command; deliberate errors become one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # names of files may be no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except AtrousError as error:
-        message = " ".join(str(error).split())  # one line, whatever a file name holds
-        print(f"atrous: {message}", file=sys.stderr)
+        print(f"atrous: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(2) from None
     except SystemExit as stop:
         if stop.code == STOPPED:

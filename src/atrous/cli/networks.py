@@ -4,7 +4,7 @@ import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -157,6 +157,7 @@ def networks(
 
 def _rows(entries: "dict[str, NetworkEntry]") -> list[Row]:
     """Computed once per version of the code, and kept in the user's cache."""
+    from atrous._documents import read_json
     from atrous._files import make_folder, write_text
     from atrous.cli.progress import progress
     from atrous.errors import DataError
@@ -165,7 +166,7 @@ def _rows(entries: "dict[str, NetworkEntry]") -> list[Row]:
     path = cache_folder() / f"networks-{_fingerprint()}.json"
     known: dict[str, Row] = {}
     with suppress(OSError, ValueError):  # no cache, or not a whole one: compute
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = _whole_rows(read_json(path))
     missing = [name for name in entries if name not in known]
     with progress("networks", len(missing)) as advance:
         for name in missing:
@@ -174,8 +175,18 @@ def _rows(entries: "dict[str, NetworkEntry]") -> list[Row]:
     if missing:
         with suppress(DataError):  # a home that cannot be written in only costs the seconds again
             make_folder(path.parent)
-            write_text(path, json.dumps(known))
+            write_text(path, json.dumps({"sha256": _sha256(known), "rows": known}))
     return [known[name] for name in entries]
+
+
+def _whole_rows(kept: Any) -> dict[str, Row]:  # noqa: ANN401 - whatever a file holds
+    """The rows of a cache; nothing of one that is damaged."""
+    rows: dict[str, Row] = kept.get("rows", {}) if isinstance(kept, dict) else {}
+    return rows if isinstance(kept, dict) and kept.get("sha256") == _sha256(rows) else {}
+
+
+def _sha256(rows: Any) -> str:  # noqa: ANN401 - whatever a file holds
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprint() -> str:

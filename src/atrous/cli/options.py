@@ -13,6 +13,7 @@ from atrous.pipelines.option import Options, declared, flag
 O = TypeVar("O")  # noqa: E741 - an options dataclass
 OptionsByKind = Mapping[Any, type[Any]]
 GENERAL = "Options"
+THREADS_HELP = "Threads on the CPU; as many as have a core, by affinity and quota, if not given."
 
 
 class Given:

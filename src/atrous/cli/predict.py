@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from atrous.cli.options import Given, with_options
+from atrous.cli.options import THREADS_HELP, Given, with_options
 from atrous.pipelines.device import PRECISION_HELP, RUNTIME_HELP
 from atrous.pipelines.predict.options import PhotoOptions, SlideOptions, VolumeOptions
 from atrous.types import Kind
@@ -43,6 +43,10 @@ def predict(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
     runtime: Annotated[str | None, typer.Option(help=RUNTIME_HELP)] = None,
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "float32",
+    threads: Annotated[int | None, typer.Option(help=THREADS_HELP)] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Search the folders inside those named, too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")] = (
         False
     ),
@@ -71,12 +75,14 @@ def predict(
     from atrous.pipelines.allocator import keep_freed_memory
     from atrous.pipelines.device import open_model
     from atrous.pipelines.predict.files import find, predict_found
+    from atrous.pipelines.threads import use_threads
 
     keep_freed_memory()
+    use_threads(threads)
     allow_network(network or "")
     file = model if weights is None else fetch_weights(model, weights)
     opened = open_model(file, device=device, runtime=runtime, precision=precision)
-    inputs = find(opened, files)
+    inputs = find(opened, files, recursive=recursive)
     options = given.options(inputs.kind)
     with shown() as on_progress:
         report = predict_found(

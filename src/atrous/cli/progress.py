@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -26,7 +26,10 @@ def shown() -> Iterator[OnProgress]:
         def show(progress: Progress) -> None:
             if progress.problem:
                 bars.console.print(
-                    f"atrous: {progress.problem}", markup=False, highlight=False, soft_wrap=True
+                    f"atrous: {one_line(progress.problem)}",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
                 )
                 return
             if progress.task not in tasks:
@@ -54,7 +57,23 @@ def progress(description: str, total: int) -> Iterator[Advance]:
 
 def _print_problem(progress: Progress) -> None:
     if progress.problem:
-        typer.echo(f"atrous: {progress.problem}", err=True)
+        typer.echo(f"atrous: {one_line(progress.problem)}", err=True)
+
+
+_LONGEST: Final = 2000
+"""Characters of a message; a file may hold any amount of what it should not."""
+
+
+def one_line(message: str) -> str:
+    r"""A message without line breaks, and with what would steer a terminal as escapes.
+
+    Example:
+        >>> print(one_line("a" + chr(10) + "  b" + chr(27) + "[2J"))
+        a b\x1b[2J
+    """
+    text = " ".join(message.split())
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _bars() -> "Bars":

@@ -1,5 +1,8 @@
 """`atrous synthesize KIND OUT`, and `atrous synthesize mosaic SLIDE OUT`."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -108,12 +111,14 @@ def synthesize(
         typer.echo(mosaic(places[0], out, size=lengths, tissue_tiles=tissue_tiles, mpp=mpp))
         return
     number = num_images or DEFAULT_IMAGES
-    if kind is Kind.TISSUE:
-        typer.echo(_tissue(out, number, val, lengths, seed))
-    elif kind is Kind.SLIDES:
-        typer.echo(_slides(out, number, lengths, mpp or DEFAULT_MPP, seed))
-    else:
-        typer.echo(_shapes(out, number, lengths, seed))
+    with _marked(out):
+        if kind is Kind.TISSUE:
+            said = _tissue(out, number, val, lengths, seed)
+        elif kind is Kind.SLIDES:
+            said = _slides(out, number, lengths, mpp or DEFAULT_MPP, seed)
+        else:
+            said = _shapes(out, number, lengths, seed)
+    typer.echo(said)
 
 
 def _check(
@@ -146,11 +151,36 @@ def _check(
             )
         return
     out = places[0]
+    if (out / _UNFINISHED).is_file():  # what a run left that was killed: all of it is ours
+        shutil.rmtree(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(
             f"{out} is there and holds something; expected a new or empty folder; name another, "
             "or remove it."
         )
+
+
+_UNFINISHED = ".atrous-unfinished"
+"""Lies in a folder while it is made."""
+
+
+@contextmanager
+def _marked(out: Path) -> Iterator[None]:
+    """Mark a folder as unfinished until the block is done."""
+    from atrous._files import make_folder
+    from atrous.errors import AtrousError
+
+    was_there = out.is_dir()
+    make_folder(out)
+    (out / _UNFINISHED).touch()
+    try:
+        yield
+    except AtrousError:  # refused: nothing of it stays
+        (out / _UNFINISHED).unlink()
+        if not was_there and not any(out.iterdir()):
+            out.rmdir()
+        raise
+    (out / _UNFINISHED).unlink()
 
 
 def _lengths(size: str | None, kind: Kind) -> Size:

@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,9 @@ def train(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; auto takes a GPU if there is one.")
     ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Threads on the CPU: the recipe's num_threads.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON line for every evaluated epoch.")
     ] = False,
@@ -47,16 +51,18 @@ def train(
     """
     from atrous.cli.progress import shown
     from atrous.pipelines.allocator import keep_freed_memory
+    from atrous.pipelines.threads import use_threads
     from atrous.pipelines.train import follow, open_training, report
 
     keep_freed_memory()
+    use_threads()
     logging.basicConfig(level=logging.WARNING, format="atrous: %(message)s", stream=sys.stderr)
     with stopping() as stop:
         with shown() as on_progress:
             run = open_training(
                 recipe,
                 out,
-                settings=settings or (),
+                settings=[*(settings or ()), *([f"num_threads={threads}"] if threads else [])],
                 device=device,
                 resume=resume,
                 overwrite=overwrite,
@@ -87,12 +93,20 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.since = 0.0
 
     def __call__(self, number: int, _frame: object) -> None:
-        if self.signal is not None:  # asked twice: at once, then
-            raise KeyboardInterrupt
-        self.signal = number
+        if self.signal is not None:
+            # `timeout` and schedulers send theirs twice, to the process and to its group.
+            if number == signal.SIGINT or time.monotonic() - self.since > _SAME_SIGNAL:
+                raise KeyboardInterrupt  # asked twice: at once, then
+            return
+        self.signal, self.since = number, time.monotonic()
         typer.echo("atrous: stopping after this step; a checkpoint follows", err=True)
+
+
+_SAME_SIGNAL = 2.0
+"""Seconds within which two SIGTERM are one."""
 
 
 @contextmanager

@@ -15,17 +15,21 @@ from atrous.data.layouts.brats_keys import BRATS_KEYS
 from atrous.data.layouts.breast_biopsy import BreastBiopsy
 from atrous.data.layouts.camvid import CamVid
 from atrous.data.layouts.cityscapes import Cityscapes
+from atrous.data.layouts.coco_instances import COCOInstances
 from atrous.data.layouts.coco_panoptic import COCOPanoptic
 from atrous.data.layouts.coco_stuff import COCOStuff, COCOStuffOnly
+from atrous.data.layouts.cvat import CVAT
 from atrous.data.layouts.decathlon import Decathlon
 from atrous.data.layouts.image_folder import ImageFolder
 from atrous.data.layouts.joint_folder import JointFolder
+from atrous.data.layouts.labelme import Labelme
 from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
 from atrous.data.layouts.name_list import read_names
 from atrous.data.layouts.nnunet import NnUNet
 from atrous.data.layouts.slides import Slides
 from atrous.data.layouts.voc import VOC
 from atrous.data.layouts.volume_folder import VolumeFolder
+from atrous.data.layouts.yolo_seg import YOLOSeg
 from atrous.data.slides.parts import SlideReading
 from atrous.errors import DataError, UnknownNameError
 from atrous.recipes import resolve
@@ -98,17 +102,21 @@ LAYOUTS: Final[Mapping[str, LayoutFactory]] = MappingProxyType(
         "breast_biopsy": _known(BreastBiopsy),
         "camvid": _in_splits("camvid", CamVid),
         "cityscapes": _in_splits("cityscapes", Cityscapes),
+        "coco_instances": _in_splits("coco_instances", COCOInstances),
         "coco_panoptic": _in_splits("coco_panoptic", COCOPanoptic),
         "coco_stuff": _in_splits("coco_stuff", COCOStuff),
         "coco_stuff_only": _in_splits("coco_stuff_only", COCOStuffOnly),
+        "cvat": _known(CVAT),
         "decathlon": _known(Decathlon),
         "image_folder": _known(ImageFolder),
         "joint_folder": _counted(JointFolder),
+        "labelme": _known(Labelme),
         "mask_folder": _counted(MaskFolder),
         "nnunet": _known(NnUNet),
         "slides": _counted(Slides),
         "voc": _in_splits("voc", VOC),
         "volume_folder": _counted(VolumeFolder),
+        "yolo_seg": _known(YOLOSeg),
     }
 )
 

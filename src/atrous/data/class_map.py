@@ -18,12 +18,12 @@ What `[data]` leaves out becomes unlabelled. What `[network]` leaves out is stil
 becomes `OTHER`, which is wrong wherever a pixel is labelled. A remap does not read `[network]`.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from atrous._documents import parse_toml, read_text
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
 
@@ -147,7 +147,7 @@ def _find(source: str | Path) -> Path:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_toml(read_text(path, encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}; check its permissions."

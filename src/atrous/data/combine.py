@@ -32,6 +32,7 @@ class _Made(Dataset):
     def __init__(self, like: Dataset) -> None:
         self.kind, self.has_masks = like.kind, like.has_masks
         self.num_classes, self.class_names = like.num_classes, like.class_names
+        self.num_channels = like.num_channels
         self.label_names, self.labels = like.label_names, like.labels
         self.channel_names, self.regions = like.channel_names, dict(like.regions)
 
@@ -65,6 +66,11 @@ class _Made(Dataset):
         dataset, position = self._at(index)
         rgb, mask = dataset.rgb8_and_mask(position)
         return rgb, self._classes(mask)
+
+    def pixels_and_mask(self, index: int) -> tuple[NDArray[np.uint8 | np.float32], Tensor]:
+        dataset, position = self._at(index)
+        pixels, mask = dataset.pixels_and_mask(position)
+        return pixels, self._classes(mask)
 
     def volume(self, index: int) -> Volume:
         dataset, position = self._at(index)
@@ -114,6 +120,7 @@ class Joined(_Made):
         self.class_names = _same([part.class_names for part in parts], "classes")
         self.label_names = _same([part.label_names for part in parts], "labels")
         self.channel_names = _same([part.channel_names for part in parts], "channels")
+        self.num_channels = _same([part.num_channels for part in parts], "numbers of channels")
         self.regions = _same([dict(part.regions) for part in parts], "regions")
         self.labels = tuple(label for part in parts for label in part.labels)
         self.is_drawn = all(part.is_drawn for part in parts)

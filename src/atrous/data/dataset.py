@@ -87,6 +87,7 @@ class Dataset(torch_data.Dataset[Sample]):
         has_masks: Whether samples have a class for every pixel or voxel.
         is_drawn: Whether `draw` gives patches by chance, of images too large to be samples.
         num_classes: Class indices of masks are below this; 0 without masks.
+        num_channels: Of `pixels_and_mask`; 3 is RGB.
         class_names: Name of every class of masks; None where nothing says it.
         label_names: Name of every label of whole images; empty without labels.
         labels: Index into `label_names` of every sample, in order; empty without labels.
@@ -99,6 +100,7 @@ class Dataset(torch_data.Dataset[Sample]):
     has_masks: bool = False
     is_drawn: bool = False
     num_classes: int = 0
+    num_channels: int = 3
     class_names: tuple[str, ...] | None = None
     label_names: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
@@ -152,6 +154,16 @@ class Dataset(torch_data.Dataset[Sample]):
             DataError: If a file is broken, or there are no masks of images.
         """
         raise self._lacks("masks")
+
+    def pixels_and_mask(self, index: int) -> tuple[NDArray[np.uint8 | np.float32], Tensor]:
+        """What a network is fed of sample `index`, and its mask `(H, W)` int64.
+
+        Pixels are RGB `(H, W, 3)` uint8, or of images of other channels `(H, W, C)` float32.
+
+        Raises:
+            DataError: As `rgb8_and_mask`.
+        """
+        return self.rgb8_and_mask(index)
 
     def volume(self, index: int) -> Volume:
         """The scan of sample `index` alone: `(C, D, H, W)`.

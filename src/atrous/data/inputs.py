@@ -1,5 +1,6 @@
 """From what a user names to files of one kind: photos, slides or volumes, and what is left out."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +9,18 @@ from typing import Final
 
 from PIL import Image
 
-from atrous.data.listing import SLIDE_SUFFIXES, is_unread_picture, list_images, natural_key
+from atrous._documents import check_regular
+from atrous.data.listing import (
+    SLIDE_SUFFIXES,
+    images_in,
+    is_unread_picture,
+    list_images,
+    natural_key,
+    why_unread,
+)
 from atrous.data.photos.raster import IMAGE_SUFFIXES
 from atrous.data.slides.identify import dicom_series, is_slide
-from atrous.data.volumes.names import is_volume_name
+from atrous.data.volumes.names import is_volume_name, volumes_in
 from atrous.data.volumes.other_formats import is_dicom, is_dicom_folder
 from atrous.data.volumes.scans import is_mask_name, volume_files
 from atrous.errors import DataError, MissingExtraError
@@ -37,13 +46,16 @@ class Inputs:
     named: tuple[Path, ...]
 
 
-def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str) -> Inputs:
+def find_inputs(
+    names: Sequence[str | Path], *, takes_volumes: bool, model: str, recursive: bool = False
+) -> Inputs:
     """Decide what the named files are, once.
 
     Args:
         names: Files, folders and, of images, patterns.
         takes_volumes: Whether the model takes volumes; it takes photos and slides otherwise.
         model: Name of the model, for messages.
+        recursive: Search the folders below those that are named too.
 
     Raises:
         DataError: If nothing is named or found, files of several kinds are, or the model takes
@@ -52,6 +64,10 @@ def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str)
     if not names:
         raise DataError("No paths were given; expected files, folders or patterns; name one.")
     named = [Path(name) for name in names]
+    for path in named:
+        _check_place(path)
+    if recursive:
+        named = [below for path in named for below in _folders_below(path)]
     missing = next((path for path in named if takes_volumes and not path.exists()), None)
     if missing is not None:
         raise DataError(
@@ -74,6 +90,41 @@ def find_inputs(names: Sequence[str | Path], *, takes_volumes: bool, model: str)
             "images, or take a network for volumes, such as the shipped hippocampus."
         )
     return _images(named)
+
+
+def _folders_below(path: Path) -> list[Path]:
+    """A folder and those below it that hold something to run, hidden ones left out."""
+    if not path.is_dir() or is_dicom_folder(path):
+        return [path]
+    found = []
+    for parent, folders, _ in os.walk(path, followlinks=True):
+        here = Path(parent)
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != _ARCHIVE)
+        if is_dicom_folder(here) or volumes_in(here) or images_in(here, suffixes=_PICTURES):
+            found.append(here)
+        if here != path and is_dicom_folder(here):
+            folders.clear()
+    return found or [path]
+
+
+_ARCHIVE: Final = "__MACOSX"
+"""A folder that macOS puts into archives, with files that are called as pictures and are none."""
+_PICTURES: Final = IMAGE_SUFFIXES | SLIDE_SUFFIXES
+
+
+def _check_place(path: Path) -> None:
+    """See that a named path is no pipe or device, which is never read to its end.
+
+    Raises:
+        DataError: If it is.
+    """
+    try:
+        check_regular(path)
+    except (FileNotFoundError, NotADirectoryError):  # a pattern, or it is said where it is read
+        return
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise DataError(f"{path}: {reason}; expected a file or folder; check the path.") from error
 
 
 def _images(named: Sequence[Path]) -> Inputs:
@@ -164,13 +215,20 @@ def _left_out(named: Sequence[Path], kind: Kind) -> dict[Path, str]:
             continue
         for path in sorted(folder.iterdir(), key=natural_key):
             if kind == "photos" and is_unread_picture(path):
-                reasons[path] = "its format is not read; save it as JPEG, PNG or TIFF"
+                reasons[path] = why_unread(path)
+            if kind != "volumes" and path not in named and _holds_pictures(path):
+                reasons[path] = "it is a folder inside; name it, or give --recursive"
             is_picture = path.suffix.lower() in IMAGE_SUFFIXES | SLIDE_SUFFIXES
             if kind == "volumes" and is_picture and path.is_file():
                 reasons[path] = "it is a picture, and the network takes volumes"
             if kind != "volumes" and is_volume_name(path):
                 reasons[path] = "it is a volume, and the network takes photos and slides"
     return reasons
+
+
+def _holds_pictures(path: Path) -> bool:
+    is_meant = path.is_dir() and not path.name.startswith(".") and path.name != _ARCHIVE
+    return is_meant and any(images_in(path, suffixes=_PICTURES))
 
 
 def _is_volume(path: Path) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-from atrous.data.photos.raster import IMAGE_SUFFIXES
+from atrous._extras import install_command
+from atrous.data.photos.raster import IMAGE_SUFFIXES, PLUGIN_SUFFIXES
 from atrous.errors import DataError
 
 SLIDE_SUFFIXES: Final = frozenset(
@@ -59,7 +60,7 @@ def images_in(folder: Path, *, suffixes: Collection[str] = IMAGE_SUFFIXES) -> li
 
 _UNREAD: Final = frozenset(
     {
-        *(".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".jxr", ".ppm", ".pgm", ".tga"),
+        *(".heic", ".heif", ".jxl", ".jxr", ".ppm", ".pgm", ".tga"),
         *(".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".exr", ".svg", ".ico", ".pcx"),
     }
 )
@@ -70,7 +71,14 @@ def is_unread_picture(path: Path) -> bool:
     """Whether a file is a picture that is not read, by its suffix, or may be one without suffix."""
     if path.name.startswith(".") or not path.is_file():
         return False
-    return path.suffix.lower() in _UNREAD or not path.suffix
+    return path.suffix.lower() in _UNREAD - IMAGE_SUFFIXES or not path.suffix
+
+
+def why_unread(path: Path) -> str:
+    """What to do about a picture that is not read."""
+    if path.suffix.lower() in PLUGIN_SUFFIXES:
+        return f"its format is not read without: {install_command('images')}"
+    return "its format is not read; save it as JPEG, PNG or TIFF"
 
 
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:

@@ -14,7 +14,7 @@ from atrous.errors import DataError
 from atrous.metrics.boundary import boundary_counts
 from atrous.metrics.confusion import confusion_matrix
 
-Predict: TypeAlias = Callable[[Sequence[NDArray[np.uint8]]], Sequence[Tensor]]
+Predict: TypeAlias = Callable[[Sequence[NDArray[np.uint8 | np.float32]]], Sequence[Tensor]]
 """RGB images `(H, W, 3)` of one size to masks `(H, W)` of class indices, one each."""
 
 _ADVICE: Final = "evaluate on the data it was trained for, or by a class map"
@@ -67,8 +67,8 @@ def evaluate(
     check_classes(samples, class_names)
     names = samples.names
 
-    def read(index: int) -> tuple[int, NDArray[np.uint8], Tensor]:
-        image, mask = samples.rgb8_and_mask(index)
+    def read(index: int) -> tuple[int, NDArray[np.uint8 | np.float32], Tensor]:
+        image, mask = samples.pixels_and_mask(index)
         return index, image, mask
 
     for batch in batches(
@@ -76,7 +76,7 @@ def evaluate(
             read, range(len(samples)) if indices is None else indices, num_workers=num_workers
         ),
         key=lambda sample: sample[1].shape,
-        weight=lambda sample: sample[1].size // 3,
+        weight=lambda sample: sample[1].shape[0] * sample[1].shape[1],
         limit=batch_pixels,
     ):
         masks = predict([image for _, image, _ in batch])

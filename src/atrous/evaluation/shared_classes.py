@@ -50,7 +50,7 @@ def in_shared_classes(predict: Predict, table: Sequence[int]) -> Predict:
     """
     shared = torch.tensor(table)
 
-    def predict_shared(images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+    def predict_shared(images: Sequence[NDArray[np.uint8 | np.float32]]) -> list[Tensor]:
         return [shared.to(mask.device)[mask.long()] for mask in predict(images)]
 
     return predict_shared

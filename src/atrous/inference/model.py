@@ -3,6 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from functools import cached_property
+from io import IOBase
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -19,9 +20,9 @@ from atrous.networks.card import Card
 from atrous.runtimes.engine import Engine
 from atrous.types import Kind
 
-Image: TypeAlias = str | Path | PILImage.Image | NDArray[np.generic] | Tensor
-"""A file; a PIL image; an array `(H, W, 3)` or `(H, W)` of 8 bits; or a tensor `(C, H, W)` of 8
-bits or of floats in [0, 1]."""
+Image: TypeAlias = str | Path | bytes | IOBase | PILImage.Image | NDArray[np.generic] | Tensor
+"""A file, its bytes, or it open for bytes; a PIL image; an array `(H, W, 3)` or `(H, W)` of 8 bits;
+or a tensor `(C, H, W)` of 8 bits or of floats in [0, 1]."""
 
 Input: TypeAlias = Image | Volume
 """What models take: an image, or a scan as a file, a `Volume`, or an array or tensor."""

@@ -3,18 +3,31 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
+from threading import Lock
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atrous.data.photos.raster import DEFAULT_MAX_PIXELS
+from atrous.data.photos.bands import RGB, picture_of_bands, read_bands_like
+from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, UnreadTiffError, image_size
 from atrous.data.photos.read import read_rgb8
 from atrous.data.prefetch import batches, prefetch
 from atrous.errors import DataError
 from atrous.inference.prediction import Prediction
 from atrous.inference.predictor import Predictor
+from atrous.inference.tiles.memory import MARGIN, SMALL_ENOUGH, MemoryModel, bytes_per_element
 
+BASE: Final = 800_000_000
+"""Bytes of the program with its libraries and a small model, as measured."""
+_LOCK: Final = Lock()
+_PER_PIXEL: Final = 30
+"""Bytes of a photo from its decoder to its overlay, of two classes: as measured, and a tenth."""
+Pixels = NDArray[np.uint8 | np.float32]
+"""RGB `(H, W, 3)` of 8 bits, or `(H, W, C)` of floats."""
+Read = Callable[[Path, int], Pixels]
 BATCH_PIXELS = 500_000
 """Pixels run at once: above this, batches gain no speed on a CPU and cost memory."""
 
@@ -30,6 +43,20 @@ class FileResult:
     error: str | None = None
 
 
+def photo_memory(predictor: Predictor, ceiling: int) -> MemoryModel:
+    """What a photo takes from decoding to writing, under a ceiling in bytes."""
+    facts = predictor.card.preprocessing
+    probe = facts.size or (256, 256)
+    channels = len(facts.mean)
+    peak = MARGIN * bytes_per_element(predictor.fast_network, probe, channels)
+    more_classes = 4 * max(0, len(predictor.card.class_names) - 2)
+    if predictor.card.task == "classification":
+        more_classes = 0
+    fixed = BASE if facts.size is None else BASE + round(peak * prod(facts.size))
+    own = peak if facts.size is None else 0
+    return MemoryModel(ceiling=ceiling, fixed=fixed, per_element=_PER_PIXEL + more_classes + own)
+
+
 def predict_files(
     predictor: Predictor,
     paths: Iterable[Path],
@@ -38,6 +65,7 @@ def predict_files(
     num_workers: int = 2,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_pixels: int = BATCH_PIXELS,
+    memory: int | None = None,
 ) -> Iterator[FileResult]:
     """What a model says of image files, yielding each as it is done; one size shares a batch.
 
@@ -52,37 +80,74 @@ def predict_files(
         num_workers: Threads that decode.
         max_pixels: Larger images are errors, told from their header before decoding.
         batch_pixels: A batch holds at least one image, and more while they fit in this.
+        memory: Ceiling in bytes; images that would take more are errors, told from their header
+            before decoding. None for no such limit.
     """
-    decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels)
-    run: Callable[[Sequence[NDArray[np.uint8]]], list[Prediction]] = predictor.predict_batch
+
+    def check(path: Path) -> None:
+        if memory is not None:
+            _check_memory(path, predictor, memory)
+
+    def read(path: Path, most: int) -> Pixels:
+        if predictor.num_channels == RGB:
+            return read_rgb8(path, max_pixels=most)
+        return read_bands_like(path, predictor.num_channels, max_pixels=most)
+
+    decoded = _decode(paths, num_workers=num_workers, max_pixels=max_pixels, check=check, read=read)
+    run: Callable[[Sequence[Pixels]], list[Prediction]] = predictor.predict_batch
     if foreground is not None:
         run = partial(predictor.predict_foreground, foreground=foreground)
     yield from _run(run, decoded, batch_pixels)
 
 
 def _decode(
-    paths: Iterable[Path], *, num_workers: int, max_pixels: int
-) -> Iterator[tuple[Path, NDArray[np.uint8] | str]]:
+    paths: Iterable[Path],
+    *,
+    num_workers: int,
+    max_pixels: int,
+    check: Callable[[Path], None],
+    read: Read,
+) -> Iterator[tuple[Path, Pixels | str]]:
     """Every path with its image, or with the reason why there is none."""
 
-    def decode(path: Path) -> tuple[Path, NDArray[np.uint8] | str]:
+    def decode(path: Path) -> tuple[Path, Pixels | str]:
         try:
-            return path, read_rgb8(path, max_pixels=max_pixels)
+            check(path)
+            return path, read(path, max_pixels)
         except DataError as error:
             return path, str(error)
 
     return prefetch(decode, paths, num_workers=num_workers)
 
 
+def _check_memory(path: Path, predictor: Predictor, ceiling: int) -> None:
+    try:
+        size = image_size(path)
+    except UnreadTiffError:  # another reader may know it; its limit is that of pixels
+        return
+    if prod(size) <= SMALL_ENOUGH:
+        return
+    with _LOCK:  # the network's graph is looked at once, whichever thread comes first
+        memory = photo_memory(predictor, ceiling)
+    if not memory.fits(size):
+        raise DataError(
+            f"{path}: {size[0]} x {size[1]} pixels (H x W) need about "
+            f"{memory.needed(size) / 1e9:.1f} GB; expected at most {memory.ceiling / 1e9:.1f} GB; "
+            "raise --memory if you trust the file, or shrink it."
+        )
+
+
 def _run(
-    predict_batch: Callable[[Sequence[NDArray[np.uint8]]], list[Prediction]],
-    decoded: Iterator[tuple[Path, NDArray[np.uint8] | str]],
+    predict_batch: Callable[[Sequence[Pixels]], list[Prediction]],
+    decoded: Iterator[tuple[Path, Pixels | str]],
     batch_pixels: int,
 ) -> Iterator[FileResult]:
     for batch in batches(
         decoded,
         key=lambda read: None if isinstance(read[1], str) else read[1].shape,
-        weight=lambda read: batch_pixels if isinstance(read[1], str) else read[1].size // 3,
+        weight=lambda read: (
+            batch_pixels if isinstance(read[1], str) else read[1].shape[0] * read[1].shape[1]
+        ),
         limit=batch_pixels,
     ):
         images = [image for _, image in batch if not isinstance(image, str)]
@@ -100,4 +165,5 @@ def _run(
                 yield unrun
             continue
         for path, image, prediction in zip(paths, images, predictions, strict=True):
-            yield FileResult(path=path, image=image, prediction=prediction)
+            shown = picture_of_bands(image)
+            yield FileResult(path=path, image=shown, prediction=prediction)

@@ -1,5 +1,6 @@
 """A network with its card, ready to be given images."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.data.inputs import is_slide_file
+from atrous.data.photos.bands import RGB, picture_of_bands, read_bands_like
+from atrous.data.photos.raster import open_raster_bytes
 from atrous.data.photos.read import as_rgb8, read_rgb8
 from atrous.errors import DataError, ShapeError
 from atrous.inference.fold import fold
@@ -20,7 +23,7 @@ from atrous.inference.prediction import Prediction
 from atrous.inference.tiles.memory import check_memory
 from atrous.networks.card import Card
 from atrous.networks.mask_resize import logits_to_masks
-from atrous.networks.preprocessing.images import preprocess
+from atrous.networks.preprocessing.images import preprocess, unit_pixels
 from atrous.runtimes.engine import Engine
 
 
@@ -74,11 +77,18 @@ class Predictor(Model):
             DataError: If the file cannot be read, or the image would not fit into memory.
             ShapeError: If the array or tensor is of another shape, type or range.
         """
+        if isinstance(x, str | Path) and self.num_channels != RGB:
+            x = read_bands_like(x, self.num_channels)
         pixels = pixels_of(x)
         (prediction,) = self._predict(pixels[None])
         return replace(prediction, image=_to_draw_over(pixels))
 
-    def predict_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    @property
+    def num_channels(self) -> int:
+        """Channels of the images that the network takes."""
+        return len(self.card.preprocessing.mean)
+
+    def predict_batch(self, images: Sequence[NDArray[np.uint8 | np.float32]]) -> list[Prediction]:
         """What the network says of RGB images `(H, W, 3)` of 8 bits and one size, run together.
 
         Raises:
@@ -92,12 +102,15 @@ class Predictor(Model):
     def _run(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Preprocess and run; under the caller's inference mode."""
         if self.device.type == "cpu":
-            size = self.card.preprocessing.size or tuple(pixels.shape[2:])
+            facts, size = self.card.preprocessing, tuple(pixels.shape[2:])
+            if facts.shorter_side is not None:  # of which the middle is cut out
+                size = tuple(facts.shorter_side * length // min(size) for length in size)
+            elif facts.size is not None:
+                size = facts.size
             measured = self.fast_network if self.engine is None else self.network
             check_memory(measured, size, num_channels=pixels.shape[1])
         x = pixels.to(self.device)
-        x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
-        x = preprocess(x, self.card.preprocessing)
+        x = preprocess(unit_pixels(x), self.card.preprocessing)
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         return self.fast_network(x)
@@ -110,7 +123,7 @@ class Predictor(Model):
 
     @torch.inference_mode()
     def predict_foreground(
-        self, images: Sequence[NDArray[np.uint8]], *, foreground: int
+        self, images: Sequence[NDArray[np.uint8 | np.float32]], *, foreground: int
     ) -> list[Prediction]:
         """As `predict_batch`, each with the probability of one class alone, `(1, H, W)`.
 
@@ -186,7 +199,7 @@ class Predictor(Model):
         return names
 
 
-def _stacked(images: Sequence[NDArray[np.uint8]]) -> Tensor:
+def _stacked(images: Sequence[NDArray[np.uint8 | np.float32]]) -> Tensor:
     """`(B, 3, H, W)` of images of one size."""
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
@@ -206,11 +219,18 @@ def pixels_of(image: Image) -> Tensor:
         image = _read(Path(image))
     elif isinstance(image, PILImage.Image):
         image = as_rgb8(image)
+    elif isinstance(image, bytes | bytearray | memoryview):
+        image = as_rgb8(open_raster_bytes(bytes(image)))
+    elif isinstance(image, io.IOBase):
+        image = as_rgb8(open_raster_bytes(_all_of(image), name="the file"))
     if not isinstance(image, np.ndarray):
         raise ShapeError(
-            f"A {type(image).__name__} was given; expected a path, a PIL image, an array (H, W, 3) "
-            "of 8 bits, or a tensor (C, H, W); give one of these."
+            f"A {type(image).__name__} was given; expected a path, a file's bytes, a file open for "
+            "them, a PIL image, an array (H, W, 3) of 8 bits, or a tensor (C, H, W); give one of "
+            "these, and of several each by itself or atrous.predict(model, files, out)."
         )
+    if image.dtype == np.float32 and image.ndim == 3 and image.shape[2] != RGB and image.size:
+        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     if image.dtype == np.uint8 and image.ndim == 2:
         image = np.repeat(image[:, :, np.newaxis], 3, axis=2)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -221,6 +241,15 @@ def pixels_of(image: Image) -> Tensor:
     if not image.flags.writeable:  # torch warns of memory that must not change
         image = image.copy()
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+
+
+def _all_of(file: io.IOBase) -> bytes:
+    data = getattr(file, "read", str)()
+    if not isinstance(data, bytes):
+        raise ShapeError(
+            "A file open for text was given; expected one open for bytes; open it with 'rb'."
+        )
+    return data
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
@@ -259,9 +288,11 @@ def _checked(image: Tensor) -> Tensor:
 
 
 def _to_draw_over(pixels: Tensor) -> NDArray[np.uint8] | None:
-    """`(H, W, 3)` of 8 bits; None for what is no RGB image."""
-    if pixels.ndim != 3 or pixels.shape[0] != 3:
+    """`(H, W, 3)` of 8 bits; None for what is no image."""
+    if pixels.ndim != 3:
         return None
+    if pixels.shape[0] != RGB:
+        return picture_of_bands(pixels.permute(1, 2, 0).cpu().float().numpy())
     if pixels.dtype != torch.uint8:
         pixels = pixels.detach().mul(255).round().to(torch.uint8)
     return pixels.permute(1, 2, 0).cpu().numpy()

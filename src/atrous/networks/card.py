@@ -1,10 +1,13 @@
 """The model card: everything that must travel with a network's weights, inside their file."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TypeVar, get_args
+from typing import TypeVar, get_args, get_type_hints
 
+from atrous._documents import parse_json
+from atrous._value_types import describe, fits
 from atrous.errors import DataError
 from atrous.networks.catalog import Argument, Task
 from atrous.networks.label_sets import LabelSet
@@ -97,7 +100,11 @@ class Card:
                 f"The card's void class is {self.void_class}, but it has "
                 f"{len(self.class_names)} classes; expected an index below that."
             )
-        if self.mpp is not None and self.mpp <= 0:
+        if not all(0 <= level <= 255 for colour in self.palette for level in colour):
+            raise DataError(
+                f"The card's palette is {self.palette}; expected levels from 0 to 255; mend it."
+            )
+        if self.mpp is not None and not 0 < self.mpp < math.inf:
             raise DataError(f"The card's mpp is {self.mpp}; expected more than 0 µm per pixel.")
         if self.volume is not None:
             self._check_volume(self.volume)
@@ -126,7 +133,8 @@ class Card:
 
     def to_json(self) -> str:
         """The card as a JSON object, to be read back by `from_json`."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        text = json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        return text.encode(errors="backslashreplace").decode()  # as JSON escapes what is no UTF-8
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
@@ -136,7 +144,7 @@ class Card:
             DataError: If the text is not a card, or of a later format.
         """
         try:
-            facts = json.loads(text)
+            facts = parse_json(text)
             version = facts.pop("format")
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise DataError(
@@ -154,7 +162,10 @@ class Card:
         facts["preprocessing"] = _build(Preprocessing, facts.get("preprocessing"))
         if facts.get("volume") is not None:
             facts["volume"] = _build(VolumeSpec, facts["volume"])
-        facts["scores"] = tuple(_build(Score, score) for score in facts.get("scores", ()))
+        scores = facts.get("scores", ())
+        if not isinstance(scores, tuple):
+            raise DataError(f"The card's scores are {scores!r}; expected a list; mend the card.")
+        facts["scores"] = tuple(_build(Score, score) for score in scores)
         return _build(cls, facts)
 
 
@@ -167,6 +178,12 @@ def _build(kind: type[T], facts: object) -> T:
         raise DataError(
             f"The card's {kind.__name__} has unknown keys {unknown}; known: {sorted(known)}."
         )
+    hints = get_type_hints(kind)
+    for key, value in facts.items():
+        if not fits(value, hints[key]):
+            raise DataError(
+                f"The card's {key} is {value!r}; expected {describe(hints[key])}; mend the card."
+            )
     try:
         return kind(**facts)
     except TypeError as error:  # a key is missing, or a value cannot be compared as it should

@@ -1,7 +1,10 @@
 """Weights in one file with their card: save and load."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -9,12 +12,15 @@ from safetensors.torch import save
 from torch import nn
 
 from atrous._files import write_atomically
-from atrous.errors import DataError
+from atrous.errors import AtrousError, DataError, ShapeError
+from atrous.networks.budget import size_limit
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 
 METADATA_KEY = "atrous"
 """Where in the file's metadata the card lies."""
+DIGEST_KEY = "atrous_sha256"
+"""Where the checksum of the tensors lies; files of earlier versions have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +54,9 @@ def save_weights(
         key: (tensor.half() if is_half and _is_kernel(tensor) else tensor).contiguous()
         for key, tensor in state.items()
     }
+    metadata = {METADATA_KEY: card.to_json(), DIGEST_KEY: _digest(contiguous)}
     with write_atomically(path) as file:
-        file.write(save(contiguous, metadata={METADATA_KEY: card.to_json()}))
+        file.write(save(contiguous, metadata=metadata))
 
 
 def load_weights(path: Path | str) -> Weights:
@@ -72,19 +79,50 @@ def load_weights(path: Path | str) -> Weights:
                     f"preprocessing is known; expected a file written by `atrous convert` or "
                     f"`save_weights`: convert the original checkpoint."
                 )
-            card = Card.from_json(metadata[METADATA_KEY])
+            card = _card(path, metadata[METADATA_KEY])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} {_what_it_is(path, error)}") from error
+    if metadata.get(DIGEST_KEY, "") not in ("", _digest(state)):
+        raise DataError(
+            f"{path}: its tensors are not those that were written, by the checksum beside its "
+            "card; expected an unaltered file; copy or convert it again."
+        )
     wrong = next((key for key, tensor in state.items() if not tensor.isfinite().all()), None)
     if wrong is not None:
         raise DataError(
             f"{path}: tensor {wrong!r} holds NaN or infinity; expected finite numbers; fetch or "
             "convert the file again."
         )
-    network = build_network(card.network, card.arguments)
+    num_values = sum(tensor.numel() for tensor in state.values())
+    try:
+        with size_limit(num_tensors=len(state), num_values=num_values):
+            network = build_network(card.network, card.arguments)
+    except AtrousError as error:
+        raise type(error)(f"{path}: {error}") if type(error) in _PLAIN else error from error
     _fill(network, state, card, path)
     return Weights(network=network.eval(), card=card)
+
+
+_PLAIN: Final = (DataError, ShapeError)
+"""Errors that are made from their text alone."""
+
+
+def _card(path: Path, text: str) -> Card:
+    try:
+        return Card.from_json(text)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _is_kernel(tensor: torch.Tensor) -> bool:

@@ -1,5 +1,6 @@
 """Train a network by a recipe, into a folder that the same call goes on from."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from atrous.training.recipe.recipe import Recipe
     from atrous.training.run.records import Progress as StepProgress
     from atrous.training.run.run import Run
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,8 @@ def follow(
     everyone = [*callbacks, *([TensorBoardCallback()] if run.recipe.tensorboard else [])]
     listeners = everyone if is_main else []
     is_done = run.is_done
+    if is_main and is_done and run.has_stalled:
+        logger.warning("note: %s ended early: raise patience to go on", run.recipe.name)
     if is_main:
         run.folder.write_facts({**facts(), **machine(run)})
     if not is_done:

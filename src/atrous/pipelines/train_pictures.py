@@ -26,10 +26,8 @@ def write_pictures(run: "Run", record: "EpochRecord") -> None:
     count = min(NUM_SAMPLES, len(samples))
     chosen = [index * len(samples) // count for index in range(count)]
     pairs = [samples.rgb8_and_mask(index) for index in chosen]
-    images = [image for image, _ in pairs]
-    predicted = predict_masks(
-        run.state.weights, images, run.card, device=run.state.accelerator.device
-    )
+    fed = [samples.pixels_and_mask(index)[0] for index in chosen]
+    predicted = predict_masks(run.state.weights, fed, run.card, device=run.state.accelerator.device)
     sheet = sample_sheet(
         [
             (samples.names[index], image, truth.numpy(), mask.numpy())

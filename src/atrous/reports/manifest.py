@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from atrous._documents import read_json
 from atrous._files import sha256_of, write_text
 from atrous._journal import Journal
 from atrous.errors import DataError
@@ -37,7 +38,7 @@ class DoneInputs:
         if may_overwrite:
             path.unlink(missing_ok=True)
         self._journal = Journal(path, run={"weights": weights})
-        self._states = {str(r["name"]): str(r["state"]) for r in self._journal.records}
+        self._states = {str(r.get("name")): str(r.get("state")) for r in self._journal.records}
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +120,7 @@ def write_note(root: Path, *, name: str, weights: str, edits: Traces, may_overwr
 def _noted(path: Path) -> dict[str, object]:
     """What the note says; nothing if it is missing or broken."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
+        run = read_json(path)
     except (OSError, ValueError):
         return {}
     return run if isinstance(run, dict) else {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from atrous._documents import parse_json
 from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.runtimes.graph import Signature
@@ -69,7 +70,7 @@ def facts_from_json(text: str | None, path: Path) -> ExportFacts:
             "known; expected a file that `atrous export` wrote; export it from its weights."
         )
     try:
-        record = json.loads(text)
+        record = parse_json(text)
         if record["format"] != FORMAT:
             raise DataError(
                 f"{path} is of format {record['format']}; expected {FORMAT}; update atrous, or "

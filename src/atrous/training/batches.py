@@ -5,10 +5,14 @@ on the seed, the epoch and the sample; so any step of any epoch can be made agai
 worker processes, which is what makes a resumed training equal to one that was never stopped.
 """
 
+import os
+import shutil
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -41,7 +45,8 @@ class Batch:
     """What one step is made of, of this process's share of the samples.
 
     Attributes:
-        images: `(B, C, H, W)` uint8 RGB, or `(B, C, D, H, W)` float32 as the network is fed them.
+        images: `(B, 3, H, W)` uint8 RGB, `(B, C, H, W)` float32 of other channels, not normalised,
+            or `(B, C, D, H, W)` float32 as the network is fed them.
         masks: `(B, *S)` int64, 255 where unlabelled; None for label layouts.
         labels: `(B,)` int64, or after mixing shares `(B, K)` float32; None for mask layouts.
         names: Of the samples, for messages.
@@ -205,6 +210,7 @@ def feed(
             f"batch_size = {recipe.batch_size} cannot be shared evenly by {num_processes} "
             f"processes; expected a multiple; change one of them."
         )
+    _check_shared_memory(views, recipe, batch_size=recipe.batch_size // num_processes)
     loader: DataLoader[Batch] = DataLoader(
         views,  # type: ignore[arg-type]  # torch knows items only, not what collate makes
         batch_sampler=_Plan(
@@ -217,15 +223,15 @@ def feed(
         num_workers=recipe.num_workers,
         collate_fn=_collate,
         worker_init_fn=_start_worker,
-        prefetch_factor=4 if recipe.num_workers else None,
+        prefetch_factor=_PREFETCH if recipe.num_workers else None,
         generator=torch.Generator(),  # of its own, so that the training's random numbers stay put
     )
     yield from loader
 
 
-def _read(layout: Dataset, index: int) -> tuple[NDArray[np.uint8], Tensor | None]:
+def _read(layout: Dataset, index: int) -> tuple[NDArray[np.uint8 | np.float32], Tensor | None]:
     if layout.has_masks:
-        pixels, mask = layout.rgb8_and_mask(index)
+        pixels, mask = layout.pixels_and_mask(index)
         return pixels, mask.to(torch.uint8)  # 255 and the classes fit, at an eighth of the memory
     assert layout.has_labels  # volumes have views of their own
     return layout.rgb8(index), None
@@ -255,7 +261,52 @@ def _collate(samples: Sequence[tuple[Tensor, Tensor | None, int, str]]) -> Batch
 
 
 def _start_worker(_worker: int) -> None:
-    """One thread each; Ctrl-C is for the process that trains, which ends the workers itself."""
+    """One thread each; signals to all are for the process that trains, which ends the workers."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _LetPass())
+
+
+class _LetPass:
+    """Takes SIGTERM as one to the whole group at first; a later one is meant for this process."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+
+    def __call__(self, number: int, _frame: object) -> None:
+        now = time.monotonic()
+        if self.since is None:
+            self.since = now
+        elif now - self.since > SAME_SIGNAL:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+SAME_SIGNAL: Final = 2.0
+"""Seconds within which signals are one: `timeout` and torchrun send theirs to the process, and
+again to its group."""
+_PREFETCH: Final = 4
+"""Batches that each worker makes ahead."""
+
+
+def _check_shared_memory(views: AnyViews, recipe: Recipe, *, batch_size: int) -> None:
+    """See that the batches on their way from the workers fit into shared memory.
+
+    Where they do not, torch stands still or is killed by a bus error, without a word.
+
+    Raises:
+        DataError: If they do not.
+    """
+    folder = Path("/dev/shm")  # noqa: S108 - looked at, not written in
+    if not recipe.num_workers or not folder.is_dir():
+        return
+    image, mask, _, _ = views[Key(0, 0, recipe.size_in(0))]
+    sample = image.numel() * image.element_size() + (0 if mask is None else 8 * mask.numel())
+    needed = recipe.num_workers * _PREFETCH * batch_size * sample
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"num_workers = {recipe.num_workers} needs {needed / 1e6:,.0f} MB of shared memory for "
+            f"batches on their way, and {folder} has {free / 1e6:,.0f} MB free; expected room for "
+            "them; set num_workers = 0, or give it more (docker run --shm-size)."
+        )

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from atrous._documents import read_json
 from atrous._files import write_text
 from atrous.data.dataset import Dataset
 from atrous.data.prefetch import prefetch
@@ -175,7 +176,7 @@ def _total(pixel_counts: Sequence[int]) -> int:
 
 def _read(cache_file: Path, fingerprint: str, samples: Dataset) -> ClassCounts | None:
     try:
-        kept = json.loads(cache_file.read_text(encoding="utf-8"))
+        kept = read_json(cache_file)
         if kept["fingerprint"] != fingerprint:
             return None
         counts = ClassCounts(
@@ -186,7 +187,7 @@ def _read(cache_file: Path, fingerprint: str, samples: Dataset) -> ClassCounts |
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         _log.warning("%s is no record of class counts (%s): counting again", cache_file, error)
         return None
     is_of_these = (counts.num_images, len(counts.pixels), len(counts.image_pixels)) == (

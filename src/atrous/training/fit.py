@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from atrous.errors import DataError
-from atrous.networks.preprocessing.images import Preprocessing, preprocess
+from atrous.networks.preprocessing.images import Preprocessing, preprocess, unit_pixels
 from atrous.training.batches import Batch
 from atrous.training.bfloat16_cpu import refuse_tiny_maps
 from atrous.training.ema import moving_average
@@ -199,7 +199,7 @@ def _learn(
             x = network_input(part.images, facts)
             if _is_half_on_cpu(accelerator):
                 x = x.contiguous()
-            outputs = state.trainee(x)
+            outputs = _outputs(state.trainee, x)
         total, losses = objective(outputs, part)
         _check_finite(total, batch, state.step)
         for name, value in {"total": total.detach(), **losses}.items():
@@ -219,14 +219,32 @@ def _learn(
     return {name: float(value) for name, value in sums.items()}
 
 
+def _outputs(trainee: nn.Module, x: Tensor) -> Any:  # noqa: ANN401 - whatever the network gives
+    """What the network in training makes of its input.
+
+    Raises:
+        DataError: If a batch norm sees one value a channel, of which there is no variance.
+    """
+    try:
+        return trainee(x)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise DataError(
+            f"A batch norm sees one value a channel, in a batch (or part of one) of {len(x)} of "
+            f"size {' x '.join(map(str, x.shape[2:]))}; expected two at least, to have a variance; "
+            "raise batch_size, lower accumulate, give a larger size, or set freeze_batch_norm."
+        ) from error
+
+
 def network_input(images: Tensor, facts: Preprocessing) -> Tensor:
     """What the network takes: 8-bit pixels normalised, never resized, channels last.
 
     Volumes, which are floats, were prepared when they were read.
     """
-    if images.is_floating_point():
+    if images.ndim == 5:
         return images.contiguous(memory_format=torch.channels_last_3d)
-    x = preprocess(images.float().div_(255), facts)
+    x = preprocess(unit_pixels(images), facts)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 

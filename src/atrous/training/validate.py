@@ -23,7 +23,7 @@ from atrous.metrics.topk import label_confusion
 from atrous.networks.card import Card
 from atrous.networks.catalog import Task
 from atrous.networks.mask_resize import logits_to_masks
-from atrous.networks.preprocessing.images import preprocess
+from atrous.networks.preprocessing.images import preprocess, unit_pixels
 from atrous.networks.segmenters.segmenter import Segmenter
 from atrous.training.volume_cache import VolumeCache
 from atrous.types import UNLABELLED
@@ -132,6 +132,8 @@ def predict_volume(
     return argmax_classes(said).to(torch.uint8)
 
 
+Pixels = NDArray[np.uint8 | np.float32]
+"""`(H, W, C)`: RGB of 8 bits, or other channels as floats."""
 SELECTION_METRIC: Final[Mapping[str, str]] = {
     "segmentation": "miou",
     "joint": "miou",
@@ -216,9 +218,13 @@ def validate(
 
 
 def predict_masks(
-    network: nn.Module, images: Sequence[NDArray[np.uint8]], card: Card, *, device: torch.device
+    network: nn.Module,
+    images: Sequence[Pixels],
+    card: Card,
+    *,
+    device: torch.device,
 ) -> list[Tensor]:
-    """Masks `(H, W)` of RGB images `(H, W, 3)` of any sizes, by a network that is in training."""
+    """Masks `(H, W)` of images `(H, W, C)` of any sizes, by a network that is in training."""
     with evaluating(network):
         runner = _Runner(network, card, device)
         return [runner.masks([image])[0] for image in images]
@@ -231,7 +237,7 @@ class _Runner:
         self.network, self.card, self.device = network, card, device
         self.said: list[int] = []
 
-    def masks(self, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+    def masks(self, images: Sequence[Pixels]) -> list[Tensor]:
         outputs = self._run(images)
         if isinstance(outputs, tuple):
             outputs, labels = outputs
@@ -239,14 +245,14 @@ class _Runner:
         size = images[0].shape[:2]
         return list(logits_to_masks(outputs, size, resize=self.card.mask_resize).cpu())
 
-    def probabilities(self, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+    def probabilities(self, images: Sequence[Pixels]) -> list[Tensor]:
         outputs = self._run(images)
         assert isinstance(outputs, Tensor)  # the card's task says so
         return list(outputs.softmax(1).cpu())
 
-    def _run(self, images: Sequence[NDArray[np.uint8]]) -> Tensor | tuple[Tensor, Tensor]:
+    def _run(self, images: Sequence[Pixels]) -> Tensor | tuple[Tensor, Tensor]:
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)
-        x = preprocess(pixels.float().div_(255), self.card.preprocessing)
+        x = preprocess(unit_pixels(pixels), self.card.preprocessing)
         return self.network(x.contiguous(memory_format=torch.channels_last))
 
 

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from atrous._documents import read_json
 from atrous._files import make_folder, write_atomically, write_text
 from atrous.data.dataset import Dataset
 from atrous.data.prefetch import prefetch
@@ -101,10 +102,10 @@ def _kept_spacings(
 ) -> list[tuple[float, ...]] | None:
     """What the index says, if it is of these data; it is written last, so the files are whole."""
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = read_json(folder / "index.json")
         is_same = index["form"] == _FORM and index["fingerprint"] == fingerprint
         spacings = [tuple(map(float, spacing)) for spacing in index["spacings"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     is_whole = all(
         path.is_file() for number in range(len(names)) for path in _paths(folder, number)

@@ -369,7 +369,7 @@ def test_impossible_settings_are_refused(settings_, message):
 @pytest.mark.parametrize(
     ("image", "mask", "message"),
     [
-        (torch.zeros(3, 4, 4), None, "uint8"),
+        (torch.zeros(3, 4, 4, dtype=torch.int64), None, "uint8"),
         (torch.zeros(4, 4, dtype=torch.uint8), None, r"\(C, H, W\)"),
         (torch.zeros(3, 0, 4, dtype=torch.uint8), None, "pixels"),
         (torch.zeros(3, 4, 4, dtype=torch.uint8), torch.zeros(4, 5), "one size"),

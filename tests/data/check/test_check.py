@@ -210,3 +210,28 @@ def test_camvid_has_the_published_counts(shared):
     rows = matrix["matrix"] if isinstance(matrix, dict) else matrix
     assert report.class_pixels == tuple(sum(row) for row in rows[:11])
     assert report.errors == ()
+
+
+def test_masks_without_image_are_named(tmp_path):
+    root = write_mask_folder(tmp_path / "x", num_images=3, size=(20, 30))
+    (root / "images/0001.png").unlink()
+    report = check_layout(open_layout("mask_folder", root, num_classes=4))
+    (problem,) = [problem for problem in report.warnings if problem.kind == "left_out"]
+    assert problem.names == ("0001.png",)
+    assert "masks have no image" in problem.text
+
+
+def test_channels_that_are_not_read_are_named(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
+    root = write_mask_folder(tmp_path / "x", num_images=3, size=(20, 30))
+    for name, extra in (("0001", "unspecified"), ("0002", "unassalpha")):
+        (root / f"images/{name}.png").unlink()
+        tifffile.imwrite(
+            root / f"images/{name}.tif",
+            np.full((20, 30, 4), 255, np.uint8),
+            photometric="rgb",
+            extrasamples=[extra],
+        )
+    report = check_layout(open_layout("mask_folder", root, num_classes=4))
+    (problem,) = [problem for problem in report.warnings if problem.kind == "left_out"]
+    assert problem.names == ("0001",)

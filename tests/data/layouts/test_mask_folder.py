@@ -290,3 +290,30 @@ def test_pictures_that_are_not_read_are_named(tmp_path):
     report = check_layout(MaskFolder(root, num_classes=2))
     (left,) = [problem for problem in report.warnings if problem.kind == "left_out"]
     assert left.names == ("b.heic", "c.jxl", "d")
+
+
+def put_turned(root, name, orientation, size, *, mask_size):
+    """A photo that its EXIF turns, and a mask of that size."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", size[::-1]).save(root / f"images/{name}.jpg", exif=exif)
+    Image.new("L", mask_size[::-1]).save(root / f"masks/{name}.png")
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(2, (20, 30)), (3, (20, 30)), (4, (20, 30)), (6, (20, 20))]
+)
+def test_a_turned_photo_whose_mask_may_lie_otherwise_is_refused(root, orientation, size):
+    put_turned(root, "turned", orientation, size, mask_size=size)
+    data = MaskFolder(root, num_classes=NUM_CLASSES)
+    with pytest.raises(DataError, match=rf"EXIF orientation \({orientation}\)"):
+        data.rgb8_and_mask(data.names.index("turned"))
+
+
+def test_a_photo_on_its_side_with_a_standing_mask_shows_that_masks_are_upright(root):
+    put_turned(root, "turned", 3, (20, 30), mask_size=(20, 30))
+    put_turned(root, "side", 6, (20, 30), mask_size=(30, 20))
+    data = MaskFolder(root, num_classes=NUM_CLASSES)
+    for name, size in (("turned", (20, 30)), ("side", (30, 20))):
+        rgb, mask = data.rgb8_and_mask(data.names.index(name))
+        assert rgb.shape[:2] == size == mask.shape

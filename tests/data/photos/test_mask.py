@@ -169,3 +169,17 @@ def test_grey_levels_of_few_bits_are_indices(bits, tmp_path):
     values = np.random.default_rng(0).integers(0, min(2**bits, 20), (5, 7))
     grey_png(tmp_path / "mask.png", values, bits)
     assert same(read_mask(tmp_path / "mask.png"), values)
+
+
+@pytest.mark.parametrize("type_", [np.uint8, np.uint16])
+def test_a_tiff_whose_zero_is_white_is_refused(tmp_path, type_):
+    tifffile = pytest.importorskip("tifffile", reason="needs the extra slides")
+    tifffile.imwrite(tmp_path / "a.tif", INDICES.astype(type_), photometric="miniswhite")
+    with pytest.raises(DataError, match="0 is white"):
+        read_mask(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.avif", {}), ("a.jp2", {})])
+def test_formats_that_may_alter_values_are_refused(tmp_path, name, options):
+    with pytest.raises(DataError, match="alters class indices"):
+        read_mask(saved(tmp_path, Image.fromarray(INDICES), name, **options))

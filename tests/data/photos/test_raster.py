@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, WebPImagePlugin
 
-from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, open_raster
+from atrous.data.photos.raster import (
+    DEFAULT_MAX_PIXELS,
+    IMAGE_SUFFIXES,
+    image_size,
+    open_raster,
+    open_raster_bytes,
+)
 from atrous.errors import DataError
 
 ROWS, COLUMNS = np.mgrid[:37, :53]
@@ -213,3 +219,59 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path, suffix):
     options = {"lossless": True} if suffix == "webp" else {}
     frames[0].save(path, save_all=True, append_images=frames[1:], **options)
     assert open_raster(path).convert("RGB").getpixel((4, 3)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".avif", "AVIF"), (".jp2", "JPEG2000")])
+def test_formats_of_pillow_itself_are_read(tmp_path, suffix, name):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(encode(Image.fromarray(RGB), name))
+    assert path.suffix in IMAGE_SUFFIXES
+    expected = Image.open(path).convert("RGB")
+    assert np.array_equal(np.asarray(open_raster(path)), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    ("head", "package"),
+    [(b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"), (b"\xff\x0a" + bytes(14), "JPEG XL")],
+)
+def test_what_a_plug_in_would_read_is_named(tmp_path, head, package):
+    (tmp_path / "a.bin").write_bytes(head + bytes(100))
+    with pytest.raises(DataError, match=package):
+        open_raster(tmp_path / "a.bin")
+
+
+def test_a_size_is_that_of_the_header_alone(tmp_path):
+    (tmp_path / "a.png").write_bytes(png_header(20_000, 30_000))
+    assert image_size(tmp_path / "a.png") == (30_000, 20_000)
+
+
+def test_bytes_are_read_as_the_file_is():
+    assert np.array_equal(np.asarray(open_raster_bytes(FILES["png"])), RGB)
+    with pytest.raises(DataError, match="not an image"):
+        open_raster_bytes(b"hello, this is text")
+
+
+@pytest.mark.parametrize("is_palette", [False, True])
+def test_a_png_with_pixels_of_another_checksum_is_broken(tmp_path, is_palette):
+    image = Image.fromarray(RGB).quantize(64) if is_palette else Image.fromarray(RGB)
+    data = encode(image, "PNG")
+    start, length = data.index(b"IDAT") + 4, int.from_bytes(data[data.index(b"IDAT") - 4 :][:4])
+    refused = 0
+    for place in range(start, start + length, max(1, length // 60)):
+        (tmp_path / "a.png").write_bytes(
+            data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :]
+        )
+        with pytest.raises(DataError, match="broken or cut off"):
+            open_raster(tmp_path / "a.png")
+        refused += 1
+    assert refused >= 60
+
+
+def test_heic_is_read_where_its_plug_in_is_installed(tmp_path):
+    heif = pytest.importorskip("pillow_heif", reason="needs the extra images")
+    heif.from_pillow(Image.fromarray(RGB)).save(tmp_path / "a.heic", quality=-1)
+    assert ".heic" in IMAGE_SUFFIXES
+    found = np.asarray(open_raster(tmp_path / "a.heic").convert("RGB")).astype(int)
+    assert found.shape == RGB.shape
+    # Half the chroma is kept, so that single pixels differ and means do not.
+    assert abs(found.mean(axis=(0, 1)) - RGB.mean(axis=(0, 1))).max() < 2

@@ -283,3 +283,43 @@ def test_interpolated_labels_in_scaled_integers_are_refused(tmp_path):
     nibabel.save(image, tmp_path / "labels.nii.gz")
     with pytest.raises(DataError, match="labels are no integers"):
         read_mask_volume(tmp_path / "labels.nii.gz")
+
+
+def with_header(path, **fields):
+    """A sound NIfTI file of 8x8x8 voxels with these fields of its header."""
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.int16)
+    header.set_data_shape((8, 8, 8))
+    header["pixdim"][1:4] = 1
+    header["sform_code"] = 1
+    for name, row in zip(("srow_x", "srow_y", "srow_z"), np.eye(4), strict=False):
+        header[name] = row
+    header["vox_offset"] = 352
+    for name, value in fields.items():
+        header[name] = value
+    values = np.arange(512, dtype="<i2").tobytes()
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(4) + values, mtime=0))
+    return path
+
+
+@pytest.mark.parametrize("offset", [np.inf, -np.inf, np.nan, 352.5, -352])
+def test_an_offset_that_is_no_place_is_refused(tmp_path, offset):
+    with pytest.raises(DataError, match="vox_offset"):
+        read_volume(with_header(tmp_path / "a.nii.gz", vox_offset=offset))
+
+
+@pytest.mark.parametrize(
+    ("code", "step"), [(0, 1), (1, 1000), (2, 1), (3, 0.001), (4, 1), (7, 1), (64, 1), (66, 1)]
+)
+def test_units_of_length_are_the_lowest_bits(tmp_path, code, step):
+    volume = read_volume(with_header(tmp_path / "a.nii.gz", xyzt_units=code))
+    assert volume.spacing == (step, step, step)
+
+
+def test_a_scan_beyond_the_ceiling_is_refused_before_it_is_unpacked(tmp_path):
+    path = with_header(tmp_path / "a.nii.gz")
+    assert read_volume(path, max_bytes=512 * 6).array.shape == (1, 8, 8, 8)
+    with pytest.raises(DataError, match="GB to read"):
+        read_volume(path, max_bytes=512 * 6 - 1)
+    with pytest.raises(DataError, match="GB to read"):
+        read_mask_volume(path, max_bytes=512 * 17)

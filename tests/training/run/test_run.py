@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+import zipfile
 from dataclasses import replace
 from itertools import islice
 
@@ -24,6 +26,15 @@ def finish(recipe, folder, **changes):
     run = open_run(replace(recipe, **changes), folder, Accelerator(cpu=True))
     for _ in run.steps():
         pass
+    return run
+
+
+def begin(recipe, folder, *, steps=1):
+    """A run that was stopped after some steps."""
+    run = open_run(recipe, folder, Accelerator(cpu=True))
+    for _ in islice(run.steps(), steps):
+        pass
+    run.save()
     return run
 
 
@@ -134,7 +145,7 @@ def test_eight_images_are_learnt_by_heart(recipe, tmp_path):
 
 
 def test_another_recipe_is_refused_and_says_what_differs(recipe, tmp_path):
-    open_run(recipe, tmp_path, Accelerator(cpu=True))
+    begin(recipe, tmp_path)
     with pytest.raises(DataError, match=r"learning_rate was 0\.002 and is 0\.1"):
         open_run(replace(recipe, learning_rate=0.1), tmp_path, Accelerator(cpu=True))
     other = replace(recipe, num_workers=1, checkpoint_minutes=1.0)
@@ -159,7 +170,7 @@ def test_data_that_has_changed_since_is_refused(recipe, tmp_path):
     data = write_mask_folder(tmp_path / "data/train", num_images=4, size=(32, 48))
     write_mask_folder(tmp_path / "data/val", num_images=2, size=(32, 48), seed=1)
     recipe = replace(recipe, data=(str(tmp_path / "data"),))
-    open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
+    begin(recipe, tmp_path / "run")
     (data / "images/0000.png").write_bytes((data / "images/0001.png").read_bytes())
     with pytest.raises(DataError, match="has changed since its run"):
         open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
@@ -246,3 +257,171 @@ def test_records_say_what_was_reached(recipe, tmp_path):
     for record in run.history:
         assert math.isfinite(record["losses"]["total"])
         assert 0 <= record["scores"]["miou"] <= 100
+
+
+def rewritten(path, change):
+    """An archive with other content of its pickle, and right checksums of its parts."""
+    with zipfile.ZipFile(path) as archive:
+        parts = [(part, archive.read(part)) for part in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, data in parts:
+            archive.writestr(part, change(data) if part.filename.endswith("data.pkl") else data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data[:40] + b"\xff" * 8 + data[48:],
+        lambda data: data[: len(data) // 2],
+        lambda data: data.replace(b"exp_avg_sq", b"exp_avg_sr"),
+    ],
+    ids=["altered", "cut", "renamed"],
+)
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_checkpoint_altered_under_right_checksums_is_set_aside(
+    recipe, tmp_path, caplog, change, is_marked
+):
+    finish(recipe, tmp_path / "whole")
+    finish(recipe, tmp_path / "run")
+    (older, newest) = sorted((tmp_path / "run/checkpoints").iterdir())
+    if not is_marked:  # as earlier versions wrote them
+        content = newest.read_bytes().replace(b"atrous_sha256", b"another_sha25")
+        newest.write_bytes(content)
+    rewritten(newest, change)
+    run = open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
+    if run.state.step == 12:  # a name in the optimiser's state that nothing asks for
+        assert not is_marked
+        return
+    assert run.state.step == 8 == int(older.stem.partition("-")[2])
+    assert "set aside" in caplog.text
+    assert (tmp_path / f"run/checkpoints/{newest.name}.damaged").is_file()
+    finish(recipe, tmp_path / "run")
+    assert_equal_bits(weights_of(tmp_path / "whole"), weights_of(tmp_path / "run"))
+
+
+def test_without_any_whole_checkpoint_it_is_one_line(recipe, tmp_path):
+    begin(recipe, tmp_path)
+    for path in (tmp_path / "checkpoints").iterdir():
+        path.write_bytes(b"nothing")
+    with pytest.raises(DataError, match="none is whole"):
+        open_run(recipe, tmp_path, Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(
+    "ending", [b"\x80\xfe", b'{"epoch": 3', b"[1]\n", b'{"epoch": "3"}\n', b"[" * 10_000]
+)
+def test_damaged_metrics_are_set_aside_and_whole_lines_kept(recipe, tmp_path, caplog, ending):
+    finish(recipe, tmp_path, epochs=2)
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    (tmp_path / "metrics.jsonl").write_bytes(before + ending)
+    run = open_run(replace(recipe, epochs=2), tmp_path, Accelerator(cpu=True))
+    assert run.history == [json.loads(line) for line in before.splitlines()]
+    assert (tmp_path / "metrics.jsonl.damaged").read_bytes() == before + ending
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+    assert "2 of its 3 lines are whole" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "5", "[" * 100_000, "\udcff"])
+def test_damaged_facts_are_set_aside_and_the_run_goes_on(recipe, tmp_path, caplog, text):
+    finish(recipe, tmp_path / "whole")
+    begin(recipe, tmp_path / "run", steps=4)
+    (tmp_path / "run/run.json").write_bytes(text.encode(errors="surrogateescape"))
+    finish(recipe, tmp_path / "run")
+    assert "run.json is damaged" in caplog.text
+    assert (tmp_path / "run/run.json.damaged").is_file()
+    assert_equal_bits(weights_of(tmp_path / "whole"), weights_of(tmp_path / "run"))
+
+
+def test_a_recipe_that_came_to_nothing_does_not_block_its_folder(recipe, tmp_path):
+    refused = replace(recipe, schedule="plateau")
+    with pytest.raises(UnknownNameError):
+        finish(refused, tmp_path)
+    finish(recipe, tmp_path)
+    assert RunFolder(tmp_path).read_facts()["epochs_done"] == 3
+
+
+@pytest.mark.parametrize("left", ["checkpoints", ".recipe.toml.0123abcd.part"])
+def test_what_a_killed_start_leaves_is_no_obstacle(recipe, tmp_path, left):
+    if left.startswith("."):
+        (tmp_path / left).write_bytes(b"half")
+    else:
+        (tmp_path / left).mkdir()
+    open_run(recipe, tmp_path, Accelerator(cpu=True))
+
+
+def test_epochs_can_be_raised_and_not_lowered(recipe, tmp_path, caplog):
+    finish(recipe, tmp_path, epochs=2)
+    run = finish(recipe, tmp_path, epochs=3)
+    assert [record["epoch"] for record in run.history] == [1, 2, 3]
+    assert "raised from 2 to 3" in caplog.text
+    with pytest.raises(DataError, match="epochs was 3 and is 2"):
+        open_run(replace(recipe, epochs=2), tmp_path, Accelerator(cpu=True))
+
+
+def test_what_differs_is_shown_as_values(recipe, tmp_path):
+    begin(recipe, tmp_path)
+    with pytest.raises(
+        DataError, match=r"network_arguments was \{'p': 1, 'q': 1\} and is \{'p': 2"
+    ):
+        open_run(
+            replace(recipe, network_arguments={"p": 2, "q": 1}), tmp_path, Accelerator(cpu=True)
+        )
+
+
+def test_a_batch_norm_that_sees_one_value_is_one_line(recipe, tmp_path):
+    changes = {"batch_size": 3, "accumulate": 2, "size": (32, 32), "fit": "stretch"}
+    with pytest.raises(DataError, match="one value a channel"):
+        finish(
+            recipe,
+            tmp_path,
+            network="pspnet",
+            network_arguments={"encoder": "resnet18"},
+            ema=None,
+            **changes,
+        )
+
+
+def test_too_little_shared_memory_is_said_at_once(recipe, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    run = open_run(replace(recipe, num_workers=2), tmp_path, Accelerator(cpu=True))
+    with pytest.raises(DataError, match=r"num_workers = 2 needs .* shared memory"):
+        next(run.steps())
+
+
+def test_patience_ends_a_run_whose_score_rises_no_more(recipe, tmp_path):
+    """A rate of next to nothing changes no mask: the first evaluation stays the best."""
+    run = finish(
+        recipe, tmp_path, epochs=20, patience=2, learning_rate=1e-12, ema=None, schedule="constant"
+    )
+    assert [record["epoch"] for record in run.history] == [1, 2, 3]
+    assert run.is_done
+    again = open_run(
+        replace(recipe, epochs=20, patience=4, learning_rate=1e-12, ema=None, schedule="constant"),
+        tmp_path,
+        Accelerator(cpu=True),
+    )
+    assert not again.is_done
+    for _ in again.steps():
+        pass
+    assert [record["epoch"] for record in again.history] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network_arguments": {"p": 1, "q": 1, "in_channels": 4}},
+        {"mean": (0.5,) * 4, "std": (0.2,) * 4},
+        {
+            "network_arguments": {"p": 1, "q": 1, "in_channels": 4},
+            "mean": (0.5,) * 4,
+            "std": (0.2,) * 4,
+        },
+    ],
+)
+def test_other_channels_than_photos_have_are_refused_before_anything_is_written(
+    recipe, tmp_path, changes
+):
+    with pytest.raises(DataError, match="but the images have 3"):
+        open_run(replace(recipe, **changes), tmp_path / "run", Accelerator(cpu=True))
+    assert not (tmp_path / "run").exists()

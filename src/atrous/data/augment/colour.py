@@ -47,7 +47,7 @@ class ColourJitter:
 
 
 def recolour(image: Tensor, recolouring: ColourJitter, rng: np.random.Generator) -> Tensor:
-    """The image `(C, H, W)` uint8 with other colours, rounded and clipped once.
+    """The image `(C, H, W)` with other colours; of uint8 rounded and clipped once.
 
     Args:
         image: RGB; images of other channels only where brightness, blur and noise are asked for.
@@ -58,14 +58,17 @@ def recolour(image: Tensor, recolouring: ColourJitter, rng: np.random.Generator)
     has_colour = matrix is not None or recolouring.contrast != 1 or recolouring.brightness != 1
     if not has_colour and recolouring.is_linear:
         return image
-    pixels = image.to(torch.float32)
+    pixels = image.to(torch.float32, copy=True)
     if has_colour:
         pixels = _transform(pixels, recolouring, matrix)
     if recolouring.blur:
         pixels = gaussian_blur(pixels, recolouring.blur)
     if recolouring.noise:
         noise = rng.standard_normal(pixels.shape, dtype=np.float32)
-        pixels = pixels.add(torch.from_numpy(noise), alpha=255 * recolouring.noise)
+        white = 1 if image.is_floating_point() else 255
+        pixels = pixels.add(torch.from_numpy(noise), alpha=white * recolouring.noise)
+    if image.is_floating_point():
+        return pixels
     return pixels.round_().clamp_(0, 255).to(torch.uint8)
 
 

@@ -86,9 +86,10 @@ def turned_canvas(size: Size, angle: float) -> Size:
 
 
 def cut_and_resize(image: Tensor, geometry: Geometry) -> Tensor:
-    """The shown stretches of `(C, H, W)` uint8, resized: bilinear, filtered first if they shrink.
+    """The shown stretches of `(C, H, W)`, resized: bilinear, filtered first if they shrink.
 
-    The result is contiguous and may share memory with `image` where nothing had to be done.
+    Pixels are uint8 or float32. The result is contiguous and may share memory with `image` where
+    nothing had to be done.
     """
     rows, columns = geometry.axes
     window = image[
@@ -100,9 +101,10 @@ def cut_and_resize(image: Tensor, geometry: Geometry) -> Tensor:
     if window.shape[1:] != size:
         # The uint8 kernel behind torchvision's resize; without shrinking it filters nothing.
         # Of outputs one pixel wide it makes nonsense (torch 2.15), so those are done in floats.
-        pixels = window if columns.length > 1 else window.to(torch.float32)
+        is_exact = columns.length > 1 or window.is_floating_point()
+        pixels = window if is_exact else window.to(torch.float32)
         resized = F.interpolate(pixels[None], size=size, mode="bilinear", antialias=True)[0]
-        window = resized if columns.length > 1 else resized.round_().to(torch.uint8)
+        window = resized if is_exact else resized.round_().to(torch.uint8)
     return window.contiguous()
 
 
@@ -118,7 +120,8 @@ def place_image(content: Tensor, geometry: Geometry, *, fill: Tensor | None) -> 
         canvas = content
     else:
         if fill is None:
-            fill = content.to(torch.float32).mean(dim=(1, 2)).round_()
+            fill = content.to(torch.float32).mean(dim=(1, 2))
+            fill = fill if content.is_floating_point() else fill.round_()
         canvas = content.new_empty((content.shape[0], *geometry.canvas))
         canvas.copy_(fill[:, None, None])
         canvas[_target(geometry)] = content
@@ -169,4 +172,4 @@ def _turn(canvas: Tensor, geometry: Geometry, *, mode: str) -> Tensor:
     turned = F.grid_sample(
         canvas[None].to(torch.float32), grid, mode=mode, padding_mode="border", align_corners=False
     )[0]
-    return turned.round_().to(canvas.dtype)
+    return turned if canvas.is_floating_point() else turned.round_().to(canvas.dtype)

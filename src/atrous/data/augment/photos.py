@@ -129,13 +129,13 @@ def augment(
     """Another view of a sample. Neither result shares memory with what was given.
 
     Args:
-        image: `(C, H, W)` uint8, in whatever order it lies in memory.
+        image: `(C, H, W)` uint8, or float32 of any channels, in whatever order it lies in memory.
         mask: `(H, W)` of class indices, uint8 or int64; or None.
         augmentation: How far the view may differ.
         rng: Where all chance comes from; see `sample_rng`.
 
     Returns:
-        image: `(C, *size)` uint8, contiguous.
+        image: `(C, *size)` of the type it had, contiguous.
         mask: `(*size)` of the type it had, 255 where there is no image; None if none was given.
 
     Raises:
@@ -231,10 +231,10 @@ def _is_range(bounds: tuple[float, float]) -> bool:
 
 
 def _check(image: Tensor, mask: Tensor | None, augmentation: Augmentation) -> None:
-    if image.ndim != 3 or image.dtype != torch.uint8 or 0 in image.shape:
+    if image.ndim != 3 or image.dtype not in (torch.uint8, torch.float32) or 0 in image.shape:
         raise ShapeError(
-            f"An image {tuple(image.shape)} of {image.dtype}; expected (C, H, W) uint8 with pixels "
-            "in it; convert it."
+            f"An image {tuple(image.shape)} of {image.dtype}; expected (C, H, W) uint8 or float32 "
+            "with pixels in it; convert it."
         )
     if augmentation.has_colour and image.shape[0] != 3:
         raise ShapeError(

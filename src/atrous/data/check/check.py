@@ -14,7 +14,9 @@ from atrous.data.check.inspect import ImageSummary, SampleSummary, summarise_ima
 from atrous.data.check.report import ERROR_KINDS, DataReport, Problem
 from atrous.data.check.volumes import VolumeSurvey, spacing_text, survey
 from atrous.data.dataset import Dataset
+from atrous.data.layouts.mask_folder import BinaryFolder, MaskFolder
 from atrous.data.listing import is_unread_picture, natural_key
+from atrous.data.photos.read import num_bands
 from atrous.data.prefetch import prefetch
 from atrous.errors import DataError
 
@@ -183,11 +185,36 @@ def _left_out(layout: Dataset) -> list[Problem]:
         for entry in sorted(folder.iterdir(), key=natural_key)
         if is_unread_picture(entry)
     )
-    if not names:
-        return []
-    shown = ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "")
-    text = f"{len(names)} pictures are left out ({shown}); save them as JPEG, PNG or TIFF."
-    return [Problem(kind="left_out", names=names, text=text)]
+    problems = []
+    if names:
+        shown = _some(names)
+        text = f"{len(names)} pictures are left out ({shown}); save them as JPEG, PNG or TIFF."
+        problems.append(Problem(kind="left_out", names=names, text=text))
+    masks = layout.unpaired_masks() if isinstance(layout, MaskFolder | BinaryFolder) else ()
+    if masks:
+        shown = _some(masks)
+        text = f"{len(masks)} masks have no image ({shown}); add the images, if they are meant."
+        problems.append(Problem(kind="left_out", names=masks, text=text))
+    bands = tuple(
+        layout.names[index]
+        for index in range(len(layout))
+        if layout.kind == "photos"
+        and layout.num_channels == _RGB
+        and num_bands(layout.files(index)[0]) > _RGB
+    )
+    if bands:
+        shown = _some(bands)
+        text = f"{len(bands)} images have more channels than red, green and blue ({shown}), of "
+        text += "which the others are not read."
+        problems.append(Problem(kind="left_out", names=bands, text=text))
+    return problems
+
+
+_RGB: Final = 3
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "")
 
 
 def _never(kind: str, what: str, missing: Sequence[str], total: int) -> list[Problem]:

@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from atrous._documents import open_regular, read_json
 from atrous._files import make_folder, write_text
 from atrous.data.check.check import check_layout
 from atrous.data.check.report import DataReport, from_record, to_record
 from atrous.data.dataset import Dataset
+from atrous.errors import DataError
 
 _FORM: Final = 3
 """Of the kept reports; raised when the check finds more than it used to."""
@@ -56,7 +59,7 @@ def _of_volumes(layout: Dataset) -> tuple[object, ...]:
 def file_state(path: Path) -> str:
     """Length of a file and a hash of its end, or why it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL))
             end = hashlib.blake2b(file.read(), digest_size=16).hexdigest()
@@ -100,7 +103,7 @@ def cached_check(
         advance: Called after every image that is read; never, if the report was kept.
 
     Raises:
-        DataError: If the layout holds no sample, or `folder` cannot be written in.
+        DataError: If the layout holds no sample.
     """
     others = against or {}
     prints = [
@@ -112,15 +115,16 @@ def cached_check(
     kept = _kept(path)
     if kept is not None:
         return kept
-    make_folder(folder)
     report = check_layout(layout, against=others, num_workers=num_workers, advance=advance)
-    write_text(path, json.dumps(to_record(report)) + "\n")
+    with suppress(DataError):  # a cache that cannot be written in only costs the time again
+        make_folder(folder)
+        write_text(path, json.dumps(to_record(report)) + "\n")
     return report
 
 
 def _kept(path: Path) -> DataReport | None:
     """The report in a file; None if there is none or it is damaged, so that it is made anew."""
     try:
-        return from_record(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return from_record(read_json(path))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -25,7 +25,7 @@ WARNING_KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "unlabelled_image": "no pixel is labelled",
         "class_never": "classes that never occur",
         "label_never": "labels that never occur",
-        "left_out": "pictures in formats that are not read",
+        "left_out": "what lies there and is not read",
         "contradiction": "the same image, labelled differently",
         "duplicate_within": "the same image more than once",
         "near_across": "nearly the same image is in another split",

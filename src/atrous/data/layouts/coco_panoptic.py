@@ -1,6 +1,5 @@
 """COCO panoptic: photos whose segments are colours of a PNG, named in one JSON file."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from atrous._documents import read_json
 from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.coco_stuff import coco_images
 from atrous.data.layouts.pairs import Pair, PairedMasks
@@ -130,7 +130,7 @@ def _png_folder(root: Path, listed: Path) -> Path:
 
 def _read(listed: Path) -> _Record:
     try:
-        whole = json.loads(listed.read_bytes())
+        whole = read_json(listed)
         file_of = {image["id"]: image["file_name"] for image in whole["images"]}
         return _Record(
             categories={category["id"]: category["name"] for category in whole["categories"]},
@@ -146,7 +146,7 @@ def _read(listed: Path) -> _Record:
                 key=lambda annotation: natural_key(Path(annotation.image_file)),
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(
             f"{listed}: {error!r}; expected COCO's panoptic format, with images, annotations and "
             "categories; fetch it anew."

@@ -1,11 +1,11 @@
 """What a `dataset.json` says, of the Medical Segmentation Decathlon and of nnU-Net alike."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from atrous._documents import read_json
 from atrous.errors import DataError
 
 FILE_NAME: Final = "dataset.json"
@@ -35,7 +35,7 @@ def read_dataset_json(root: Path) -> dict[str, Any]:
     """
     path = root / FILE_NAME
     try:
-        record = json.loads(path.read_text(encoding="utf-8-sig"))
+        record = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: {error}; expected the data set's description as JSON; check the path."
@@ -102,7 +102,7 @@ def _values_of(labels: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ..
         numbers = value if isinstance(value, list) else [value]
         try:
             found[str(key)] = tuple(int(number) for number in numbers)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found[str(key)] = ()
         if not found[str(key)]:
             raise DataError(

@@ -105,7 +105,7 @@ def _split_folder(root: Path, split: str | None) -> Path:
 
 def _folders_in(folder: Path) -> list[Path]:
     try:
-        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        entries = [path for path in folder.iterdir() if not _is_passed_over(path.name)]
     except OSError as error:
         raise DataError(
             f"{folder}: {error.strerror}; expected a folder that holds one per class; "
@@ -136,13 +136,18 @@ def _images_below(folder: Path) -> list[Path]:
     """Image files in a folder and its sub-folders, hidden ones left out, in natural order."""
     found: list[Path] = []
     for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not _is_passed_over(name)]
         found += [
             Path(parent, name)
             for name in files
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
         ]
     return sorted(found, key=natural_key)
+
+
+def _is_passed_over(name: str) -> bool:
+    """Whether a folder is hidden, or one that macOS puts into archives."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _names(folder: Path, paths: Sequence[Path]) -> tuple[str, ...]:

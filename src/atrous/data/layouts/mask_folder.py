@@ -10,6 +10,7 @@ from torch import Tensor
 from atrous.data.dataset import MaskValueError
 from atrous.data.layouts.name_list import listed_names
 from atrous.data.layouts.pairs import Pair, PairedMasks, pair_by_stem
+from atrous.data.photos.colour_mask import find_colour_table, read_colour_mask
 from atrous.data.photos.mask import read_mask, used_palette
 from atrous.errors import DataError, UnknownNameError
 from atrous.types import UNLABELLED
@@ -23,7 +24,9 @@ class MaskFolder(PairedMasks):
     """Images in `root/images`, index masks of the same stem in `root/masks`.
 
     Mask values are class indices, and 255 where unlabelled. A file `classes.txt` beside `images/`
-    or in `root` names the classes, one a line, and so tells their number.
+    or in `root` names the classes, one a line, and so tells their number. Where a table of colours
+    (`class_dict.csv` or `labelmap.txt`) lies there instead, masks are coded by colour, see
+    `read_colour_table`.
 
     Masks that mean 255 as foreground are a common mistake, and would train a network on background
     alone: if no mask of the folder holds any class but 0 while 255 occurs, the folder is refused.
@@ -48,6 +51,9 @@ class MaskFolder(PairedMasks):
         folder = split_folder(Path(root), split)
         pairs = pair_by_stem(folder / "images", folder / "masks")
         class_names = listed_names(folder, Path(root), file_name=CLASSES_FILE)
+        table = None if class_names else find_colour_table(folder, Path(root))
+        if table is not None:
+            class_names = table.class_names
         num_classes = len(class_names) if class_names else num_classes
         if num_classes is None:
             raise DataError(
@@ -55,11 +61,14 @@ class MaskFolder(PairedMasks):
                 f"{CLASSES_FILE} with a name a line; say how many there are."
             )
         super().__init__(pairs, num_classes=num_classes, class_names=class_names)
-        if num_classes > 1:
+        self._table = table
+        if num_classes > 1 and table is None:
             _check_foreground(folder / "masks", pairs, num_classes)
         self._palette = _first_palette(pairs)
 
     def _read_classes(self, pair: Pair) -> Tensor:
+        if self._table is not None:
+            return read_colour_mask(pair.mask, self._table)
         mask = super()._read_classes(pair)
         first, colours = self._palette
         if colours:

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.data.dataset import Dataset, MaskSizeError, MaskValueError, Sample
 from atrous.data.listing import images_in
+from atrous.data.photos.bands import RGB, picture_of_bands, read_bands_like
 from atrous.data.photos.mask import read_mask
-from atrous.data.photos.read import read_image, read_rgb8
+from atrous.data.photos.raster import image_size
+from atrous.data.photos.read import exif_orientation, num_bands, read_image, read_rgb8
 from atrous.errors import DataError
 from atrous.types import UNLABELLED, Size
 
@@ -51,11 +54,18 @@ class PairedMasks(Dataset):
                 f"{UNLABELLED} means unlabelled; name the number of classes."
             )
         self.pairs = tuple(pairs)
+        self._are_masks_upright = False
         self.num_classes = num_classes
         self.class_names = class_names
+        found = num_bands(self.pairs[0].image) if self.pairs else RGB
+        self.num_channels = found if found not in (1, RGB) else RGB
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
+        if self.num_channels != RGB:
+            pixels, mask = self.pixels_and_mask(index)
+            image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+            return Sample(name=pair.name, image=image, mask=mask)
         image = read_image(pair.image)
         return Sample(name=pair.name, image=image, mask=self._mask(pair, tuple(image.shape[1:])))
 
@@ -72,16 +82,27 @@ class PairedMasks(Dataset):
                 is neither a class nor 255.
         """
         pair = self.pairs[index]
-        rgb = read_rgb8(pair.image)
+        rgb = self.rgb8(index)
         return rgb, self._mask(pair, rgb.shape[:2])
 
     def rgb8(self, index: int) -> NDArray[np.uint8]:
         """The image of sample `index` alone: RGB `(H, W, 3)` uint8.
 
+        Of images of other channels it is a picture to look at, see `picture_of_bands`.
+
         Raises:
             DataError: If its file is broken.
         """
+        if self.num_channels != RGB:
+            return picture_of_bands(read_bands_like(self.pairs[index].image, self.num_channels))
         return read_rgb8(self.pairs[index].image)
+
+    def pixels_and_mask(self, index: int) -> tuple[NDArray[np.uint8 | np.float32], Tensor]:
+        if self.num_channels == RGB:
+            return self.rgb8_and_mask(index)
+        pair = self.pairs[index]
+        bands = read_bands_like(pair.image, self.num_channels)
+        return bands, self._mask(pair, bands.shape[:2])
 
     def files(self, index: int) -> tuple[Path, ...]:
         """Where the image and the mask of sample `index` lie; nothing is read for it."""
@@ -95,6 +116,7 @@ class PairedMasks(Dataset):
                 f"{pair.mask}: {tuple(mask.shape)} but its image is {image_size} (H, W); "
                 "expected equal sizes; make the mask on the upright image, at its full size."
             )
+        self._check_turn(pair, image_size)
         is_wrong = (mask != UNLABELLED) & ((mask < 0) | (mask >= self.num_classes))
         if is_wrong.any():
             raise MaskValueError(
@@ -105,6 +127,36 @@ class PairedMasks(Dataset):
             )
         return mask
 
+    def unpaired_masks(self) -> tuple[str, ...]:
+        """Names of files in the masks' folder that belong to no image."""
+        folders = {pair.mask.parent for pair in self.pairs}
+        used = {pair.mask for pair in self.pairs} | {pair.image for pair in self.pairs}
+        return tuple(
+            path.name
+            for folder in sorted(folders)
+            for path in images_in(folder)
+            if path not in used
+        )
+
+    def _check_turn(self, pair: Pair, image_size: Size) -> None:
+        """See that a mask lies as its photo does, where their sizes would not tell.
+
+        Raises:
+            DataError: If the photo is turned by EXIF and no pair of the data shows that masks are.
+        """
+        if self._are_masks_upright:
+            return
+        turn = _turn_of(pair.image)
+        if turn == 1 or (turn in _QUARTER_TURNS and image_size[0] != image_size[1]):
+            return
+        self._are_masks_upright = any(map(_is_mask_upright, self.pairs))
+        if not self._are_masks_upright:
+            raise DataError(
+                f"{pair.image}: turned by its EXIF orientation ({turn}), and nothing tells whether "
+                f"its mask was made on the turned photo; expected upright photos; save it upright "
+                "without that tag, and look at the mask."
+            )
+
     def _read_classes(self, pair: Pair) -> Tensor:
         """Class indices and 255 of a sample, `(H, W)` int64; layouts of other files override."""
         return self._to_classes(read_mask(pair.mask), pair.mask)
@@ -112,6 +164,28 @@ class PairedMasks(Dataset):
     def _to_classes(self, mask: Tensor, _path: Path) -> Tensor:
         """Class indices and 255 from the values in a file; layouts with other values override."""
         return mask
+
+
+_QUARTER_TURNS: Final = (5, 6, 7, 8)
+"""EXIF orientations that exchange height and width."""
+
+
+def _turn_of(image: Path) -> int:
+    try:
+        return exif_orientation(image)
+    except DataError:  # of a TIFF that another reader takes, which turns nothing
+        return 1
+
+
+def _is_mask_upright(pair: Pair) -> bool:
+    """Whether a photo that lies on its side has a mask that stands."""
+    try:
+        if exif_orientation(pair.image) not in _QUARTER_TURNS:
+            return False
+        height, width = image_size(pair.image)  # as it lies in the file
+        return height != width and image_size(pair.mask) == (width, height)
+    except DataError:  # is told when the sample is read
+        return False
 
 
 def pair_by_stem(images: Path, masks: Path) -> tuple[Pair, ...]:

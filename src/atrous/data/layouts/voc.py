@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from atrous._documents import read_text
 from atrous.data.layouts.pairs import Pair, PairedMasks
 from atrous.errors import DataError, UnknownNameError
 
@@ -110,7 +111,7 @@ def _pairs(year: Path, listed: Path) -> tuple[Pair, ...]:
 
 def _names(listed: Path) -> list[str]:
     try:
-        lines = listed.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(listed, encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{listed}: {error}; expected a name a line; fetch it anew.") from error
     names = [line.strip() for line in lines if line.strip()]

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, open_raster
+from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, MAY_BE_LOSSY, open_raster
 from atrous.errors import DataError
 
 _INDEX_MODES: Final = frozenset({"1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"})
 _COLOUR_MODES: Final = frozenset({"RGB", "LA", "RGBA"})
 
-_BITS, _COMPRESSION = 258, 259
+_BITS, _COMPRESSION, _PHOTOMETRIC = 258, 259, 262
 """Tags of TIFF."""
 _PNG_DEPTH: Final = 24
 """Where in a PNG file its bits a sample stand."""
@@ -48,12 +48,12 @@ def read_mask(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tens
             is compressed in a way that alters values: JPEG, lossy WebP, or TIFF that holds such.
     """
     path = Path(path)
-    image = open_raster(path, max_pixels=max_pixels)
-    lossy = _lossy_compression(path, image)
-    if lossy is not None:
+    image = open_exact(path, max_pixels=max_pixels)
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "TIFF" and tags.get(_PHOTOMETRIC, 1) == 0 and image.mode != "1":
         raise DataError(
-            f"{path}: {lossy}, whose compression alters class indices; expected an index image; "
-            "make the mask anew as PNG."
+            f"{path}: a TIFF whose 0 is white, so that what is seen and what is stored are "
+            "opposite numbers; expected class indices as they are; save the mask as PNG."
         )
     if image.format == "GIF":
         image = image.convert("RGB")
@@ -65,6 +65,22 @@ def read_mask(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Tens
     else:
         raise _not_an_index_image(path, f"pixels of mode {image.mode!r}")
     return torch.from_numpy(values.astype(np.int64))
+
+
+def open_exact(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """An image whose values are those that were saved.
+
+    Raises:
+        DataError: As `open_raster`, or if its compression may have altered them.
+    """
+    image = open_raster(path, max_pixels=max_pixels)
+    lossy = _lossy_compression(path, image)
+    if lossy is not None:
+        raise DataError(
+            f"{path}: {lossy}, whose compression alters class indices; expected an index image; "
+            "make the mask anew as PNG."
+        )
+    return image
 
 
 def used_palette(path: Path) -> dict[int, tuple[int, ...]]:
@@ -83,8 +99,8 @@ def used_palette(path: Path) -> dict[int, tuple[int, ...]]:
 
 def _lossy_compression(path: Path, image: Image.Image) -> str | None:
     """What a file is called whose compression alters values, None of others."""
-    if image.format == "JPEG":
-        return "a JPEG"
+    if image.format in MAY_BE_LOSSY:
+        return "a JPEG" if image.format == "JPEG" else f"of format {image.format}"
     if image.format == "WEBP" and _has_lossy_chunk(path):
         return "a lossy WebP"
     tags = getattr(image, "tag_v2", {})

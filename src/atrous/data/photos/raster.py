@@ -6,33 +6,49 @@ Ghostscript for a PostScript file), and lets the caller's pixel limit decide ins
 that Pillow keeps in a global variable.
 """
 
+import io
 import stat
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
-from atrous.errors import DataError
+from atrous._extras import require
+from atrous.data.photos.tiff_tags import describe_tiff
+from atrous.errors import AtrousError, DataError
+from atrous.types import Size
 
 DEFAULT_MAX_PIXELS: Final = 500_000_000
 """Pixels above which an image is refused; as 8-bit RGB this many take 1.5 GB."""
 
+PLUGIN_SUFFIXES: Final = {".heic": "pillow_heif", ".heif": "pillow_heif", ".jxl": "pillow_jxl"}
+"""Lower-case suffixes of images that a package of the extra `images` reads."""
+
 IMAGE_SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+    {
+        *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"),
+        *(".jp2", ".j2k", ".jpf", ".jpx"),
+        *(suffix for suffix, module in PLUGIN_SUFFIXES.items() if find_spec(module)),
+    }
 )
 """Lower-case suffixes that mark a file as an image when a folder is searched."""
 
-_FORMATS_IN_WORDS: Final = "a JPEG, PNG, WebP, TIFF, BMP or GIF file"
+_FORMATS_IN_WORDS: Final = "a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or JPEG 2000 file"
 
 
 TIFF_HEADS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -65,6 +81,29 @@ def _is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
 
+_HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def _is_avif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis")
+
+
+def _is_heif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def _heif(file: IO[bytes]) -> ImageFile.ImageFile:
+    plugin = require("pillow_heif.as_plugin", extra="images")
+    image: ImageFile.ImageFile = plugin.HeifImageFile(file)
+    return image
+
+
+def _jxl(file: IO[bytes]) -> ImageFile.ImageFile:
+    plugin = require("pillow_jxl.JpegXLImagePlugin", extra="images")
+    image: ImageFile.ImageFile = plugin.JXLImageFile(file)
+    return image
+
+
 _FORMATS: Final = (
     _Format("JPEG", _magic(b"\xff\xd8\xff"), JpegImagePlugin.JpegImageFile),
     _Format("PNG", _magic(b"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
@@ -72,7 +111,17 @@ _FORMATS: Final = (
     _Format("TIFF", _magic(*TIFF_HEADS), _TiffFile),
     _Format("BMP", _magic(b"BM"), BmpImagePlugin.BmpImageFile),
     _Format("GIF", _magic(b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
+    _Format("AVIF", _is_avif, AvifImagePlugin.AvifImageFile),
+    _Format(
+        "JPEG 2000",
+        _magic(b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n"),
+        Jpeg2KImagePlugin.Jpeg2KImageFile,
+    ),
+    _Format("HEIC", _is_heif, _heif),
+    _Format("JPEG XL", _magic(b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"), _jxl),
 )
+MAY_BE_LOSSY: Final = frozenset({"JPEG", "AVIF", "JPEG2000", "HEIF", "JXL"})
+"""Pillow's names of formats whose files say nowhere that they altered no value."""
 
 
 def open_raster(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
@@ -86,33 +135,122 @@ def open_raster(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Im
             several pages.
     """
     path = Path(path)
+    with _opened(path) as file:
+        return _decoded(file, path, max_pixels)
+
+
+def open_raster_bytes(
+    data: bytes, *, name: str = "the bytes", max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Image.Image:
+    """As `open_raster`, of a file's bytes in memory.
+
+    Raises:
+        DataError: As `open_raster`.
+    """
+    return _decoded(io.BytesIO(data), Path(name), max_pixels)
+
+
+def image_size(path: str | Path) -> Size:
+    """`(H, W)` as an image file's header says it; no pixel is decoded.
+
+    Raises:
+        DataError: If the file cannot be read, or is no image.
+    """
+    with open_header(path) as image:
+        return image.size[1], image.size[0]
+
+
+@contextmanager
+def open_header(path: str | Path) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet, while the block runs.
+
+    Raises:
+        DataError: If the file cannot be read, or is no image.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        yield _header(file, path)[0]
+
+
+def _opened(path: Path) -> IO[bytes]:
     _check_is_file(path)
     try:
-        file = path.open("rb")
+        return path.open("rb")
     except OSError as error:
         raise _unreadable(path, error) from error
-    with file:
-        head = file.read(16)
-        kind = _format_of(head, path)
-        file.seek(0)
-        # Pillow's decoders raise nearly anything on broken bytes, from SyntaxError to
-        # struct.error, so all of it is read as "broken"; nothing of ours runs inside.
-        try:
-            image = kind.decoder(file)
-        except Image.DecompressionBombError as error:
-            raise DataError(
-                f"{path}: a {kind.name} file with more pixels than Pillow takes in this format "
-                f"({2 * (Image.MAX_IMAGE_PIXELS or 0):,}); expected fewer; save it as PNG or TIFF."
-            ) from error
-        except Exception as error:
-            raise _broken(path, kind.name, error) from error
-        _check_pixels(path, image, max_pixels)
-        try:
-            num_pages = getattr(image, "n_frames", 1) if kind.name == "TIFF" else 1
-            if num_pages == 1:
-                image.load()
-        except Exception as error:
-            raise _broken(path, kind.name, error) from error
+
+
+def _header(file: IO[bytes], path: Path) -> tuple[Image.Image, str]:
+    """An image that is not decoded yet, and the name of its format."""
+    kind = _format_of(file.read(16), path)
+    file.seek(0)
+    # Pillow's decoders raise nearly anything on broken bytes, from SyntaxError to
+    # struct.error, so all of it is read as "broken"; nothing of ours runs inside.
+    try:
+        return kind.decoder(file), kind.name
+    except Image.DecompressionBombError as error:
+        raise DataError(
+            f"{path}: a {kind.name} file with more pixels than Pillow takes in this format "
+            f"({2 * (Image.MAX_IMAGE_PIXELS or 0):,}); expected fewer; save it as PNG or TIFF."
+        ) from error
+    except AtrousError as error:  # the plug-in is missing
+        raise DataError(f"{path}: a {kind.name} file; {error}") from error
+    except Exception as error:
+        if kind.name == "TIFF":
+            raise _unread_tiff(file, path, error) from error
+        raise _broken(path, kind.name, error) from error
+
+
+class UnreadTiffError(DataError):
+    """A TIFF that Pillow does not read, which may be sound all the same."""
+
+
+def _unread_tiff(file: IO[bytes], path: Path, error: Exception) -> DataError:
+    """What is said of a TIFF that Pillow does not open: its kind, if its tags are sound."""
+    found = describe_tiff(file)
+    if found is None:
+        return _broken(path, "TIFF", error)
+    return UnreadTiffError(
+        f"{path}: {found}, which is not read as a picture ({error}); expected grey or RGB of 8 or "
+        "16 bits; convert it."
+    )
+
+
+def _check_png(file: IO[bytes]) -> None:
+    """See that the pixels of a PNG have the checksums that stand beside them; Pillow looks at none.
+
+    Raises:
+        ValueError: If they have not.
+    """
+    file.seek(_PNG_MAGIC)
+    while len(head := file.read(8)) == 8:
+        name, length = head[4:], int.from_bytes(head[:4])
+        data = file.read(length)
+        if name in _PNG_CHECKED and zlib.crc32(name + data).to_bytes(4) != file.read(4):
+            raise ValueError(f"the checksum of its part {name.decode()} is wrong")
+        if name not in _PNG_CHECKED:
+            file.seek(4, io.SEEK_CUR)
+
+
+_PNG_MAGIC: Final = 8
+_PNG_CHECKED: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+
+
+def _decoded(file: IO[bytes], path: Path, max_pixels: int) -> Image.Image:
+    image, kind = _header(file, path)
+    _check_pixels(path, image, max_pixels)
+    try:
+        if kind == "PNG":
+            place = file.tell()
+            _check_png(file)
+            file.seek(place)
+        num_pages = getattr(image, "n_frames", 1) if kind == "TIFF" else 1
+        if num_pages == 1:
+            image.load()
+    except Exception as error:
+        if kind == "TIFF" and "decoder" in str(error):  # such as "decoder jpeg2000 not available"
+            raise _unread_tiff(file, path, error) from error
+        raise _broken(path, kind, error) from error
     if num_pages != 1:
         raise DataError(
             f"{path}: a TIFF file of {num_pages} pages; expected one page; "

@@ -7,8 +7,10 @@ What becomes of each kind of pixel, because readers differ in it silently:
 - 16-bit colour keeps the upper 8 bits of each channel, which is all that Pillow gives.
 - Where a pixel is transparent, white shows through.
 - CMYK and YCbCr become RGB by arithmetic; colour profiles are not applied.
-- Grey of 32-bit floats must lie in [0, 1]. Integers of 32 bits, and 16-bit ones with a sign, are
-  refused: nothing in the file says which number is white.
+- Grey of 32-bit floats must lie in [0, 1], and so must RGB of floats. Integers of 32 bits, and
+  16-bit ones with a sign, are refused: nothing in the file says which number is white.
+- TIFF that Pillow does not read, such as RGB of floats or of 12 bits, is read by tifffile where the
+  extra `slides` is installed; else it is named as what it is.
 - The EXIF orientation is applied, so that a photo stands as its photographer saw it.
 """
 
@@ -21,8 +23,17 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from atrous.data.photos.raster import DEFAULT_MAX_PIXELS, open_raster
-from atrous.errors import DataError
+from atrous._documents import open_regular
+from atrous.data.photos.bands import read_bands
+from atrous.data.photos.raster import (
+    DEFAULT_MAX_PIXELS,
+    TIFF_HEADS,
+    UnreadTiffError,
+    open_header,
+    open_raster,
+)
+from atrous.data.photos.tiff_tags import tiff_tags
+from atrous.errors import DataError, MissingExtraError
 
 _EIGHT_BIT_MODES: Final = frozenset(
     {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
@@ -55,7 +66,9 @@ def read_image(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ten
         DataError: If the file is missing, unreadable, not an image, broken, cut off, too large,
             or holds pixels without a known white.
     """
-    image = _upright(open_raster(path, max_pixels=max_pixels))
+    image = _opened(Path(path), max_pixels)
+    if isinstance(image, np.ndarray):
+        return torch.from_numpy(image).permute(2, 0, 1).contiguous()
     grey = _deep_grey(image, Path(path))
     if grey is not None:
         return torch.from_numpy(grey).expand(3, -1, -1).contiguous()
@@ -69,8 +82,30 @@ def read_rgb8(path: str | Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
     Raises:
         DataError: As `read_image`.
     """
-    image = _upright(open_raster(path, max_pixels=max_pixels))
+    image = _opened(Path(path), max_pixels)
+    if isinstance(image, np.ndarray):
+        return np.rint(image * 255).astype(np.uint8)
     return _to_rgb8(image, Path(path))
+
+
+def _opened(path: Path, max_pixels: int) -> Image.Image | NDArray[np.float32]:
+    """The upright picture; of a TIFF that only tifffile reads RGB `(H, W, 3)` in [0, 1]."""
+    try:
+        return _upright(open_raster(path, max_pixels=max_pixels))
+    except UnreadTiffError as error:
+        try:
+            values = read_bands(path, max_pixels=3 * max_pixels)
+        except MissingExtraError as missing:
+            raise DataError(f"{error} {missing}") from error
+        if values.shape[2] not in (1, 3):
+            raise
+        low, high = float(values.min()), float(values.max())
+        if not (low >= 0 and high <= 1):
+            raise DataError(
+                f"{path}: floating-point pixels from {low:g} to {high:g}; expected [0, 1]; scale "
+                "them, or save as 8 or 16-bit."
+            ) from error
+        return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values
 
 
 def as_rgb8(image: Image.Image) -> NDArray[np.uint8]:
@@ -87,6 +122,41 @@ def as_rgb8(image: Image.Image) -> NDArray[np.uint8]:
     return _to_rgb8(_upright(image), path)
 
 
+def exif_orientation(path: Path) -> int:
+    """How the camera was held, by an image's header; 1, upright, where nothing says it.
+
+    Raises:
+        DataError: If the file cannot be read, or is no image.
+    """
+    with open_header(path) as image:
+        return _orientation(image)
+
+
+def num_bands(path: Path) -> int:
+    """Channels of a TIFF beside its alpha, by its header; 3 of other images, and of what is none.
+
+    Example:
+        >>> num_bands(Path("a.jpg"))
+        3
+    """
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 3
+    try:
+        with open_regular(path) as file:
+            if not file.peek(4).startswith(TIFF_HEADS):
+                return 3
+            tags = tiff_tags(file)
+        extra = tags.get(_EXTRA_SAMPLES, ())
+        return int(tags.get(_SAMPLES, 1)) - sum(kind in _ALPHA for kind in extra)
+    except Exception:  # broken tags raise nearly anything; it is told when it is read
+        return 3
+
+
+_SAMPLES, _EXTRA_SAMPLES = 277, 338
+"""Tags of TIFF."""
+_ALPHA: Final = (1, 2)
+
+
 def _to_rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     grey = _deep_grey(image, path)
     if grey is None:
@@ -97,14 +167,18 @@ def _to_rgb8(image: Image.Image, path: Path) -> NDArray[np.uint8]:
 
 def _upright(image: Image.Image) -> Image.Image:
     # Pillow has already turned a TIFF, and removed its tag.
+    operation = _UPRIGHT.get(_orientation(image))
+    return image if operation is None else image.transpose(operation)
+
+
+def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:
         # Many photos carry broken EXIF blocks beside sound pixels; parsing one raises nearly
         # anything. Such a photo has no orientation.
-        return image
-    operation = _UPRIGHT.get(orientation)
-    return image if operation is None else image.transpose(operation)
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _deep_grey(image: Image.Image, path: Path) -> NDArray[np.float32] | None:

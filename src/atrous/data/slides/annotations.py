@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from atrous._documents import read_json
 from atrous._extras import require
 from atrous.errors import DataError
 
@@ -104,8 +105,8 @@ def read_annotations(path: Path) -> AnnotationFile:
 
 def _content(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path)
+    except (OSError, ValueError) as error:
         raise DataError(
             f"{path} could not be read as GeoJSON: {error}; expected a file such as QuPath "
             "exports; give another."

@@ -6,6 +6,7 @@ from typing import Final
 
 from PIL import TiffImagePlugin
 
+from atrous._documents import open_regular
 from atrous._extras import require
 from atrous.data.photos.raster import format_name
 from atrous.data.slides.tiff_pages import SUB_IFDS
@@ -84,7 +85,7 @@ def head_of(path: Path) -> bytes:
             f"{path} is a folder; expected the file of a slide; give one that is in it."
         )
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(16)
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there; expected the file of a slide.") from error

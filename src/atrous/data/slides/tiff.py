@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atrous.data.slides.colour import bits_used, to_rgb8
-from atrous.data.slides.jpeg_check import check_jpeg
+from atrous.data.slides.jpeg_check import check_declared, check_jpeg
 from atrous.data.slides.parts import (
     CACHE_BYTES,
     BrokenTiles,
@@ -127,6 +127,7 @@ class TiffPixels:
         with self._lock:
             self._file.seek(offset)
             data = self._file.read(length)
+        check_declared(data, int(page.compression), (page.tilelength, page.tilewidth))
         decoded, _, _ = self._decoders[id(page)](data, index, jpegtables=page.jpegtables)
         if int(page.compression) == _JPEG:
             check_jpeg(data, page.jpegtables, decoded[0])

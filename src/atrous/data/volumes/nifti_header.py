@@ -13,8 +13,9 @@ from typing import IO, Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from atrous._documents import open_regular
 from atrous._extras import require
-from atrous.data.volumes.geometry import MM_PER_UNIT, VolumeGeometry
+from atrous.data.volumes.geometry import VolumeGeometry
 from atrous.data.volumes.other_formats import (
     OTHER_SUFFIXES,
     is_dicom,
@@ -116,7 +117,7 @@ def read_header(path: Path, *, max_voxels: int = DEFAULT_MAX_VOXELS) -> NiftiHea
     header = kind(raw, check=False)
     shape, num_channels = _shape(path, header)
     dtype = _dtype(path, header)
-    offset = max(int(header["vox_offset"]), _LENGTH[version] + 4)
+    offset = max(_offset(path, header), _LENGTH[version] + 4)
     _check_length(path, prod(shape) * num_channels, dtype, offset, max_voxels)
     slope, intercept = _scaling(path, header)
     return NiftiHeader(
@@ -174,11 +175,11 @@ def _header_of_other(path: Path, max_voxels: int) -> NiftiHeader:
 
 def unpacked(path: Path) -> IO[bytes]:
     """A file open for reading, unpacked on the way if it is gzipped."""
-    return cast("IO[bytes]", gzip.open(path)) if _is_packed(path) else path.open("rb")
+    return cast("IO[bytes]", gzip.open(path)) if _is_packed(path) else open_regular(path)
 
 
 def _is_packed(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(2) == _GZIP
 
 
@@ -273,7 +274,6 @@ def _geometry(
     nearest = {int(world): axis for axis, (world, _) in enumerate(found)}
     against = [bool(direction < 0) for _, direction in found]
     axes = (nearest[2], nearest[1], nearest[0])
-    unit = header.get_xyzt_units()[0] if int(header["xyzt_units"]) & 7 in (0, 1, 2, 3) else ""
     return VolumeGeometry(
         header=raw,
         version=version,
@@ -281,7 +281,7 @@ def _geometry(
         affine=tuple(tuple(map(float, row)) for row in affine),
         sform_code=int(header["sform_code"]),
         qform_code=int(header["qform_code"]),
-        unit=unit if unit in MM_PER_UNIT else "unknown",
+        unit=_UNITS.get(int(header["xyzt_units"]) & 7, "unknown"),
         axes=axes,
         is_reversed=(against[axes[0]], against[axes[1]], against[axes[2]]),
     )
@@ -313,6 +313,20 @@ def _affine(path: Path, header: Any) -> NDArray[np.float64]:  # noqa: ANN401 - n
             "straight grid."
         )
     return affine
+
+
+_UNITS: Final = {1: "meter", 2: "mm", 3: "micron"}
+"""Of lengths, by the lowest three bits; the higher ones are of time."""
+
+
+def _offset(path: Path, header: Any) -> int:  # noqa: ANN401 - nibabel's
+    offset = float(header["vox_offset"])
+    if not isfinite(offset) or offset < 0 or offset != int(offset):
+        raise DataError(
+            f"{path}: its voxels begin at byte {offset:g}; expected a whole number; mend "
+            "vox_offset in its header."
+        )
+    return int(offset)
 
 
 def _numbers(values: list[float]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from atrous._documents import open_regular
 from atrous._extras import require
 from atrous.errors import DataError
 
@@ -54,7 +55,7 @@ def is_dicom(path: Path) -> bool:
     """Whether a file begins as DICOM does."""
     start, mark = _DICOM_MARK
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(start + len(mark))[start:] == mark
     except OSError:
         return False
@@ -120,7 +121,7 @@ def _check_place(path: Path) -> None:
         DataError: If it does not, or the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_HEADER)
     except OSError as error:
         raise _broken(path, error) from error

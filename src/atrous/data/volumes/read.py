@@ -44,6 +44,10 @@ _ROUNDING: Final = 1e-5
 
 _FINEST_STEPS: Final = 0.05
 """Integers scaled by less than this hold floats, rounded to that step."""
+DEFAULT_MAX_BYTES: Final = 4_000_000_000
+"""Memory that reading a scan may take, where no ceiling is given."""
+_BYTES_OF_LABEL: Final = 16
+"""Of a label as it is read, rounded and turned into an index."""
 _AT_ONCE: Final = 2**20
 _TRAILER: Final = 2**16
 """Bytes that may follow the voxels."""
@@ -68,7 +72,10 @@ def is_volume(path: str | Path) -> bool:
 
 
 def read_volume(
-    paths: str | Path | Sequence[str | Path], *, max_voxels: int = DEFAULT_MAX_VOXELS
+    paths: str | Path | Sequence[str | Path],
+    *,
+    max_voxels: int = DEFAULT_MAX_VOXELS,
+    max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Volume:
     """A scan as `(C, D, H, W)` float32, oriented as `atrous.data.volumes.geometry` says.
 
@@ -76,6 +83,7 @@ def read_volume(
         paths: One file of three dimensions, or of four, whose fourth are channels; or several, one
             after the other as channels, on one grid but in any order of axes each.
         max_voxels: Refuse more than this many, of all channels together, before any is read.
+        max_bytes: Refuse what would take more memory than this, likewise.
 
     Raises:
         DataError: If a file is missing, broken, cut off, no NIfTI, too large, holds no numbers or
@@ -97,6 +105,9 @@ def read_volume(
             f"{first.geometry.shape} voxels; expected at most {max_voxels:,} voxels together; "
             "give fewer."
         )
+    raw = max(header.num_channels * header.dtype.itemsize for header in headers)
+    needed = (4 * num_channels + raw) * prod(first.geometry.shape)
+    _check_bytes(first.path, needed, max_bytes)
     array = np.empty((num_channels, *first.geometry.size), np.float32)
     start = 0
     for header in headers:
@@ -112,6 +123,7 @@ def read_mask_volume(
     *,
     like: VolumeGeometry | None = None,
     max_voxels: int = DEFAULT_MAX_VOXELS,
+    max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Tensor:
     """Class indices of every voxel: `(D, H, W)` int64, in the orientation of `read_volume`.
 
@@ -123,6 +135,7 @@ def read_mask_volume(
         path: A file of three dimensions.
         like: The geometry of the scan that is labelled, to see that both are on one grid.
         max_voxels: Refuse more than this many before any is read.
+        max_bytes: Refuse what would take more memory than this, likewise.
 
     Raises:
         DataError: As `read_volume`, or if values are negative or no integers.
@@ -136,6 +149,11 @@ def read_mask_volume(
         )
     if like is not None:
         check_same_grid(header.path, header.geometry, of=Path("its scan"), like=like)
+    _check_bytes(
+        header.path,
+        (header.dtype.itemsize + _BYTES_OF_LABEL) * prod(header.geometry.shape),
+        max_bytes,
+    )
     values = _values(header)[0]
     if values.dtype.kind == "f":
         _check_finite(header.path, values)
@@ -153,6 +171,19 @@ def read_mask_volume(
             f"{path}: holds the label {int(values.min())}; expected 0 or more; mend the labels."
         )
     return torch.from_numpy(values.astype(np.int64, order="C"))
+
+
+def _check_bytes(path: Path, needed: int, max_bytes: int) -> None:
+    """See that a scan's values fit, before any is unpacked.
+
+    Raises:
+        DataError: If they do not.
+    """
+    if needed > max_bytes:
+        raise DataError(
+            f"{path}: its voxels take {needed / 1e9:.1f} GB to read; expected at most "
+            f"{max_bytes / 1e9:.1f} GB; raise --memory where the command has it, or crop the scan."
+        )
 
 
 def _rounding(header: NiftiHeader) -> float:

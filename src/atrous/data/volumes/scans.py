@@ -21,7 +21,7 @@ from atrous.data.volumes.modalities import (
 from atrous.data.volumes.names import volume_stem, volumes_in
 from atrous.data.volumes.nifti_header import read_header
 from atrous.data.volumes.other_formats import is_dicom_folder
-from atrous.data.volumes.read import is_volume, read_volume
+from atrous.data.volumes.read import DEFAULT_MAX_BYTES, is_volume, read_volume
 from atrous.errors import DataError
 
 
@@ -283,14 +283,14 @@ def _ends_stripped(text: str) -> str:
     return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9]+$", "", text)
 
 
-def read_scan(scan: Scan) -> Volume:
+def read_scan(scan: Scan, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Volume:
     """All channels of a scan, those that are missing zero.
 
     Raises:
         DataError: As `read_volume`.
     """
     present = [file for file in scan.files if file is not None]
-    volume = read_volume(present)
+    volume = read_volume(present, max_bytes=max_bytes)
     if len(present) == len(scan.files):
         return volume
     array = np.zeros((len(scan.files), *volume.array.shape[1:]), np.float32)

@@ -45,7 +45,7 @@ class Blender:
         self._run = frozenset(tuple[int, ...](place) for place in plan.places)
         self._finished: set[Place] = set(finished)
         self._there: set[Place] = set()
-        self._there.update(place for place in self._run if self._file(place).is_file())
+        self._there.update(place for place in self._run if self._is_whole(place))
         for place in plan.places:
             self._forget(place)
         self._candidates: set[Place] = set(self._run - self._finished)
@@ -77,6 +77,15 @@ class Blender:
                 self._finished.add(place)
                 for neighbour in self._around(place):
                     self._forget(neighbour)
+
+    def _is_whole(self, place: Place) -> bool:
+        """Whether the window of a place is kept, as it was written."""
+        wanted = (self._num_classes, *self._plan.grid.tile(place).window_size)
+        try:
+            window = np.load(self._file(place), mmap_mode="r")
+        except (OSError, ValueError, EOFError):  # none, or one that is damaged: it is run again
+            return False
+        return window.shape == wanted and window.dtype == np.float16
 
     def _forget(self, place: Place) -> None:
         if place in self._there and all(p in self._finished for p in self._around(place)):

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from atrous._documents import read_json
 from atrous.errors import DataError
 
 BEAT: Final = 20.0
@@ -151,7 +152,7 @@ def _beat(path: Path, stop: threading.Event) -> None:
 
 def _record(path: Path) -> dict[str, object]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -61,8 +61,10 @@ def run_slide(
         DataError: If the slide is broken somewhere, or the disk is full.
     """
     records: list[dict[str, Any]] = journal.records
-    checksums = {tuple(r["place"]): r["checksum"] for r in records if "checksum" in r}
-    labels = {tuple(r["place"]): tuple(r["labels"]) for r in records if "labels" in r}
+    known = set(plan.places)
+    placed = [(tuple(r.get("place", ())), r) for r in records]
+    checksums = {place: r["checksum"] for place, r in placed if place in known and "checksum" in r}
+    labels = {place: tuple(r["labels"]) for place, r in placed if place in known and "labels" in r}
     is_whole = {
         place
         for place, checksum in checksums.items()

@@ -1,8 +1,9 @@
 """Where the results of a slide's tiles wait on disk: chunk by chunk, never whole in memory."""
 
+import logging
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from atrous.data.slides.mask_map import Labels
 from atrous.errors import DataError
 from atrous.inference.tiles.grid import Region, Tile
 from atrous.types import UNLABELLED, Size
+
+logger = logging.getLogger(__name__)
 
 LEVELS: Final = 255
 """Probabilities are kept as this many steps from 0 to 1."""
@@ -57,20 +60,16 @@ class SlideStore:
         self.size = tuple(size)
         self.chunk = tuple(chunk)
         self.folder = folder
+        wanted = {"labels": (self.size, self.chunk, UNLABELLED)}
+        if num_classes:
+            wanted["probabilities"] = ((num_classes, *self.size), (num_classes, *self.chunk), 0)
         with _told(folder):
-            group = zarr.open_group(folder, mode="a")
-            self._labels: Any = group.require_array(
-                "labels", shape=self.size, chunks=self.chunk, dtype="uint8", fill_value=UNLABELLED
-            )
-            self._probabilities: Any = None
-            if num_classes:
-                self._probabilities = group.require_array(
-                    "probabilities",
-                    shape=(num_classes, *self.size),
-                    chunks=(num_classes, *self.chunk),
-                    dtype="uint8",
-                    fill_value=0,
-                )
+            found = _opened(zarr, folder, wanted) if folder.is_dir() else None
+            if found is None:  # chunks without what describes them: their tiles are run again
+                shutil.rmtree(folder, ignore_errors=True)
+                found = _made(zarr.open_group(folder, mode="a"), wanted)
+        self._labels: Any = found["labels"]
+        self._probabilities: Any = found.get("probabilities")
 
     @property
     def has_probabilities(self) -> bool:
@@ -110,6 +109,35 @@ class SlideStore:
     def remove(self) -> None:
         """Take all of it from the disk."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _made(group: Any, wanted: Mapping[str, tuple[Size, Size, int]]) -> dict[str, Any]:  # noqa: ANN401 - zarr's
+    return {
+        name: group.require_array(name, shape=shape, chunks=chunk, dtype="uint8", fill_value=fill)
+        for name, (shape, chunk, fill) in wanted.items()
+    }
+
+
+def _opened(
+    zarr: Any,  # noqa: ANN401 - the module
+    folder: Path,
+    wanted: Mapping[str, tuple[Size, Size, int]],
+) -> dict[str, Any] | None:
+    """The arrays that are there already; None if they are damaged, or described otherwise."""
+    try:
+        found = _made(zarr.open_group(folder, mode="a"), wanted)
+        is_same = all(
+            (found[name].shape, found[name].chunks, int(found[name].fill_value))
+            == (tuple(shape), tuple(chunk), fill)
+            for name, (shape, chunk, fill) in wanted.items()
+        )
+    except OSError:
+        raise
+    except Exception:  # zarr raises nearly anything on altered descriptions
+        is_same = False
+    if not is_same:
+        logger.warning("note: %s is damaged; what it held is done again", folder)
+    return found if is_same else None
 
 
 def _checksum(labels: Labels, probabilities: NDArray[np.uint8] | None) -> int:

@@ -189,7 +189,8 @@ class VolumePredictor(Model):
                 of another run.
             ShapeError: If the scan has other channels, or a bare array needs its spacing.
         """
-        volume = as_volume(x, spacing=spacing, facts=self.facts)
+        ceiling = DEFAULT if options is None else options.memory
+        volume = as_volume(x, spacing=spacing, facts=self.facts, ceiling=ceiling)
         said = self.logits(volume, options, journal=journal, keep_every=keep_every, advance=advance)
         is_placed = volume.geometry.header != b""
         return VolumePrediction(

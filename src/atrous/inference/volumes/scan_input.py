@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atrous.data.volumes.geometry import Volume, VolumeGeometry
-from atrous.data.volumes.read import is_volume, read_volume
+from atrous.data.volumes.read import DEFAULT_MAX_BYTES, is_volume, read_volume
 from atrous.errors import DataError, ShapeError
 from atrous.networks.preprocessing.volume_spec import VolumeSpec
 
@@ -18,13 +18,20 @@ ScanInput: TypeAlias = str | Path | Sequence[str | Path] | Volume | NDArray[np.g
 """A file of all channels, a file for each channel, a `Volume`, or an array `(C, D, H, W)`."""
 
 
-def as_volume(x: ScanInput, *, spacing: Sequence[float] | None, facts: VolumeSpec) -> Volume:
+def as_volume(
+    x: ScanInput,
+    *,
+    spacing: Sequence[float] | None,
+    facts: VolumeSpec,
+    ceiling: int = DEFAULT_MAX_BYTES,
+) -> Volume:
     """A scan in the library's orientation.
 
     Args:
         x: What the caller has.
         spacing: Of a bare array: millimetres from voxel to voxel along D, H, W.
         facts: What the network must be fed.
+        ceiling: Bytes that reading it may take.
 
     Raises:
         DataError: If a file is no volume, or cannot be read.
@@ -44,7 +51,7 @@ def as_volume(x: ScanInput, *, spacing: Sequence[float] | None, facts: VolumeSpe
             f"{', '.join(facts.channel_names)}; expected a scan, such as .nii.gz; give another, or "
             "take a network for photos."
         )
-    return read_volume(list(x))
+    return read_volume(list(x), max_bytes=ceiling)
 
 
 def _bare(

@@ -40,15 +40,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise DataError(
             f"{path} is not a torch checkpoint; expected a .pth file of tensors."
         ) from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        UnicodeError,
-    ) as error:
+    except Exception as error:  # torch's unpickler raises nearly anything on cut or altered bytes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{path} is not a whole torch checkpoint ({reason}); fetch it again."

@@ -1,5 +1,6 @@
 """What must happen to an image before a network sees it: facts, and the function that does it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -57,14 +58,24 @@ class Preprocessing:
             f"steps {self.steps}": sorted(self.steps) != sorted(get_args(Step)),
             f"{len(self.mean)} means but {len(self.std)} deviations": len(self.mean)
             != len(self.std),
-            f"std {self.std}": not all(value > 0 for value in self.std),
+            f"mean {self.mean}": not all(map(math.isfinite, self.mean)),
+            f"std {self.std}": not all(0 < value < math.inf for value in self.std),
+            f"value range {self.value_range}": not 0 < self.value_range < math.inf,
+            f"final scale {self.final_scale}": not math.isfinite(self.final_scale)
+            or self.final_scale == 0,
             f"shorter side {self.shorter_side} and size {self.size}": self.shorter_side is not None
             and (self.size is None or self.shorter_side < max(self.size)),
-            f"size {self.size}": self.size is not None and not all(n > 0 for n in self.size),
+            f"size {self.size}": self.size is not None
+            and (len(self.size) not in (2, 3) or not all(n > 0 for n in self.size)),
         }
         for problem, is_so in problems.items():
             if is_so:
                 raise DataError(f"Preprocessing with {problem} is not possible; mend the card.")
+
+
+def unit_pixels(pixels: Tensor) -> Tensor:
+    """Pixels of 8 bits as floats in [0, 1]; floats as they are."""
+    return pixels.float().div_(255) if pixels.dtype == torch.uint8 else pixels.float()
 
 
 def preprocess(images: Tensor, facts: Preprocessing) -> Tensor:

@@ -126,7 +126,7 @@ def _masks(
     from atrous.evaluation.shared_classes import in_shared_classes
     from atrous.inference.tta import predict_averaged
 
-    def predict(images: "Sequence[NDArray[np.uint8]]") -> "list[Tensor]":
+    def predict(images: "Sequence[NDArray[np.uint8 | np.float32]]") -> "list[Tensor]":
         if settings.averaging:
             found = [predict_averaged(predictor, image, settings.averaging) for image in images]
         else:
@@ -227,7 +227,7 @@ def _examples(
             mean_iou=scores[position],
             image=image,
             truth=truth,
-            prediction=predict([image])[0],
+            prediction=predict([samples.pixels_and_mask(counts[position].index)[0]])[0],
         )
 
     best, worst = extremes(scores, NUM_EXAMPLES)

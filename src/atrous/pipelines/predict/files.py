@@ -64,7 +64,7 @@ def predict(
     )
 
 
-def find(model: "Model", names: Sequence[str | Path]) -> "Inputs":
+def find(model: "Model", names: Sequence[str | Path], *, recursive: bool = False) -> "Inputs":
     """What of the named files a model can be run on.
 
     Raises:
@@ -72,7 +72,12 @@ def find(model: "Model", names: Sequence[str | Path]) -> "Inputs":
     """
     from atrous.data.inputs import find_inputs
 
-    return find_inputs(names, takes_volumes=model.kind == "volumes", model=model.card.name)
+    return find_inputs(
+        names,
+        takes_volumes=model.kind == "volumes",
+        model=model.card.name,
+        recursive=recursive,
+    )
 
 
 def predict_found(

@@ -41,7 +41,7 @@ def classify(
     rankings: dict[Path, Ranking] = {}
     errors: dict[Path, str] = {}
     advance = counter(on_progress, "predict", len(paths))
-    for result in predict_files(predictor, paths, max_pixels=limit):
+    for result in predict_files(predictor, paths, max_pixels=limit, memory=options.ceiling):
         if result.prediction is None:
             errors[result.path] = result.error or "no prediction"
             if len(paths) > 1:  # a single one is raised

@@ -33,6 +33,7 @@ class PhotoOptions:
         background: What to make of the background, each `remove`, `blur` or a picture's file.
         foreground: Name of the class to keep with `background`; None for the card's own.
         max_pixels: Larger images are refused before they are decoded; None for the usual limit.
+        memory: Ceiling of memory, such as `2G`; None for 4 GB.
     """
 
     background: tuple[str, ...] = option(
@@ -44,9 +45,18 @@ class PhotoOptions:
         None, "The class to keep with --background; person if not given."
     )
     max_pixels: int | None = option(None, "Refuse larger images, before decoding them.", minimum=1)
+    memory: str | None = option(None, MEMORY_HELP)
 
     def __post_init__(self) -> None:
         check(self)
+        assert self.ceiling  # a text that is no memory is refused here
+
+    @property
+    def ceiling(self) -> int:
+        """The ceiling of memory, bytes."""
+        from atrous.inference.tiles.memory import DEFAULT, parse_memory
+
+        return DEFAULT if self.memory is None else parse_memory(self.memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

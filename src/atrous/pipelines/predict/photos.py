@@ -61,7 +61,7 @@ def segment(
                 if not (folder.holds(name) and done.holds(name, input_state(path)))
             ]
             writer = _Writer(folder, done, names)
-            shares, errors = _run(predictor, writer, todo, limit, on_progress)
+            shares, errors = _run(predictor, writer, todo, limit, options.ceiling, on_progress)
         if len(errors) == len(names):
             if len(names) == 1:
                 raise DataError(next(iter(errors.values())))
@@ -103,6 +103,7 @@ def _run(
     writer: _Writer,
     todo: list[Path],
     max_pixels: int,
+    memory: int,
     on_progress: OnProgress,
 ) -> tuple[dict[str, dict[str, float]], dict[Path, str]]:
     """Shares by name, and errors by path; results are written by threads beside the network."""
@@ -119,7 +120,9 @@ def _run(
     advance = counter(on_progress, "predict", len(todo))
     with ThreadPoolExecutor(2, thread_name_prefix="write") as pool:
         foreground = None if folder.edits is None else folder.edits.foreground
-        results = predict_files(predictor, todo, foreground=foreground, max_pixels=max_pixels)
+        results = predict_files(
+            predictor, todo, foreground=foreground, max_pixels=max_pixels, memory=memory
+        )
         for result in results:
             if result.prediction is None:
                 errors[result.path] = result.error or "no prediction"

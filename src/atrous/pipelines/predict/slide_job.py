@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from atrous._documents import read_json
 from atrous._files import make_folder, write_text
 from atrous._journal import Journal
 from atrous.data.check.fingerprint import file_state
@@ -251,7 +252,7 @@ def _done(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         DataError: If it is of another run.
     """
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        note = read_json(folder / NOTE)
         known = {key: note.get(key) for key in identity}
         known["context"] = {key: note["context"][key] for key in identity["context"]}
     except FileNotFoundError:

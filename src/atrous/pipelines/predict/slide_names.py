@@ -1,10 +1,10 @@
 """What the results of slides are called: the same, whatever else is run with them."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from atrous._documents import read_json
 from atrous.data.check.fingerprint import file_state
 from atrous.reports.manifest import NOTE
 
@@ -34,9 +34,9 @@ def slide_names(paths: Sequence[Path], out: Path) -> dict[Path, str]:
 def _is_done(path: Path, folder: Path) -> bool:
     """Whether a folder holds results of this very file."""
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        note = read_json(folder / NOTE)
         return bool(note["slide"]["state"] == file_state(path))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return False
 
 

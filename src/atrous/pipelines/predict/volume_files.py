@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atrous._documents import read_json
 from atrous.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ResultFiles:
             DataError: If it is of another run, or not whole.
         """
         try:
-            note = json.loads(self.note.read_text(encoding="utf-8"))
+            note = read_json(self.note)
             record = note.get(_OURS, note)
             found = record.pop("run")
         except (OSError, ValueError, KeyError, AttributeError):
@@ -97,11 +98,11 @@ def plain_files(scans: "Sequence[Scan]", out: Path) -> list[ResultFiles]:
     Raises:
         DataError: If two scans are called alike, or the folder cannot be made.
     """
-    from atrous._files import make_folder
+    from atrous._files import make_folder, short_name
 
     alone = [scan.name for scan in scans]
     names = [
-        name if alone.count(name) == 1 else f"{scan.path.parent.name}-{name}"
+        short_name(name if alone.count(name) == 1 else f"{scan.path.parent.name}-{name}")
         for name, scan in zip(alone, scans, strict=True)
     ]
     _check_alone(names)

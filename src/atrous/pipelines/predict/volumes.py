@@ -1,9 +1,9 @@
 """Volumes through a network: a mask on each scan's own grid, pictures, maybe a page."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from atrous._documents import read_json
 from atrous.errors import AtrousError, DataError
 from atrous.pipelines.predict.options import Context, VolumeOptions
 from atrous.pipelines.predict.report import PredictReport, one_line
@@ -116,7 +116,7 @@ def _is_result(path: "Path") -> bool:
 
     stem = volume_stem(path).removesuffix(".probabilities")
     try:
-        note = json.loads(path.with_name(f"{stem}.json").read_text(encoding="utf-8"))
+        note = read_json(path.with_name(f"{stem}.json"))
     except (OSError, ValueError):
         return False
     return isinstance(note, dict) and {"run", "context", "volume_ml"} <= note.keys()
@@ -223,7 +223,7 @@ def _read(
         ceiling=settings.memory,
         with_probabilities=with_probabilities,
     )
-    return read_scan(scan)
+    return read_scan(scan, max_bytes=settings.memory)
 
 
 def _complete(

@@ -1,9 +1,9 @@
 """The likeliest labels of images, as rows of CSV and as plain values for JSON."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
+
+from atrous.reports.csv_table import csv_text
 
 Ranking: TypeAlias = list[tuple[str, float]]
 """Labels of one image with their probabilities, likeliest first."""
@@ -35,10 +35,9 @@ def labels_csv(rankings: Mapping[str, Ranking]) -> str:
         image,rank,class,probability
         a,1,dog,0.750000
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "rank", "class", "probability"])
-    for name, ranking in rankings.items():
-        for rank, (label, probability) in enumerate(ranking, 1):
-            writer.writerow([name, rank, label, f"{probability:.6f}"])
-    return text.getvalue()
+    rows = [
+        [name, rank, label, f"{probability:.6f}"]
+        for name, ranking in rankings.items()
+        for rank, (label, probability) in enumerate(ranking, 1)
+    ]
+    return csv_text([["image", "rank", "class", "probability"], *rows])

@@ -17,8 +17,6 @@ OUT/
 ```
 """
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,12 +28,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from atrous._files import make_folder, write_atomically, write_text
+from atrous._documents import read_json
+from atrous._files import make_folder, short_name, write_atomically, write_text
 from atrous.errors import DataError
 from atrous.inference.overlay import overlay
 from atrous.inference.photos import FileResult
 from atrous.inference.prediction import Prediction, mask_picture
 from atrous.networks.card import Card
+from atrous.reports.csv_table import csv_text
 from atrous.reports.manifest import write_note
 from atrous.reports.photos.background import EDIT_SUFFIXES, EditKind, Edits
 from atrous.reports.photos.label_tables import (
@@ -148,9 +148,9 @@ class ResultsFolder:
         """
         path = self._labels(name)
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             return [(entry["class"], float(entry["probability"])) for entry in record[:TOP]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(
                 f"{path}: {error!r}; expected the labels that were written there; remove the file "
                 "and run again."
@@ -162,12 +162,11 @@ class ResultsFolder:
         Raises:
             DataError: If they cannot be written.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["image", *self.card.class_names])
-        for name, by_class in shares.items():
-            writer.writerow([name, *(f"{by_class[c]:.6f}" for c in self.card.class_names)])
-        write_text(self.root / "shares.csv", text.getvalue())
+        rows = [
+            [name, *(f"{by_class[c]:.6f}" for c in self.card.class_names)]
+            for name, by_class in shares.items()
+        ]
+        write_text(self.root / "shares.csv", csv_text([["image", *self.card.class_names], *rows]))
         rounded = {
             name: {c: round(share, 6) for c, share in by_class.items()}
             for name, by_class in shares.items()
@@ -220,4 +219,4 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
             name = f"{name}~{seen[name]}"
             seen[name] += 1
         names[index] = name
-    return names
+    return [short_name(name) for name in names]

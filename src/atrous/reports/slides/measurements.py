@@ -1,7 +1,5 @@
 """Tissues of slides in numbers, as CSV: a row per slide and tissue."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 from atrous._files import write_text
 from atrous.data.slides.mask_map import MaskMap, iterate_chunks
 from atrous.metrics.tissue_features import TissueCounter, TissueFeatures
+from atrous.reports.csv_table import csv_text
 
 
 def count_tissues(
@@ -54,16 +53,14 @@ def measurements_csv(slides: Mapping[str, TissueFeatures], *, class_names: Seque
         slides: What was counted, by the slide's name.
         class_names: One name a class.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    rows: list[Sequence[object]] = [
         [
             *("slide", "tissue", "area_mm2", "share", "num_regions"),
             *(f"{kind}_region_mm2" for kind in ("mean", "median", "largest")),
             *(f"interface_mm:{name}" for name in class_names),
             *(f"cooccurrence:{name}" for name in class_names),
         ]
-    )
+    ]
     for slide, features in slides.items():
         areas, shares = features.areas, features.frequencies
         interfaces, cooccurrence = features.interfaces, features.cooccurrence
@@ -74,11 +71,11 @@ def measurements_csv(slides: Mapping[str, TissueFeatures], *, class_names: Seque
                 [regions.mean(), np.median(regions), regions.max()] if len(regions) else [0, 0, 0]
             )
             numbers = [*of_regions, *interfaces[index], *cooccurrence[index]]
-            writer.writerow(
+            rows.append(
                 [slide, name, _plain(areas[index]), _plain(shares[index]), len(regions)]
                 + [_plain(number) for number in numbers]
             )
-    return text.getvalue()
+    return csv_text(rows)
 
 
 def _plain(number: float) -> str:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from atrous._documents import read_json
 from atrous._files import make_folder, write_text
 from atrous.data.volumes.names import volume_stem
 from atrous.data.volumes.scans import Scan
@@ -136,9 +137,9 @@ def _entity(key: str, text: str) -> str | None:
 
 def _check_ours(path: Path) -> None:
     try:
-        generators = json.loads(path.read_text(encoding="utf-8"))["GeneratedBy"]
+        generators = read_json(path)["GeneratedBy"]
         is_ours = any(generator["Name"] == _GENERATOR for generator in generators)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         is_ours = False
     if not is_ours:
         raise DataError(

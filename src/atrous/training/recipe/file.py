@@ -1,15 +1,16 @@
 """Recipes as files: read TOML strictly, set single keys, write the resolved recipe back."""
 
 import json
-import tomllib
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
+from atrous._documents import parse_toml, read_text
+from atrous._value_types import describe, fits
 from atrous.errors import DataError, UnknownNameError
 from atrous.recipes import resolve
 from atrous.training.recipe.recipe import Recipe
@@ -29,7 +30,7 @@ def read_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """
     path = resolve(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = parse_toml(read_text(path))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(f"{path}: {reason}; expected a recipe in TOML; check the file.") from error
@@ -98,8 +99,8 @@ def _setting(text: str) -> tuple[str, object]:
     if not separator or not key.strip():
         raise DataError(f"--set {text!r} is no key=value; write it so, such as --set epochs=10.")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return key.strip(), parse_toml(f"value = {value}")["value"]
+    except ValueError:
         return key.strip(), value.strip()
 
 
@@ -111,64 +112,26 @@ def _beside(folder: Path, value: object) -> object:
 
 def _converted(value: object, kind: Any, *, key: str, where: str) -> object:  # noqa: ANN401 - a type
     """The value as a field of this type holds it."""
-    if not _fits(value, kind):
+    if not fits(value, kind):
         # One folder or list needs no brackets.
-        if get_origin(kind) is tuple and _fits([value], kind):
+        if get_origin(kind) is tuple and fits([value], kind):
             return _frozen([value], kind)
         raise DataError(
-            f"{where}: {key} is {value!r}, expected {_describe(kind)}; write that in the recipe."
+            f"{where}: {key} is {value!r}, expected {describe(kind)}; write that in the recipe."
         )
     return _frozen(value, kind)
-
-
-def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 - a type
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is Literal:
-        return value in parts
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            return False
-        if parts[-1] is Ellipsis:
-            return all(_fits(item, parts[0]) for item in value)
-        return len(value) == len(parts) and all(map(_fits, value, parts))
-    if origin is not None and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and all(
-            _fits(k, parts[0]) and _fits(v, parts[1]) for k, v in value.items()
-        )
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return value is None if kind is type(None) else isinstance(value, kind)
 
 
 def _frozen(value: object, kind: Any) -> object:  # noqa: ANN401 - a type
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return _frozen(value, next(part for part in parts if _fits(value, part)))
+        return _frozen(value, next(part for part in parts if fits(value, part)))
     if origin is tuple and isinstance(value, list | tuple):
         inner = [parts[0]] * len(value) if parts[-1] is Ellipsis else parts
         return tuple(_frozen(item, part) for item, part in zip(value, inner, strict=True))
     if isinstance(value, Mapping):
         return MappingProxyType({k: _frozen(v, parts[1]) for k, v in value.items()})
     return float(value) if kind is float and isinstance(value, int) else value
-
-
-def _describe(kind: Any) -> str:  # noqa: ANN401 - a type
-    origin, parts = get_origin(kind), get_args(kind)
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(part) for part in parts if part is not type(None))
-    if origin is Literal:
-        return " or ".join(map(repr, parts))
-    if origin is tuple:
-        inner = parts[:1] if parts[-1] is Ellipsis else parts
-        return f"a list of {', '.join(_describe(part) for part in inner)}"
-    if origin is not None:
-        return f"a table of names to {_describe(parts[1])}"
-    return names.get(kind, str(kind))
 
 
 def _toml(value: object) -> str:

@@ -1,7 +1,10 @@
 """Which keys of a recipe say nothing of some data, or of what a run gives."""
 
 RUN_ONLY_KEYS = frozenset(
-    {"num_workers", "checkpoint_minutes", "tensorboard", "samples_every", "check_data", "cache"}
+    {
+        *("num_workers", "checkpoint_minutes", "tensorboard", "samples_every", "check_data"),
+        *("cache", "patience"),
+    }
 )
 """Keys that a run may be resumed with other values of: they do not change what it gives."""
 

@@ -200,6 +200,9 @@ class Recipe:
     protocol: str = "void_ignored"
     evaluate_every: int = 1
     """Epochs between evaluations; the last one is always evaluated."""
+    patience: int | None = None
+    """Evaluations without a better score after which training ends early; None for never. The
+    schedule is that of all epochs."""
     samples_every: int = 0
     """Evaluations between sheets of sample predictions; 0 for none but the last."""
 
@@ -224,6 +227,8 @@ class Recipe:
             ),
             f"learning_rate = {self.learning_rate}, expected above 0": not self.learning_rate > 0,
             f"evaluate_every = {self.evaluate_every}, expected at least 1": self.evaluate_every < 1,
+            f"patience = {self.patience}, expected at least 1": self.patience is not None
+            and self.patience < 1,
             f"ema = {self.ema}, expected between 0 and 1": self.ema is not None
             and not 0 < self.ema < 1,
             f"clip = {self.clip}, expected above 0": self.clip is not None and not self.clip > 0,

@@ -5,11 +5,13 @@ that cannot be read is passed over for the one before it. They are torch files o
 values, read with `weights_only=True`, and are for resuming only: weights to use are safetensors.
 """
 
+import hashlib
 import io
 import logging
 import random
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 FORMAT: Final = 1
 NUM_KEPT: Final = 2
 _NAME: Final = "checkpoint-{step:08d}.pt"
+_DIGEST: Final = "archive/atrous_sha256"
+"""Member of the archive with the SHA-256 of all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "step": step, "state": dict(state)}, buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        digest = _digest(archive)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(_DIGEST, digest)
     path = folder / _NAME.format(step=step)
     with write_atomically(path) as file:
         file.write(buffer.getbuffer())
@@ -58,24 +66,27 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     return path
 
 
-def latest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint of a folder; a warning names newer ones that are broken.
+def whole_checkpoints(folder: Path) -> Iterator[Checkpoint]:
+    """The checkpoints of a folder, newest first, for a caller that stops at the one it can use.
+
+    What is broken, or was given and not used, is set aside under another name, with a warning.
 
     Raises:
-        DataError: If there are checkpoints and none can be read.
+        DataError: If there are checkpoints, and none is left.
     """
     paths = _checkpoints(folder)
     for path in paths:
         found = _read(path)
         if found is not None:
-            return found
-        logger.warning("%s is not whole; going back to the one before it", path.name)
+            yield found
+        with suppress(FileNotFoundError):  # another process has done it
+            path.replace(path.with_name(f"{path.name}.damaged"))
+        logger.warning("note: %s is not whole, and is set aside as %s.damaged", path, path.name)
     if paths:
         raise DataError(
-            f"{folder} holds {len(paths)} checkpoints, and none is whole; start anew with "
+            f"{folder} held {len(paths)} checkpoints, and none is whole; start anew with "
             "--overwrite."
         )
-    return None
 
 
 def random_states() -> dict[str, Any]:
@@ -111,17 +122,32 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Checkpoint | None:
-    """None if the file is cut off or altered: every part of it carries a checksum."""
+    """None if the file is cut off or altered: every part carries a checksum, and so does all."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
+            is_marked = _DIGEST in archive.namelist()  # those of earlier versions are not
+            if is_marked and archive.read(_DIGEST).decode() != _digest(archive):
+                return None
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError):
+        version, step, state = content["format"], content["step"], content["state"]
+    except Exception:  # torch's unpickler raises nearly anything on altered bytes
         return None
-    if content["format"] != FORMAT:
+    if version != FORMAT:
         raise DataError(
-            f"{path} has format {content['format']}, this atrous reads {FORMAT}; resume with the "
-            "version that wrote it."
+            f"{path} has format {version}, this atrous reads {FORMAT}; resume with the version "
+            "that wrote it."
         )
-    return Checkpoint(content["step"], content["state"], path)
+    if type(step) is not int or step < 0 or not isinstance(state, dict):
+        return None
+    return Checkpoint(step, state, path)
+
+
+def _digest(archive: zipfile.ZipFile) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(archive.namelist()):
+        if name != _DIGEST:
+            digest.update(f"{name} {archive.getinfo(name).file_size} ".encode())
+            digest.update(archive.read(name))
+    return digest.hexdigest()

@@ -11,6 +11,7 @@ from atrous.data.augment.photos import Augmentation
 from atrous.data.catalog import open_layout
 from atrous.data.combine import Subset, join
 from atrous.data.dataset import Dataset
+from atrous.data.photos.bands import RGB, channel_statistics
 from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.catalog import Argument, Task, build_network, network_entry
@@ -81,6 +82,8 @@ def card_of(recipe: Recipe, data: RunData, start: Card | None = None) -> Card:
     if data.train.kind == "volumes":
         facts = volume_facts_of(recipe, data.train, data.labels.names)
         arguments |= _for_volumes(recipe, len(facts.channel_names))
+    elif data.train.num_channels != RGB:
+        arguments |= _for_channels(recipe, data.train.num_channels)
     network = build_network(recipe.network, arguments)
     divisor = getattr(network, "divisor", 1)
     return Card(
@@ -92,7 +95,7 @@ def card_of(recipe: Recipe, data: RunData, start: Card | None = None) -> Card:
         palette=data.labels.palette,
         void_class=data.labels.void_class,
         label_names=data.label_names,
-        preprocessing=_as_prepared(facts) if facts else preprocessing_of(recipe, start),
+        preprocessing=_as_prepared(facts) if facts else _of_images(recipe, data, start),
         volume=facts,
         mask_resize="linear",
         mpp=recipe.mpp,
@@ -111,6 +114,29 @@ def _for_volumes(recipe: Recipe, num_channels: int) -> dict[str, Argument]:
         for name, value in decided.items()
         if name in known and name not in recipe.network_arguments
     }
+
+
+def _for_channels(recipe: Recipe, num_channels: int) -> dict[str, Argument]:
+    """The number of the images' channels, where the recipe leaves it to the data."""
+    known = inspect.signature(network_entry(recipe.network).build).parameters
+    if "in_channels" not in known:
+        raise DataError(
+            f"The images have {num_channels} channels, and {recipe.network} takes red, green and "
+            "blue only; expected a network with in_channels, such as espnet; name one."
+        )
+    return {} if "in_channels" in recipe.network_arguments else {"in_channels": num_channels}
+
+
+def _of_images(recipe: Recipe, data: RunData, start: Card | None) -> Preprocessing:
+    """Preprocessing; mean and deviation of other channels than RGB are counted from the data."""
+    count = data.train.num_channels
+    known = start is not None and len(start.preprocessing.mean) == count
+    if count == RGB or recipe.mean is not None or (known and recipe.std is None):
+        return preprocessing_of(recipe, start)
+    mean, std = channel_statistics(
+        data.train.pixels_and_mask(index)[0] for index in range(len(data.train))
+    )
+    return replace(preprocessing_of(recipe), mean=mean, std=std)
 
 
 def _as_prepared(facts: VolumeSpec) -> Preprocessing:

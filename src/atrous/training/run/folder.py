@@ -14,17 +14,20 @@ RUN/
 """
 
 import json
-import tomllib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from atrous._documents import parse_json, parse_toml, read_json, read_text
 from atrous._files import make_folder, write_text
 from atrous.errors import DataError
 from atrous.training.recipe.file import recipe_of, recipe_text
 from atrous.training.recipe.keys import RUN_ONLY_KEYS
 from atrous.training.recipe.recipe import Recipe
+
+logger = logging.getLogger(__name__)
 
 _OURS: Final = (
     "checkpoints/checkpoint-*.pt",
@@ -39,6 +42,8 @@ _OURS: Final = (
     "class_counts.json",
     "curves.svg",
     "run.json",
+    "checkpoints/*.damaged",
+    "*.damaged",
 )
 """All that a run writes but its recipe, as patterns in its folder."""
 
@@ -91,6 +96,11 @@ class RunFolder:
             DataError: If it holds a run of another recipe, or cannot be written in.
         """
         if self.recipe.is_file():
+            if not self._has_begun():  # refused or stopped before it came to anything
+                self.facts.unlink(missing_ok=True)
+                make_folder(self.checkpoints)
+                write_text(self.recipe, recipe_text(recipe))
+                return False
             before = self._recipe_before()
             differing = _differing(before, recipe)
             if differing:
@@ -101,7 +111,7 @@ class RunFolder:
             write_text(self.recipe, recipe_text(recipe))
             return True
         make_folder(self.root)
-        if any(self.root.iterdir()):
+        if any(not _is_left_over(entry) for entry in self.root.iterdir()):
             raise DataError(
                 f"{self.root} holds files but no run; expected an empty or new folder; give "
                 "another with --out."
@@ -134,14 +144,21 @@ class RunFolder:
 
     def read_facts(self) -> dict[str, object]:
         """What `run.json` says; empty if there is none yet."""
+        facts: object = None
         try:
-            facts: dict[str, object] = json.loads(self.facts.read_text(encoding="utf-8"))
+            facts = read_json(self.facts)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise DataError(
-                f"{self.facts}: {error}; expected the facts of a run; give --overwrite."
+                f"{self.facts}: {error.strerror}; expected the facts of a run; check its "
+                "permissions."
             ) from error
+        except ValueError:  # said below
+            pass
+        if not isinstance(facts, dict):
+            set_aside(self.facts, "what the run was made of is not compared")
+            return {}
         return facts
 
     def write_facts(self, facts: Mapping[str, object]) -> None:
@@ -149,24 +166,28 @@ class RunFolder:
         write_text(self.facts, json.dumps({**self.read_facts(), **facts}, indent=1) + "\n")
 
     def history(self) -> list[dict[str, object]]:
-        """The lines of `metrics.jsonl`; one that was cut off is left out."""
+        """The records of `metrics.jsonl`; damaged lines are left out, and the file set aside."""
         if not self.metrics.is_file():
             return []
-        lines = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                break
-        return lines
+        text = self.metrics.read_text(encoding="utf-8", errors="replace")
+        records = [_record(line) for line in text.splitlines()]
+        whole = [record for record in records if record is not None]
+        if len(whole) < len(records):
+            set_aside(self.metrics, f"{len(whole)} of its {len(records)} lines are whole and kept")
+            self.write_history(whole)
+        return whole
 
     def write_history(self, records: list[dict[str, object]]) -> None:
         """Write all lines of `metrics.jsonl` anew, whole."""
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in records))
 
+    def _has_begun(self) -> bool:
+        """Whether a run has left anything that a start from the first step would lose."""
+        return self.metrics.exists() or self.last.exists() or any(self.checkpoints.glob("*.pt"))
+
     def _recipe_before(self) -> Recipe:
         try:
-            values = tomllib.loads(self.recipe.read_text(encoding="utf-8"))
+            values = parse_toml(read_text(self.recipe))
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{self.recipe}: {error}; expected the recipe of a run; give --overwrite."
@@ -174,10 +195,57 @@ class RunFolder:
         return recipe_of(values, where=str(self.recipe))
 
 
+def set_aside(path: Path, what_follows: str) -> None:
+    """Give a damaged file another name, so that the run goes on and nothing is lost; it is said.
+
+    Raises:
+        DataError: If it cannot be renamed.
+    """
+    kept = path.with_name(f"{path.name}.damaged")
+    try:
+        path.replace(kept)
+    except OSError as error:
+        raise DataError(f"{path} is damaged, and {error.strerror}; remove it.") from error
+    logger.warning("note: %s is damaged, and is now %s: %s", path, kept.name, what_follows)
+
+
+def _record(line: str) -> dict[str, object] | None:
+    """A line of `metrics.jsonl`; None of what is no record."""
+    try:
+        record = parse_json(line)
+    except ValueError:
+        return None
+    is_whole = (
+        isinstance(record, dict)
+        and all(type(record.get(key)) is int for key in ("epoch", "step"))
+        and all(isinstance(record.get(key), dict) for key in ("losses", "scores", "class_iou"))
+    )
+    return record if is_whole else None
+
+
+def _is_left_over(entry: Path) -> bool:
+    """Whether an entry is what a run leaves that was killed before it wrote a file."""
+    is_part = entry.name.startswith(".") and entry.name.endswith(".part")
+    return is_part or (entry.name == "checkpoints" and entry.is_dir() and not any(entry.iterdir()))
+
+
 def _differing(before: Recipe, now: Recipe) -> list[str]:
     same = replace(before, **{key: getattr(now, key) for key in RUN_ONLY_KEYS})
+    if now.epochs > before.epochs:  # a longer training of the same; the claim says so
+        same = replace(same, epochs=now.epochs)
+        logger.warning(
+            "note: epochs are raised from %d to %d: the schedule goes on as one of %d, so that the "
+            "result is not that of a run which had them from the start",
+            before.epochs,
+            now.epochs,
+            now.epochs,
+        )
     return [
-        f"{key} was {getattr(same, key)!r} and is {getattr(now, key)!r}"
+        f"{key} was {_shown(getattr(same, key))} and is {_shown(getattr(now, key))}"
         for key in Recipe.__dataclass_fields__
         if getattr(same, key) != getattr(now, key)
     ]
+
+
+def _shown(value: object) -> str:
+    return repr(dict(value) if isinstance(value, Mapping) else value)

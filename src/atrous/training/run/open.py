@@ -48,6 +48,7 @@ def open_run(
     start = None if recipe.weights is None else resolve_weights(recipe.weights)
     start_card = None if start is None else load_weights(start).card
     card = card_of(recipe, data, start_card)
+    _check_channels(card, data.train.num_channels)
     steps_per_epoch(num_views(data, recipe), recipe.batch_size)
     if accelerator.is_main_process:
         if overwrite:
@@ -115,6 +116,22 @@ def _tell_preprocessing(card: Card, start: Card | None, recipe: Recipe) -> None:
             "know fits other pixels; leave mean and std out to take the card's",
             recipe.name,
             said,
+        )
+
+
+def _check_channels(card: Card, num_channels: int) -> None:
+    """See that a network of images takes the channels that they are read as.
+
+    Raises:
+        DataError: If it takes others.
+    """
+    wanted = card.arguments.get("in_channels", 3)
+    means = len(card.preprocessing.mean)
+    if card.volume is None and (wanted, means) != (num_channels, num_channels):
+        raise DataError(
+            f"{card.network} takes {wanted} channels, and mean and std are of {means}, but the "
+            f"images have {num_channels}; expected as many of each; leave in_channels, mean and "
+            "std to the data."
         )
 
 

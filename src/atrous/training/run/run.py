@@ -25,10 +25,11 @@ from atrous.training.fit import NotFiniteError, Step, TrainingState, fit
 from atrous.training.objective import Objective
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.run.checkpoint import (
-    latest_checkpoint,
+    Checkpoint,
     random_states,
     restore_random_states,
     save_checkpoint,
+    whole_checkpoints,
 )
 from atrous.training.run.data import (
     RunData,
@@ -88,8 +89,16 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        """Whether all steps were done and evaluated."""
-        return self.state.step >= self.total_steps
+        """Whether all steps were done and evaluated, or the score rises no more."""
+        return self.state.step >= self.total_steps or self.has_stalled
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether as many evaluations as the recipe's patience brought no better score."""
+        if self.recipe.patience is None:
+            return False
+        best = [number for number, record in enumerate(self.history) if record.get("is_best")]
+        return len(self.history) - 1 - max(best, default=-1) >= self.recipe.patience
 
     def steps(self) -> Iterator[Progress]:
         """Do the steps that are left; evaluates, keeps the best weights and saves on the way.
@@ -131,6 +140,8 @@ class Run:
                     self.save()
                     last_save = time.monotonic()
                 yield Progress(step, record)
+                if record is not None and self.has_stalled:
+                    return
                 started = time.monotonic()
         except NotFiniteError as error:
             self._keep_batch(error)
@@ -158,10 +169,21 @@ class Run:
         self._saved_at = self.state.step
 
     def resume(self) -> bool:
-        """Go on from the newest whole checkpoint; False if there is none."""
-        checkpoint = latest_checkpoint(self.folder.checkpoints)
-        if checkpoint is None:
-            return False
+        """Go on from the newest whole checkpoint that fits; False if there is none.
+
+        Raises:
+            DataError: If there are some and none can be gone on from.
+        """
+        for checkpoint in whole_checkpoints(self.folder.checkpoints):
+            try:
+                self._restore(checkpoint)
+            except Exception as error:  # altered values raise nearly anything
+                logger.warning("note: %s does not fit (%s)", checkpoint.path, error)
+                continue  # the next one overwrites all that this one has left
+            return True
+        return False
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
         self.state.load_state_dict(checkpoint.state["training"], step=checkpoint.step)
         self._tally = RunningMeans(**checkpoint.state["tally"])
         rank = self.state.accelerator.process_index
@@ -176,7 +198,6 @@ class Run:
             for record in self.folder.history()
             if isinstance(record["step"], int) and record["step"] <= checkpoint.step
         ]
-        return True
 
     def _views(self) -> AnyViews:
         if self.volumes is not None:
