@@ -18,8 +18,6 @@ from atrous.runtimes.engine import Engine
 from atrous.runtimes.facts import KEY, ExportFacts, facts_from_json
 from atrous.runtimes.graph import INPUT, output_names
 
-EXTRA = "export"
-
 
 def onnx_bytes(program: torch.export.ExportedProgram, facts: ExportFacts) -> bytes:
     """The graph as an ONNX file with the facts in its metadata.
@@ -28,8 +26,8 @@ def onnx_bytes(program: torch.export.ExportedProgram, facts: ExportFacts) -> byt
         DataError: If ONNX cannot express the graph; what the exporter says is named.
         MissingExtraError: If the extra `export` is not installed.
     """
-    require("onnx", extra=EXTRA)
-    require("onnxscript", extra=EXTRA)
+    require("onnx", extra="export")
+    require("onnxscript", extra="export")
     names = output_names(facts.card, facts.signature)
     try:
         made = torch.onnx.export(
@@ -85,7 +83,7 @@ class OnnxNetwork(Engine):
         self, source: Path | bytes, *, path: Path | None = None, num_threads: int | None = None
     ) -> None:
         super().__init__()
-        runtime = require("onnxruntime", extra=EXTRA)
+        runtime = require("onnxruntime", extra="export")
         self.path = source if isinstance(source, Path) else path or Path("graph.onnx")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = num_threads or torch.get_num_threads()

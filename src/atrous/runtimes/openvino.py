@@ -19,7 +19,6 @@ from atrous._files import make_folder
 from atrous.errors import DataError
 from atrous.runtimes.engine import Engine, Precision
 from atrous.runtimes.facts import KEY, ExportFacts, facts_from_json
-from atrous.runtimes.onnx import EXTRA
 
 _HINTS: Final[Mapping[str, str]] = MappingProxyType({"float32": "f32", "bfloat16": "bf16"})
 _FACTS: Final = "facts"
@@ -38,7 +37,7 @@ def openvino_model(onnx: bytes, facts: ExportFacts) -> Any:  # noqa: ANN401 - an
         DataError: If OpenVINO cannot express the graph.
         MissingExtraError: If the extra `export` is not installed.
     """
-    openvino = require("openvino", extra=EXTRA)
+    openvino = require("openvino", extra="export")
     with tempfile.TemporaryDirectory(prefix="atrous-") as folder:
         path = Path(folder) / "graph.onnx"
         path.write_bytes(onnx)
@@ -59,7 +58,7 @@ def write_openvino(path: Path, model: Any) -> None:  # noqa: ANN401 - an openvin
     Raises:
         DataError: If it cannot be written.
     """
-    openvino = require("openvino", extra=EXTRA)
+    openvino = require("openvino", extra="export")
     make_folder(path.parent)
     try:
         with tempfile.TemporaryDirectory(prefix=".atrous-", dir=path.parent) as folder:
@@ -99,7 +98,7 @@ class OpenVinoNetwork(Engine):
         num_threads: int | None = None,
     ) -> None:
         super().__init__()
-        openvino = require("openvino", extra=EXTRA)
+        openvino = require("openvino", extra="export")
         self.path = source if isinstance(source, Path) else path or Path("graph.xml")
         self.precision = precision
         self._core = openvino.Core()
