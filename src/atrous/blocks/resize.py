@@ -89,9 +89,27 @@ def pool_to_size(x: Tensor, size: Size) -> Tensor:
         >>> pool_to_size(torch.tensor([[[[0.0, 2.0, 4.0, 6.0]]]]), (1, 2)).flatten().tolist()
         [1.0, 5.0]
     """
-    if not is_free(x) and tuple(x.shape[2:]) == tuple(size):
+    if is_free(x):
+        return _pool_freely(x, size)
+    if tuple(x.shape[2:]) == tuple(size):
         return x
     return _POOL[x.ndim - 2](x, tuple(size))
+
+
+def _pool_freely(x: Tensor, size: Size) -> Tensor:
+    """The same as products with the windows' weights, axis by axis, which hold for free lengths.
+
+    torch's own op is taken apart for other engines with as many taps as the windows of one size
+    have, so that a graph of it answers wrongly at all others.
+    """
+    for axis, wanted in enumerate(size, start=2):
+        length = x.shape[axis]
+        window = torch.arange(wanted, device=x.device)[:, None]
+        start, stop = window * length // wanted, ((window + 1) * length + wanted - 1) // wanted
+        place = torch.arange(length, device=x.device)
+        weights = ((place >= start) & (place < stop)).to(x.dtype) / (stop - start)
+        x = (x.movedim(axis, -1) @ weights.transpose(0, 1)).movedim(-1, axis)
+    return x
 
 
 def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 
 from atrous.networks.catalog import NETWORKS, build_network
 
-ONNX = ("espnet", "espnetv2_seg_2018", "skip_encoder_decoder")
-"""Those that ONNX Runtime is known to answer alike; for ynet_seg it does not."""
+ONNX = ("espnet", "espnetv2_seg_2018", "skip_encoder_decoder", "ynet", "ynet_seg")
+"""Those that are also run by ONNX Runtime here: each resizes, pads or pools in another way."""
 QUICK = {"espnet", "skip_encoder_decoder", "residual_unet"}
 SIZES = {
     2: [(160, 192), (97, 131), (101, 177), (129, 96), (225, 150)],
@@ -64,7 +64,9 @@ def test_an_exported_program_answers_alike_at_every_size(name):
     for size in sizes(name, dims):
         x = torch.rand(1, channels, *size)
         for found, expected in zip(outputs(program(x)), outputs(network(x)), strict=True):
-            torch.testing.assert_close(found, expected)
+            # Pools of free lengths are products in a graph, which round otherwise.
+            largest = float(expected.abs().max())
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * largest)
 
 
 @pytest.mark.parametrize("name", ONNX)
