@@ -1,14 +1,29 @@
 """Which keys of a recipe say nothing of some data, or of what a run gives."""
 
 RUN_ONLY_KEYS = frozenset(
-    {"num_workers", "checkpoint_minutes", "tensorboard", "samples_every", "check_data", "cache"}
+    {
+        *("num_workers", "checkpoint_minutes", "tensorboard", "samples_every", "check_data"),
+        *("cache", "name", "source", "licence", "protocol", "evaluate_every"),
+        *("data", "train_subset", "val_subset", "val_split", "remap", "weights"),
+    }
 )
-"""Keys that a run may be resumed with other values of: they do not change what it gives."""
+"""Keys that a run may be resumed with other values of: they do not change what its weights become.
+Data and start weights may lie elsewhere; whether they are the same, their fingerprints tell."""
+
+MEASURE_KEYS = frozenset({"protocol"})
+"""Of these, those that change what a score means: the best weights are chosen anew after them."""
 
 IMAGE_KEYS = frozenset(
     {
         "predict_size",
         "predict_shorter_side",
+        "mean",
+        "std",
+        "channel_order",
+        "value_range",
+        "final_scale",
+        "resize_filter",
+        "preprocessing_steps",
         "aspect",
         "vertical_flip",
         "saturation",

@@ -16,7 +16,7 @@ RUN/
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -81,25 +81,34 @@ class RunFolder:
     def last(self) -> Path:
         return self.root / "last.safetensors"
 
-    def claim(self, recipe: Recipe) -> bool:
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.recipe.is_file() and any(self.checkpoints.glob("checkpoint-*.pt"))
+
+    def claim(self, recipe: Recipe) -> frozenset[str]:
         """Make the folder for a recipe, or see that it is this recipe's already.
 
+        A run without a checkpoint yet has nothing to lose: another recipe takes its place.
+
         Returns:
-            Whether there is a run to go on with.
+            Keys whose values differ from those of the run that goes on.
 
         Raises:
             DataError: If it holds a run of another recipe, or cannot be written in.
         """
         if self.recipe.is_file():
-            before = self._recipe_before()
-            differing = _differing(before, recipe)
-            if differing:
-                raise DataError(
-                    f"{self.root} holds a run of another recipe: {'; '.join(differing)}; give "
-                    "another folder with --out, or --overwrite."
-                )
+            differing: dict[str, str] = {}
+            if self.has_checkpoint:
+                differing = _differing(self._recipe_before(), recipe)
+                others = [text for key, text in differing.items() if key not in RUN_ONLY_KEYS]
+                if others:
+                    raise DataError(
+                        f"{self.root} holds a run of another recipe: {'; '.join(others)}; give "
+                        "another folder with --out, or --overwrite."
+                    )
             write_text(self.recipe, recipe_text(recipe))
-            return True
+            return frozenset(differing)
         make_folder(self.root)
         if any(self.root.iterdir()):
             raise DataError(
@@ -108,7 +117,7 @@ class RunFolder:
             )
         make_folder(self.checkpoints)
         write_text(self.recipe, recipe_text(recipe))
-        return False
+        return frozenset()
 
     def clear(self) -> None:
         """Remove the files that a run writes, and nothing that somebody else put there.
@@ -174,10 +183,10 @@ class RunFolder:
         return recipe_of(values, where=str(self.recipe))
 
 
-def _differing(before: Recipe, now: Recipe) -> list[str]:
-    same = replace(before, **{key: getattr(now, key) for key in RUN_ONLY_KEYS})
-    return [
-        f"{key} was {getattr(same, key)!r} and is {getattr(now, key)!r}"
+def _differing(before: Recipe, now: Recipe) -> dict[str, str]:
+    """What each key was and is, of those that differ."""
+    return {
+        key: f"{key} was {getattr(before, key)!r} and is {getattr(now, key)!r}"
         for key in Recipe.__dataclass_fields__
-        if getattr(same, key) != getattr(now, key)
-    ]
+        if getattr(before, key) != getattr(now, key)
+    }
