@@ -6,6 +6,7 @@ worker processes, which is what makes a resumed training equal to one that was n
 """
 
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -205,7 +206,20 @@ def feed(
             f"batch_size = {recipe.batch_size} cannot be shared evenly by {num_processes} "
             f"processes; expected a multiple; change one of them."
         )
-    loader: DataLoader[Any] = DataLoader(
+    with warnings.catch_warnings():
+        # Of more workers than cores, which the recipe has asked for.
+        warnings.simplefilter("ignore", UserWarning)
+        loader = _loader(views, recipe, first_step, rank, num_processes)
+    for batch in loader:
+        if isinstance(batch, AtrousError):
+            raise batch
+        yield batch
+
+
+def _loader(
+    views: AnyViews, recipe: Recipe, first_step: int, rank: int, num_processes: int
+) -> DataLoader[Any]:
+    return DataLoader(
         _WholeBatches(views),
         batch_sampler=_Plan(
             recipe,
@@ -220,10 +234,6 @@ def feed(
         prefetch_factor=4 if recipe.num_workers else None,
         generator=torch.Generator(),  # of its own, so that the training's random numbers stay put
     )
-    for batch in loader:
-        if isinstance(batch, AtrousError):
-            raise batch
-        yield batch
 
 
 class _WholeBatches(TorchDataset[Any]):

@@ -65,10 +65,13 @@ class Recipe:
     class_names: tuple[str, ...] = ()
     """For layouts that do not know them; empty for `class 0` and so on."""
     train_split: str | None = None
+    """Part of the data to learn from, where they are kept in splits."""
     val_split: str | None = None
+    """Part of the data to be measured on."""
     train_subset: tuple[str, ...] = ()
     """One list of sample names for each folder, from the recipe's own folder; empty for all."""
     val_subset: tuple[str, ...] = ()
+    """The same of the samples to be measured on."""
     remap: str | None = None
     """A class map that renames, merges or drops the data's classes: a file in the recipe's folder,
     or the name of one of the package's."""
@@ -156,33 +159,56 @@ class Recipe:
     size_cycle: tuple[tuple[int, int] | tuple[int, int, int], ...] = ()
     """Sizes in turn, one an epoch, instead of `size`, after all of `size_steps`."""
     fit: str = "own"
+    """What a scale of 1 is: `own`, `stretch`, and of images `inside`, `cover` or `area`."""
     scale: tuple[float, float] = (1.0, 1.0)
+    """Lowest and highest magnification; with `fit = "area"` the share of the area that is seen."""
     aspect: float = 1.0
+    """Widths over heights change by up to this factor, either way."""
     flip: float = 0.5
-    """Of volumes for each of `flip_axes`."""
+    """Probability of exchanging left and right; of volumes for each of `flip_axes`."""
     vertical_flip: float = 0.0
+    """Probability of exchanging top and bottom."""
     rotation: float = 0.0
+    """Degrees, either way; of volumes about each axis."""
     brightness: float = 0.0
+    """Factor of the values from 1 - this to 1 + this."""
     contrast: float = 0.0
+    """Factor of the distance from the mean from 1 - this to 1 + this."""
     saturation: float = 0.0
+    """Factor of the distance from grey from 1 - this to 1 + this."""
     hue: float = 0.0
+    """Turns of the colour wheel, either way."""
     grey: float = 0.0
+    """Probability of losing all colour."""
     stain: float = 0.0
+    """Factor of the amounts of haematoxylin and of eosin from 1 - this to 1 + this."""
     stain_shift: float = 0.0
+    """Absorbance that is added to each dye or taken off, at most."""
     blur: float = 0.0
+    """Probability of a Gaussian blur."""
     noise: float = 0.0
+    """Highest standard deviation of white noise, in units of white; of volumes of the input."""
     # Of volumes only, see `data.augment.volumes.VolumeAugmentation`
     views_per_volume: int = 1
     """How often an epoch sees each volume, each time another part or view of it."""
     foreground: float = 0.0
+    """Probability that a view is laid around a voxel of a class other than 0."""
     elastic: float = 0.0
+    """Standard deviation in mm by which points are moved."""
     warp_probability: float = 1.0
+    """Probability that a view is magnified, turned and bent; else its voxels are copied."""
     flip_axes: tuple[int, ...] = (0, 1, 2)
+    """Axes that may be mirrored: 0 is D, 1 is H, 2 is W."""
     gamma: float = 0.0
+    """Exponent from 1 / (1 + this) to 1 + this."""
     bias_field: float = 0.0
+    """Greatest coefficient of the polynomial whose exponential the values are multiplied by."""
     modality_dropout: float = 0.0
+    """Probability that a channel is 0 all over, for each; one is always left."""
     mix: Mix = "none"
+    """Paste on samples boxes (`cutmix`) or classes (`classmix`) of others of the batch."""
     mix_probability: float = 0.5
+    """Probability of each sample to be pasted on."""
 
     # The objective
     losses: Mapping[str, float] = field(
@@ -206,12 +232,15 @@ class Recipe:
 
     # Optimisation
     epochs: int
+    """How often the training data are gone through."""
     batch_size: int
     """Of one step, over all processes."""
     accumulate: int = 1
     """Parts that a batch is run in, one after the other, where it does not fit in memory whole."""
     optimiser: OptimiserName = "adamw"
+    """`adamw`, `adam`, or `sgd` with Nesterov's momentum."""
     learning_rate: float
+    """Of parameters without a factor of their own, before the schedule."""
     learning_rate_factors: Mapping[str, float] = field(default_factory=dict)
     """Factor by the start of a parameter's name, such as `{ encoder = 0.1 }`; 0 freezes it."""
     weight_decay: float = 1e-4
@@ -221,6 +250,7 @@ class Recipe:
     schedule: str = "cosine"
     """A name of `training.schedules.SCHEDULES`."""
     warmup_epochs: float = 0.0
+    """Epochs in which the rate rises from 0, before the schedule's own factor is reached."""
     clip: float | None = None
     """Largest norm of all gradients together."""
     ema: float | None = None
@@ -231,15 +261,18 @@ class Recipe:
     sync_batch_norm: bool = False
     """Share batch statistics between processes; torch has this for GPUs only."""
     precision: Precision = "float32"
+    """Of the forward pass."""
     compile: bool = False
     """Let `torch.compile` fuse the network: a minute or more at first, then faster steps."""
     seed: int = 0
+    """Of the start, the order, the views and the dropout."""
     num_threads: int | None = None
     """Of this process on a CPU; None for one a core. On small maps one is as fast as two and leaves
     a core to `num_workers`. Other numbers round sums otherwise."""
 
     # Evaluation
     protocol: str = "void_ignored"
+    """A name of `metrics.protocols.PROTOCOLS`, by which masks of images are scored."""
     evaluate_every: int = 1
     """Epochs between evaluations; the last one is always evaluated."""
     samples_every: int = 0
@@ -270,6 +303,9 @@ class Recipe:
             **out_of_range(self),
             f"accumulate = {self.accumulate}, expected at most batch_size": (
                 self.accumulate > self.batch_size
+            ),
+            f"warmup_epochs = {self.warmup_epochs}, expected at most epochs": (
+                self.warmup_epochs > self.epochs
             ),
             "data is empty, expected at least one folder": not self.data,
             "losses are empty, expected at least one": not self.losses,

@@ -100,7 +100,7 @@ class RunFolder:
         if self.recipe.is_file():
             differing: dict[str, str] = {}
             if self.has_checkpoint:
-                differing = _differing(self._recipe_before(), recipe)
+                differing = _differing(self.read_recipe(), recipe)
                 others = [text for key, text in differing.items() if key not in RUN_ONLY_KEYS]
                 if others:
                     raise DataError(
@@ -173,7 +173,12 @@ class RunFolder:
         """Write all lines of `metrics.jsonl` anew, whole."""
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in records))
 
-    def _recipe_before(self) -> Recipe:
+    def read_recipe(self) -> Recipe:
+        """The recipe of the run, every key with the value in force; paths are as the run had them.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
         try:
             values = tomllib.loads(self.recipe.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

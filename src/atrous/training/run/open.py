@@ -95,7 +95,11 @@ def open_run(
                 logger.warning("note: %s", note)
         _note_norms(state, recipe, accelerator)
         facts: dict[str, object] = {"data": prints}
-        folder.write_facts(facts if start is None else {**facts, "start": start.to_json()})
+        folder.write_facts(
+            facts
+            if start is None
+            else {**facts, "start": start.to_json(), "start_sha256": start.sha256}
+        )
     if run.resume() and is_measured_anew:
         run.measure_anew()
     return run
