@@ -10,7 +10,7 @@ stands here.
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
@@ -42,6 +42,10 @@ class NotFiniteError(DataError):
         super().__init__(message)
         self.batch = batch
         self.step = step
+
+
+_ONE_VALUE: Final = "Expected more than 1 value per channel"
+"""How torch says that a batch norm has nothing to take a variance of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +249,16 @@ def _forward(state: TrainingState, images: Tensor, facts: Preprocessing) -> Outp
         x = network_input(images, facts)
         if _is_half_on_cpu(state.accelerator):
             x = x.contiguous()
-        outputs: Outputs = state.trainee(x)
+        try:
+            outputs: Outputs = state.trainee(x)
+        except ValueError as error:
+            if _ONE_VALUE not in str(error):
+                raise
+            raise DataError(
+                f"A batch norm sees one value for each channel: {len(images)} image of "
+                f"{'x'.join(map(str, images.shape[2:]))} is one position there; expected several; "
+                "raise batch_size or size, or set freeze_batch_norm = true."
+            ) from error
     return outputs
 
 

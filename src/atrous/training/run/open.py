@@ -1,6 +1,7 @@
 """Make a run ready to go: data, network, optimiser and objective, checked before all else."""
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from atrous.data.check.fingerprint import fingerprint
 from atrous.errors import DataError, UnknownNameError
 from atrous.metrics.protocols import PROTOCOLS
 from atrous.networks.card import Card
-from atrous.networks.catalog import build_network
+from atrous.networks.catalog import build_network, network_entry
 from atrous.training.batches import steps_per_epoch
 from atrous.training.class_weights import CLASS_WEIGHTS, cached_counts, class_weights
 from atrous.training.fit import TrainingState, start_state
-from atrous.training.objective import objective_of
+from atrous.training.objective import TrainingModule, objective_of
 from atrous.training.optimiser import batch_norms, frozen_norms, learning_note
 from atrous.training.recipe.effects import Situation, refuse_without_effect
 from atrous.training.recipe.keys import MEASURE_KEYS
@@ -150,9 +151,42 @@ def _checked_state(
             volume=card.volume,
         ),
     )
+    _check_shapes(recipe, card)
     if start is not None and is_new:
         start_from(network, start, recipe)
     return start_state(network, recipe, accelerator)
+
+
+def _check_shapes(recipe: Recipe, card: Card) -> None:
+    """See that the network takes every size that it is given, and has the heads that are weighed.
+
+    It is run without numbers, on torch's meta device.
+
+    Raises:
+        ShapeError: If it does not take a size.
+        DataError: If auxiliary heads are weighed, and it has none, or one where they decay.
+    """
+    wanted = (recipe.size, *(size for _, *size in recipe.size_steps), *recipe.size_cycle)
+    sizes = {tuple(size) for size in (*wanted, card.preprocessing.size) if size}
+    channels = len(card.preprocessing.mean)
+    counts: set[int] = set()
+    for size in sizes or {tuple(network_entry(card.network).size)}:
+        # Not every network runs so, and those are seen when they run.
+        with suppress(NotImplementedError, RuntimeError), torch.device("meta"), torch.no_grad():
+            network = build_network(card.network, card.arguments).eval()
+            trainee = TrainingModule(network, with_auxiliary=recipe.auxiliary_weight > 0)
+            answers = trainee(torch.empty(1, channels, *size))
+            counts.add(len(answers) - (2 if card.task == "joint" else 1))
+    if recipe.auxiliary_weight > 0 and counts and max(counts) < 1:
+        raise DataError(
+            f"auxiliary_weight is {recipe.auxiliary_weight}, but {card.network} has no auxiliary "
+            "heads with these arguments; set it to 0, or change network_arguments."
+        )
+    if recipe.auxiliary_decay != 1 and counts and max(counts) < 2:
+        raise DataError(
+            f"auxiliary_decay is {recipe.auxiliary_decay}, but {card.network} has one auxiliary "
+            "head with these arguments; expected several; leave it out."
+        )
 
 
 def _prepared(
