@@ -194,7 +194,8 @@ def test_volumes_are_prepared_as_the_card_says(volume_recipe, tmp_path, caplog):
     for _ in open_run(first, tmp_path / "first", Accelerator(cpu=True)).steps():
         pass
     start = tmp_path / "first/last.safetensors"
-    silent = replace(volume_recipe, weights=str(start), epochs=1, learning_rate=1e-12, ema=None)
+    still = {"learning_rate": 1e-12, "freeze_batch_norm": True, "ema": None}
+    silent = replace(volume_recipe, weights=str(start), epochs=1, **still)
     run = open_run(silent, tmp_path / "again", Accelerator(cpu=True))
     for _ in run.steps():
         pass
