@@ -232,7 +232,7 @@ def bases(folders, ball_folders):
         ),
         "joint": Recipe(
             **COMMON,
-            **MASKS,
+            **{**MASKS, "size": (48, 64)},  # with one sample its batch norms need some positions
             network="ynet",
             layout="joint_folder",
             data=(str(folders / "joint"),),
