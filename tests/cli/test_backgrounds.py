@@ -265,3 +265,18 @@ def test_a_classifier_has_no_background(atrous, photos, tmp_path):
     assert code == 2
     assert_one_line(error, "gives labels, but --background needs masks")
     assert not out.exists()
+
+
+def test_label_ids_of_cityscapes_are_what_its_server_takes(photos, tmp_path, atrous):
+    weights = saved(tmp_path / "m.safetensors", class_names=("road", "bicycle", "background"))
+    out = tmp_path / "out"
+    command = ("predict", weights, photos, "--out", out, "--label-ids", "cityscapes")
+    assert atrous(*command)[0] == 0
+    table = np.array([7, 33, 0])  # the official table of labels; 0 is unlabelled
+    for name in names(photos):
+        ids = np.asarray(Image.open(out / "label_ids" / name))
+        assert ids.dtype == np.uint8
+        assert (ids == table[np.asarray(Image.open(out / "masks" / name))]).all()
+    weights = saved(tmp_path / "n.safetensors", class_names=("road", "kidney"))
+    code, _, err = atrous("predict", weights, photos, "--out", out, "--label-ids", "cityscapes")
+    assert (code, "'kidney', which is none of Cityscapes'" in err) == (2, True)

@@ -112,6 +112,23 @@ def test_splits_are_written_and_can_be_opened(data, root, tmp_path):
     assert counts == {"train": len(parts[0]), "val": len(parts[1])}
 
 
+def test_folds_are_written_as_lists_and_as_nnunet_keeps_them(data, root, tmp_path):
+    code, out, _ = data(root, *FOUR, "--write-split", tmp_path / "folds", "--folds", "3")
+    assert code == 0
+    assert "3 folds in" in out
+    record = json.loads((tmp_path / "folds/splits_final.json").read_text())
+    assert len(record) == 3
+    for number, fold in enumerate(record):
+        assert sorted(fold["train"] + fold["val"]) == [f"{index:04}" for index in range(12)]
+        for part in ("train", "val"):
+            listed = [
+                open_layout("mask_folder", root, num_classes=4, subset=tmp_path / "folds" / name)
+                for name in (f"fold_{number}_{part}.txt", f"splits_final.json#{number}.{part}")
+            ]
+            assert list(listed[0].names) == list(listed[1].names) == fold[part]
+    assert data(root, *FOUR, "--folds", "3")[0] == 2
+
+
 def test_lists_of_another_split_are_not_overwritten(data, root, tmp_path):
     (tmp_path / "val.txt").write_text("0001\n")
     code, _, err = data(root, *FOUR, "--write-split", tmp_path)

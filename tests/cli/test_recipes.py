@@ -46,7 +46,7 @@ def test_every_key_is_described_once_and_the_schema_holds_it():
 
 
 def test_keys_are_printed(atrous):
-    assert "learning_rate  (float; required)" in atrous("recipes", "--keys")[1]
+    assert "learning_rate  (float; required; above 0)" in atrous("recipes", "--keys")[1]
     rows = json.loads(atrous("recipes", "--keys", "--json")[1])
     assert {row["for"] for row in rows} == {"all", "images", "volumes"}
 

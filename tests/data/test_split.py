@@ -1,13 +1,15 @@
 """Divisions by name: stable under order and additions, near the share, groups kept together."""
 
 import hashlib
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atrous.data.split import split_names
+from atrous.data.layouts.name_list import read_names
+from atrous.data.split import fold_names, split_names
 from atrous.errors import DataError
 
 NAMES = [f"image-{number}" for number in range(2000)]
@@ -60,3 +62,32 @@ def test_a_share_that_is_none_is_refused(share):
 def test_an_empty_part_is_refused():
     with pytest.raises(DataError, match="fall into one part"):
         split_names(["a"])
+
+
+def test_folds_share_nothing_hold_all_and_keep_subjects_together():
+    names = [f"sub-{index // 2}_ses-{index % 2}" for index in range(20)]
+    together = [names[index : index + 2] for index in range(0, 20, 2)]
+    folds = fold_names(names, num_folds=5, together=together)
+    assert sorted(name for fold in folds for name in fold) == sorted(names)
+    assert [len(fold) for fold in folds] == [4] * 5
+    for fold in folds:
+        assert len({name.partition("_")[0] for name in fold}) == 2
+    again = fold_names(names[::-1], num_folds=5, together=together)
+    assert [set(fold) for fold in again] == [set(fold) for fold in folds]
+    for wrong in (1, 11):
+        with pytest.raises(DataError, match="expected 2 to 10"):
+            fold_names(names, num_folds=wrong, together=together)
+
+
+def test_folds_of_nnunet_are_read(tmp_path):
+    folds = [{"train": ["b", "c"], "val": ["a"]}, {"train": ["a"], "val": ["b", "c"]}]
+    path = tmp_path / "splits_final.json"
+    path.write_text(json.dumps(folds))
+    assert read_names(tmp_path / "splits_final.json#0.train") == ("b", "c")
+    assert read_names(tmp_path / "splits_final.json#1.val") == ("b", "c")
+    with pytest.raises(DataError, match="no part 'val' of fold 2"):
+        read_names(tmp_path / "splits_final.json#2.val")
+    path.write_text(json.dumps([{"train": ["a", "a"], "val": []}]))
+    for part in ("train", "val"):
+        with pytest.raises(DataError, match="every name once"):
+            read_names(tmp_path / f"splits_final.json#0.{part}")

@@ -2,6 +2,7 @@
 networks.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
@@ -64,6 +65,12 @@ def write_balls(root: Path, *, num_volumes: int, seed: int) -> None:
         for folder, values in (("images", image.astype(np.float32)), ("labels", labels)):
             file = nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 2.0, 1.0]))
             nibabel.save(file, root / folder / f"ball_{index:02d}.nii.gz")
+
+
+@pytest.fixture(scope="session")
+def make_balls() -> Callable[..., None]:
+    """`write_balls`, for tests that need others."""
+    return write_balls
 
 
 @pytest.fixture(scope="session")

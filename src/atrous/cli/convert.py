@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="An authors' .pth file.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A .pth file of a network that `atrous networks` lists.")
+    ],
     to: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     data: Annotated[
         str | None,
@@ -27,12 +29,37 @@ def convert(
             "given, told by the data or the file's name."
         ),
     ] = None,
+    class_names: Annotated[
+        str | None,
+        typer.Option(help="Names of the classes in their order, with commas between them."),
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Mean per channel, such as 0.485,0.456,0.406.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Standard deviation per channel; given with --mean.")
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(help="RGB or BGR: the order that the network takes.")
+    ] = None,
+    value_range: Annotated[
+        float | None, typer.Option("--range", help="White in the units of --mean: 1 or 255.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="What the state dict is kept under, such as state_dict_ema."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:
-    """Turn a published checkpoint into one file with its network, classes and preprocessing."""
+    """Turn a checkpoint into one file with its network, classes and preprocessing.
+
+    Published weights are known by their numbers. Of others classes are numbered and pixels fed as
+    ImageNet's, unless you say it otherwise.
+    """
     from atrous._files import check_place
     from atrous.errors import DataError, ShapeError
-    from atrous.networks.convert import convert_checkpoint
+    from atrous.networks.convert import convert as convert_file
+    from atrous.networks.convert.own_card import Said
     from atrous.networks.weights import save_weights
     from atrous.pipelines.sizes import parse_lengths, spatial_dims_of
 
@@ -42,7 +69,17 @@ def convert(
         )
     lengths = None if size is None else parse_lengths(size)
     check_place(to)
-    weights = convert_checkpoint(checkpoint, data=data, size=lengths)
+    if order not in (None, "RGB", "BGR"):
+        raise DataError(f"--order is {order!r}; expected RGB or BGR.")
+    said = Said(
+        class_names=tuple(name.strip() for name in class_names.split(",")) if class_names else (),
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        channel_order=order,  # type: ignore[arg-type]  # it has just been seen to be one
+        value_range=value_range,
+    )
+    found = convert_file(checkpoint, data=data, size=lengths, said=said, key=key)
+    weights = found.weights
     dims = spatial_dims_of(weights.network)
     if lengths is not None and len(lengths) != dims:
         raise ShapeError(
@@ -51,6 +88,8 @@ def convert(
         )
     save_weights(to, weights.network, weights.card)
     card = weights.card
+    for note in found.notes:
+        typer.echo(f"atrous: note: {note}", err=True)
     if as_json:
         typer.echo(json.dumps(json.loads(card.to_json()), indent=1, ensure_ascii=False))
         return
@@ -76,3 +115,14 @@ def _text(card: "Card", params: int) -> str:
         for score in card.scores
     ]
     return "\n".join(lines)
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    from atrous.errors import DataError
+
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise DataError(f"{option} is {text!r}; expected numbers as 0.5,0.5,0.5.") from error

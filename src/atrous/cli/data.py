@@ -56,6 +56,13 @@ def data(
             "whose samples stay together. Names of BIDS, BraTS and TCGA are known."
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="Of --write-split: so many folds instead of one division; splits_final.json is "
+            "nnU-Net's, and fold_0_train.txt and so on are lists."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of --write-split: another gives another.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -68,6 +75,8 @@ def data(
     from atrous.data.catalog import open_layout
     from atrous.data.check.report import to_record
 
+    if folds is not None and write_split is None:
+        raise DataError("--folds is of --write-split FOLDER, which is not given; give it too.")
     if html is not None:
         check_place(html)
     augmentation = None if recipe is None else _augmentation(recipe)
@@ -83,7 +92,14 @@ def data(
     text = report_text(report, title=title)
     if write_split is not None:
         counts = _write_split(
-            samples, report, write_split, layout, share=share, seed=seed, group_by=group_by
+            samples,
+            report,
+            write_split,
+            layout,
+            share=share,
+            folds=folds,
+            seed=seed,
+            group_by=group_by,
         )
         record["split"] = counts
         text += f"\n{_split_text(counts, write_split)}"
@@ -96,6 +112,11 @@ def data(
 
 
 def _split_text(counts: "Mapping[str, int]", folder: Path) -> str:
+    if "folds" in counts:
+        return (
+            f"split: {counts['folds']} folds in {folder / 'splits_final.json'} and lists beside "
+            f"it; the first learns from {counts['train']} names and is measured on {counts['val']}"
+        )
     text = (
         f"split: {counts['train']} names in {folder / _TRAIN}, {counts['val']} in {folder / _VAL}"
     )
@@ -140,6 +161,7 @@ def _write_split(
     layout: str,
     *,
     share: float,
+    folds: int | None,
     seed: int,
     group_by: str | None,
 ) -> dict[str, int]:
@@ -151,7 +173,7 @@ def _write_split(
         DataError: If a part comes out empty, or there is another list already.
     """
     from atrous._files import make_folder, write_text
-    from atrous.data.split import split_names
+    from atrous.data.split import fold_names, split_names
     from atrous.data.subjects import subject_groups
 
     broken = {name for problem in report.errors for name in problem.names}
@@ -162,17 +184,21 @@ def _write_split(
     ]
     names = [name for name in samples.names if name not in broken]
     subjects = subject_groups(names, group_by)
-    parts = split_names(
-        names,
-        share=share,
-        seed=seed,
-        together=[group for group in alike if len(group) > 1] + subjects,
-    )
+    together = [group for group in alike if len(group) > 1] + subjects
+    if folds is None:
+        parts = split_names(names, share=share, seed=seed, together=together)
+        how = f"layout {layout}, share {share:g}, seed {seed}"
+        texts = {
+            folder / name: _listed(part, how)
+            for name, part in zip((_TRAIN, _VAL), parts, strict=True)
+        }
+        counts = {"train": len(parts[0]), "val": len(parts[1])}
+    else:
+        held_out = fold_names(names, num_folds=folds, seed=seed, together=together)
+        how = f"layout {layout}, {folds} folds, seed {seed}"
+        texts = _fold_texts(names, held_out, folder, how)
+        counts = {"folds": folds, "train": len(names) - len(held_out[0]), "val": len(held_out[0])}
     make_folder(folder)
-    texts = {
-        folder / name: _listed(part, f"layout {layout}, share {share:g}, seed {seed}")
-        for name, part in zip((_TRAIN, _VAL), parts, strict=True)
-    }
     for path, text in texts.items():
         before = path.read_text(encoding="utf-8", errors=_BYTES) if path.exists() else text
         if before != text:
@@ -182,12 +208,24 @@ def _write_split(
             )
     for path, text in texts.items():
         write_text(path, text, errors=_BYTES)
-    counts = {"train": len(parts[0]), "val": len(parts[1])}
     return counts | ({"undivided_subjects": len(subjects)} if subjects else {})
 
 
 _BYTES = "surrogateescape"
 """Names that are no UTF-8 are listed as they are, so that the list can be read back."""
+
+
+def _fold_texts(
+    names: Sequence[str], held_out: Sequence[Sequence[str]], folder: Path, how: str
+) -> dict[Path, str]:
+    """Lists of every fold, and all in one file as nnU-Net keeps them."""
+    texts, record = {}, []
+    for number, fold in enumerate(held_out):
+        learned = [name for name in names if name not in set(fold)]
+        record.append({"train": learned, "val": list(fold)})
+        for part, listed in (("train", learned), ("val", fold)):
+            texts[folder / f"fold_{number}_{part}.txt"] = _listed(listed, f"{how}, fold {number}")
+    return {**texts, folder / "splits_final.json": json.dumps(record, indent=1) + "\n"}
 
 
 def _listed(names: Sequence[str], how: str) -> str:

@@ -74,7 +74,10 @@ def _print_keys(*, as_json: bool) -> None:
                 "type": key.kind,
                 "required": key.is_required,
                 "default": None if key.is_required else _plain(key.default),
+                "range": key.allowed,
                 "for": key.data,
+                "needs": key.needs,
+                "follows": key.follows,
                 "may_change_on_resume": key.may_change,
                 "meaning": key.meaning,
             }
@@ -85,7 +88,8 @@ def _print_keys(*, as_json: bool) -> None:
     for key in found:
         default = "required" if key.default is MISSING else f"default {_plain(key.default)}"
         of = "" if key.data == "all" else f"; {key.data} only"
-        typer.echo(f"{key.name}  ({key.kind}; {default}{of})")
+        allowed = f"; {key.allowed}" if key.allowed else ""
+        typer.echo(f"{key.name}  ({key.kind}; {default}{allowed}{of})")
         if key.meaning:
             typer.echo(f"    {key.meaning}")
 

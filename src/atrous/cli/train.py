@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipe:people.")],
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe, such as recipe:people.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A key of the recipe and another value, as epochs=10."),
@@ -33,6 +33,10 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove the run that is there, and start anew.")
     ] = False,
+    again: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run to do again by its own recipe, into RUN-again."),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; auto takes a GPU if there is one.")
     ] = "auto",
@@ -50,27 +54,46 @@ def train(
     torchrun --nproc-per-node 2 -m atrous train RECIPE.
     """
     from atrous.cli.progress import shown
+    from atrous.errors import DataError
     from atrous.pipelines.allocator import keep_freed_memory
     from atrous.pipelines.threads import use_threads
     from atrous.pipelines.train import follow, open_training, report
+    from atrous.pipelines.train_again import open_again, same_bits
 
+    if (recipe is None) == (again is None):
+        raise DataError(
+            f"Found {'neither' if recipe is None else 'both'} a RECIPE and --again RUN; expected "
+            "one of them."
+        )
+    if again is not None and (settings or resume or overwrite):
+        raise DataError(
+            "--again does a run as it was, and takes no --set, --resume or --overwrite; leave them "
+            "out."
+        )
     keep_freed_memory()
     use_threads()
     logging.basicConfig(level=logging.WARNING, format="atrous: %(message)s", stream=sys.stderr)
     with stopping() as stop:
         with shown() as on_progress:
-            run = open_training(
-                recipe,
-                out,
-                settings=[*(settings or ()), *([f"num_threads={threads}"] if threads else [])],
-                device=device,
-                resume=resume,
-                overwrite=overwrite,
-                on_progress=on_progress,
-            )
+            if recipe is None:
+                assert again is not None  # one of them was given
+                run = open_again(again, out, device=device)
+            else:
+                run = open_training(
+                    recipe,
+                    out,
+                    settings=[
+                        *(settings or ()),
+                        *([f"num_threads={threads}"] if threads else []),
+                    ],
+                    device=device,
+                    resume=resume,
+                    overwrite=overwrite,
+                    on_progress=on_progress,
+                )
         is_main = run.state.accelerator.is_main_process
         if is_main and not as_json:
-            typer.echo(_opening(run, recipe), err=True)
+            typer.echo(_opening(run, recipe or run.folder.recipe), err=True)
         with live_line(run) as show:
             printed = _Printed(as_json=as_json)
             is_done = follow(
@@ -78,6 +101,9 @@ def train(
             )
     if is_done and is_main and not as_json:
         typer.echo(report(run, is_done=True))
+        if again is not None:
+            said = {True: "the same bits as", False: "other bits than", None: "no counterpart in"}
+            typer.echo(f"the last weights have {said[same_bits(run, again)]} {again}")
     if not is_done:
         if is_main:
             typer.echo(

@@ -49,6 +49,45 @@ def split_names(
     return first, rest
 
 
+def fold_names(
+    names: Sequence[str],
+    *,
+    num_folds: int,
+    seed: int = 0,
+    together: Sequence[Sequence[str]] = (),
+) -> tuple[tuple[str, ...], ...]:
+    """Divide names into folds of nearly equal size, each in the order of `names`.
+
+    Groups of one subject fall into one fold. They are dealt out in the order of a hash of seed and
+    name, so that the order of `names` does not matter; names that are added later may move others.
+
+    Args:
+        names: All of them, each once.
+        num_folds: How many; at least 2.
+        seed: Another seed gives another division.
+        together: Groups of names that must not be divided.
+
+    Raises:
+        DataError: If there are fewer groups than folds, or fewer than two folds are asked for.
+
+    Example:
+        >>> folds = fold_names("abcdef", num_folds=3, together=["af"])
+        >>> sorted(map(len, folds)), any({"a", "f"} <= set(fold) for fold in folds)
+        ([1, 2, 3], True)
+    """
+    decider = _deciders(names, together)
+    groups = sorted(set(decider.values()), key=lambda name: (_position(f"{seed}:{name}"), name))
+    if not 2 <= num_folds <= len(groups):
+        raise DataError(
+            f"{num_folds} folds of {len(groups)} subjects; expected 2 to {len(groups)}; ask for "
+            "another number."
+        )
+    fold_of = {name: index % num_folds for index, name in enumerate(groups)}
+    return tuple(
+        tuple(name for name in names if fold_of[decider[name]] == fold) for fold in range(num_folds)
+    )
+
+
 def _deciders(names: Sequence[str], together: Sequence[Sequence[str]]) -> dict[str, str]:
     """The name whose hash decides, by name."""
     index_of = {name: index for index, name in enumerate(names)}

@@ -196,7 +196,8 @@ def machine(run: "Run") -> dict[str, object]:
         "commit": commit(),
         "device": name,
         "processes": accelerator.num_processes,
-        "threads": torch.get_num_threads(),
+        "threads": run.recipe.num_threads or torch.get_num_threads(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "steps": run.total_steps,
     }
 

@@ -9,21 +9,22 @@ import os
 import shutil
 import signal
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 from torch.utils.data import Dataset as TorchDataset
 
 from atrous.data.augment.photos import Augmentation, augment, sample_rng
 from atrous.data.dataset import Dataset
-from atrous.errors import DataError
+from atrous.errors import AtrousError, DataError
 from atrous.training.recipe.recipe import Recipe
 from atrous.types import Size
 
@@ -211,8 +212,21 @@ def feed(
             f"processes; expected a multiple; change one of them."
         )
     _check_shared_memory(views, recipe, batch_size=recipe.batch_size // num_processes)
-    loader: DataLoader[Batch] = DataLoader(
-        views,  # type: ignore[arg-type]  # torch knows items only, not what collate makes
+    with warnings.catch_warnings():
+        # Of more workers than cores, which the recipe has asked for.
+        warnings.simplefilter("ignore", UserWarning)
+        loader = _loader(views, recipe, first_step, rank, num_processes)
+    for batch in loader:
+        if isinstance(batch, AtrousError):
+            raise batch
+        yield batch
+
+
+def _loader(
+    views: AnyViews, recipe: Recipe, first_step: int, rank: int, num_processes: int
+) -> DataLoader[Any]:
+    return DataLoader(
+        _WholeBatches(views),
         batch_sampler=_Plan(
             recipe,
             num_samples=len(views),
@@ -221,12 +235,32 @@ def feed(
             num_processes=num_processes,
         ),
         num_workers=recipe.num_workers,
-        collate_fn=_collate,
+        collate_fn=_as_it_is,
         worker_init_fn=_start_worker,
         prefetch_factor=_PREFETCH if recipe.num_workers else None,
         generator=torch.Generator(),  # of its own, so that the training's random numbers stay put
     )
-    yield from loader
+
+
+class _WholeBatches(TorchDataset[Any]):
+    """Batches by their keys; an error is handed over as it is.
+
+    What a worker raises comes to the main process wrapped in the worker's traceback.
+    """
+
+    def __init__(self, views: AnyViews) -> None:
+        self.views = views
+
+    def __getitems__(self, keys: list[Key]) -> Batch | AtrousError:
+        try:
+            return _collate([self.views[key] for key in keys])
+        except AtrousError as error:
+            # Not every error can be pickled; what it says can.
+            return error if get_worker_info() is None else DataError(str(error))
+
+
+def _as_it_is(batch: Any) -> Any:  # noqa: ANN401 - as torch types what it hands over
+    return batch
 
 
 def _read(layout: Dataset, index: int) -> tuple[NDArray[np.uint8 | np.float32], Tensor | None]:

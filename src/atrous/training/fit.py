@@ -8,8 +8,9 @@ stands here.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
@@ -21,9 +22,10 @@ from atrous.networks.preprocessing.images import Preprocessing, preprocess, unit
 from atrous.training.batches import Batch
 from atrous.training.bfloat16_cpu import refuse_tiny_maps
 from atrous.training.ema import moving_average
+from atrous.training.in_parts import learn_in_parts
 from atrous.training.mix import mixed
-from atrous.training.objective import Objective, TrainingModule
-from atrous.training.optimiser import build_optimiser, freeze_batch_norm, set_learning_rate
+from atrous.training.objective import Objective, Outputs, TrainingModule
+from atrous.training.optimiser import build_optimiser, frozen_norms, set_learning_rate
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.schedules import schedule_factor
 
@@ -42,13 +44,17 @@ class NotFiniteError(DataError):
         self.step = step
 
 
+_ONE_VALUE: Final = "Expected more than 1 value per channel"
+"""How torch says that a batch norm has nothing to take a variance of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step that was done.
 
     Attributes:
         number: From 0.
-        losses: Of this process's part of the batch: `total`, and its parts by name.
+        losses: Of the whole batch: `total`, and its parts by name.
         learning_rate: Of the parameters without a factor of their own.
         num_images: Over all processes.
     """
@@ -153,10 +159,11 @@ def fit(
         NotFiniteError: If the loss is no number; the weights are those before the step.
     """
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    frozen = frozen_norms(state.network, recipe)
     while state.step < total_steps:
         state.trainee.train()
-        if recipe.freeze_batch_norm:
-            freeze_batch_norm(state.network)
+        for norm in frozen:
+            norm.eval()
         factor = schedule_factor(
             recipe.schedule,
             step=state.step,
@@ -189,26 +196,20 @@ def _learn(
 ) -> dict[str, float]:
     """One update of the weights from one batch, perhaps in parts."""
     accelerator = state.accelerator
-    parts = _split(batch, recipe.accumulate)
-    sums: dict[str, Tensor] = {}
-    for index, part in enumerate(parts):
-        share = len(part.images) / len(batch.images)
-        part = _to_device(part, accelerator.device)
-        is_last = index == len(parts) - 1
-        with accelerator.autocast():
-            x = network_input(part.images, facts)
-            if _is_half_on_cpu(accelerator):
-                x = x.contiguous()
-            outputs = _outputs(state.trainee, x)
-        total, losses = objective(outputs, part)
+    device_batch = _to_device(batch, accelerator.device)
+    if recipe.accumulate == 1 and accelerator.num_processes == 1:
+        outputs = _forward(state, device_batch.images, facts)
+        total, losses = objective(outputs, device_batch)
         _check_finite(total, batch, state.step)
-        for name, value in {"total": total.detach(), **losses}.items():
-            sums[name] = sums.get(name, torch.zeros_like(value)) + share * value
-        if is_last:
-            accelerator.backward(total * share)
-        else:
-            with accelerator.no_sync(state.trainee):
-                accelerator.backward(total * share)
+        accelerator.backward(total)
+    else:
+        total, losses = learn_in_parts(
+            _Trainee(state, facts),
+            device_batch,
+            objective,
+            num_parts=recipe.accumulate,
+            check=lambda total: _check_finite(total, batch, state.step),
+        )
     if recipe.clip is not None:
         norm = accelerator.clip_grad_norm_(state.trainee.parameters(), recipe.clip)
         # With a scaler the step is left out by itself, and the scale lowered.
@@ -216,25 +217,50 @@ def _learn(
             _check_finite(norm, batch, state.step)
     state.optimiser.step()
     state.optimiser.zero_grad(set_to_none=True)
-    return {name: float(value) for name, value in sums.items()}
+    return {name: float(value) for name, value in {"total": total.detach(), **losses}.items()}
 
 
-def _outputs(trainee: nn.Module, x: Tensor) -> Any:  # noqa: ANN401 - whatever the network gives
-    """What the network in training makes of its input.
+@dataclass(frozen=True, slots=True)
+class _Trainee:
+    """A network in training as parts of a batch see it."""
 
-    Raises:
-        DataError: If a batch norm sees one value a channel, of which there is no variance.
-    """
-    try:
-        return trainee(x)
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise DataError(
-            f"A batch norm sees one value a channel, in a batch (or part of one) of {len(x)} of "
-            f"size {' x '.join(map(str, x.shape[2:]))}; expected two at least, to have a variance; "
-            "raise batch_size, lower accumulate, give a larger size, or set freeze_batch_norm."
-        ) from error
+    state: TrainingState
+    facts: Preprocessing
+
+    @property
+    def accelerator(self) -> Accelerator:
+        return self.state.accelerator
+
+    @property
+    def buffers(self) -> list[Tensor]:
+        return list(self.state.network.buffers())
+
+    def held(self) -> AbstractContextManager[None]:
+        """While it lasts, processes do not exchange gradients."""
+        held: AbstractContextManager[None] = self.accelerator.no_sync(self.state.trainee)
+        return held
+
+    def __call__(self, images: Tensor) -> Outputs:
+        return _forward(self.state, images, self.facts)
+
+
+def _forward(state: TrainingState, images: Tensor, facts: Preprocessing) -> Outputs:
+    with state.accelerator.autocast():
+        x = network_input(images, facts)
+        if _is_half_on_cpu(state.accelerator):
+            x = x.contiguous()
+        try:
+            outputs: Outputs = state.trainee(x)
+        except ValueError as error:
+            if _ONE_VALUE not in str(error):
+                raise
+            raise DataError(
+                f"A batch norm sees one value a channel, in a batch (or part of one) of {len(x)} "
+                f"of size {' x '.join(map(str, x.shape[2:]))}; expected two at least, to have a "
+                "variance; raise batch_size, lower accumulate, give a larger size, or set "
+                "freeze_batch_norm."
+            ) from error
+    return outputs
 
 
 def network_input(images: Tensor, facts: Preprocessing) -> Tensor:
@@ -255,22 +281,6 @@ def channels_last(network: nn.Module) -> nn.Module:
     if any(isinstance(module, nn.Conv2d) for module in network.modules()):
         return network.to(memory_format=torch.channels_last)
     return network
-
-
-def _split(batch: Batch, num_parts: int) -> list[Batch]:
-    if num_parts == 1:
-        return [batch]
-    count = len(batch.images)
-    length = -(-count // num_parts)
-    return [
-        Batch(
-            batch.images[start : start + length],
-            None if batch.masks is None else batch.masks[start : start + length],
-            None if batch.labels is None else batch.labels[start : start + length],
-            batch.names[start : start + length],
-        )
-        for start in range(0, count, length)
-    ]
 
 
 def _to_device(batch: Batch, device: torch.device) -> Batch:

@@ -70,6 +70,8 @@ class Objective:
     auxiliary_decay: float
     diagnosis_weight: float
     label_smoothing: float
+    label_factor: float = 1.0
+    """Factor of the labels' cross entropy, of classifiers."""
 
     def __call__(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, and where it has several its parts, without their gradients.
@@ -114,7 +116,7 @@ class Objective:
         if self.task == "joint":  # the recipe's losses are those of masks
             return cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
         if batch.labels.ndim == 2:  # shares of a mixed image; PyTorch knows these
-            return F.cross_entropy(
+            return self.label_factor * F.cross_entropy(
                 logits.float(), batch.labels, label_smoothing=self.label_smoothing
             )
         return self.loss(logits, batch.labels)
@@ -157,7 +159,13 @@ def objective_of(
                 label_smoothing=recipe.label_smoothing,
             )
     else:
-        loss = sum_of_losses(recipe.losses, class_weights=class_weights, regions=regions)
+        loss = sum_of_losses(
+            recipe.losses,
+            class_weights=class_weights,
+            regions=regions,
+            # Of networks that give both it is that of the labels.
+            label_smoothing=recipe.label_smoothing if task == "segmentation" else 0.0,
+        )
     return Objective(
         task,
         num_classes,
@@ -166,4 +174,5 @@ def objective_of(
         recipe.auxiliary_decay,
         recipe.diagnosis_weight,
         recipe.label_smoothing,
+        recipe.losses["cross_entropy"] if task == "classification" else 1.0,
     )

@@ -50,7 +50,9 @@ def build_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer
     groups = parameter_groups(network, recipe)
     rate, betas = recipe.learning_rate, (recipe.momentum, 0.999)
     if recipe.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=True, fused=True)
+        return torch.optim.SGD(
+            groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True
+        )
     if recipe.optimiser == "adam":
         return torch.optim.Adam(groups, lr=rate, betas=betas, fused=True)
     return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
@@ -62,16 +64,42 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["base_lr"] * factor
 
 
-def freeze_batch_norm(network: nn.Module) -> None:
-    """Let batch norms use their running statistics, although the network is in training mode."""
-    for module in batch_norms(network):
-        module.eval()
+def frozen_norms(network: nn.Module, recipe: Recipe) -> list[nn.Module]:
+    """The batch norms whose statistics a recipe keeps.
+
+    They are all, those of the names that `freeze_batch_norm` lists, and those of frozen parts.
+    """
+    chosen = recipe.freeze_batch_norm
+    starts = ("",) if chosen is True else (chosen or ())
+    return [
+        module
+        for name, module in batch_norms(network)
+        if name.startswith(starts) or _factor(f"{name}.weight", recipe) == 0
+    ]
 
 
-def batch_norms(network: nn.Module) -> Iterable[nn.Module]:
-    """All batch norms of a network."""
+def batch_norms(network: nn.Module) -> Iterable[tuple[str, nn.Module]]:
+    """All batch norms of a network, with their names."""
     kind = nn.modules.batchnorm._BatchNorm  # torch has no other name for all of them
-    return (module for module in network.modules() if isinstance(module, kind))
+    return ((name, module) for name, module in network.named_modules() if isinstance(module, kind))
+
+
+def learning_note(network: nn.Module, recipe: Recipe) -> str | None:
+    """What of a network moves, part by part, where a recipe keeps something of it as it is."""
+    num_norms = len(list(batch_norms(network)))
+    frozen = len(frozen_norms(network, recipe))
+    if not frozen and all(recipe.learning_rate_factors.values()):
+        return None
+    counts: dict[str, list[int]] = {}
+    for name, parameter in network.named_parameters():
+        count = counts.setdefault(name.partition(".")[0], [0, 0])
+        count[0] += parameter.numel() if _factor(name, recipe) > 0 else 0
+        count[1] += parameter.numel()
+    parts = [f"{moving:,} of {total:,} of {part}" for part, (moving, total) in counts.items()]
+    return (
+        f"numbers that learn: {', '.join(parts)}; statistics kept of {frozen} of {num_norms} "
+        "batch norms"
+    )
 
 
 def _factor(name: str, recipe: Recipe) -> float:

@@ -68,7 +68,7 @@ def test_the_resolved_text_reads_back_equal(file):
         ("size=[64]", "size is .64., expected a list of a whole number, a whole number"),
         ("precision=half", "precision is 'half', expected 'float32' or 'bfloat16' or 'float16'"),
         ("losses={}", "losses are empty"),
-        ("ema=1.5", r"ema = 1\.5, expected between 0 and 1"),
+        ("ema=1.5", r"ema = 1\.5, expected above 0, below 1"),
         ("size_steps=[[0.9, 8, 8], [0.5, 8, 8]]", "expected rising shares"),
         ("mean=[0.5]", "expected both, as many numbers"),
         ("mean=[123, 116, 103]", r"expected it of pixels in \[0, 1\]: divide by 255"),

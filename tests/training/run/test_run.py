@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from atrous.data.synthetic.shapes import write_mask_folder
-from atrous.errors import DataError, UnknownNameError
+from atrous.errors import AtrousError, DataError, UnknownNameError
 from atrous.inference import load
 from atrous.training.fit import NotFiniteError
 from atrous.training.run.folder import RunFolder
@@ -145,7 +145,8 @@ def test_eight_images_are_learnt_by_heart(recipe, tmp_path):
 
 
 def test_another_recipe_is_refused_and_says_what_differs(recipe, tmp_path):
-    begin(recipe, tmp_path)
+    finish(recipe, tmp_path, epochs=1)
+    recipe = replace(recipe, epochs=1)
     with pytest.raises(DataError, match=r"learning_rate was 0\.002 and is 0\.1"):
         open_run(replace(recipe, learning_rate=0.1), tmp_path, Accelerator(cpu=True))
     other = replace(recipe, num_workers=1, checkpoint_minutes=1.0)
@@ -169,8 +170,8 @@ def test_overwrite_removes_the_run_and_nothing_else(recipe, tmp_path):
 def test_data_that_has_changed_since_is_refused(recipe, tmp_path):
     data = write_mask_folder(tmp_path / "data/train", num_images=4, size=(32, 48))
     write_mask_folder(tmp_path / "data/val", num_images=2, size=(32, 48), seed=1)
-    recipe = replace(recipe, data=(str(tmp_path / "data"),))
-    begin(recipe, tmp_path / "run")
+    recipe = replace(recipe, data=(str(tmp_path / "data"),), epochs=1)
+    finish(recipe, tmp_path / "run")
     (data / "images/0000.png").write_bytes((data / "images/0001.png").read_bytes())
     with pytest.raises(DataError, match="has changed since its run"):
         open_run(recipe, tmp_path / "run", Accelerator(cpu=True))
@@ -187,15 +188,6 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_batch(recipe, tmp_path):
             pass
     (kept,) = tmp_path.glob("not-finite-step-*.safetensors")
     assert load_file(kept)["images"].shape == caught.value.batch.images.shape
-
-
-def test_parts_of_a_batch_add_up_to_the_batch(recipe, tmp_path):
-    same = {"freeze_batch_norm": True, "class_weights": "none", "epochs": 1, "optimiser": "sgd"}
-    finish(recipe, tmp_path / "whole", batch_size=4, **same)
-    finish(recipe, tmp_path / "parts", batch_size=4, accumulate=2, **same)
-    whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts")
-    for name, tensor in whole.items():
-        torch.testing.assert_close(parts[name], tensor, rtol=1e-3, atol=1e-5)
 
 
 def test_a_factor_of_zero_freezes_and_other_factors_scale(recipe, tmp_path):
@@ -425,3 +417,107 @@ def test_other_channels_than_photos_have_are_refused_before_anything_is_written(
     with pytest.raises(DataError, match="but the images have 3"):
         open_run(replace(recipe, **changes), tmp_path / "run", Accelerator(cpu=True))
     assert not (tmp_path / "run").exists()
+
+
+def test_what_does_not_change_the_weights_may_change_on_the_way(recipe, tmp_path, shapes, caplog):
+    finish(recipe, tmp_path / "first", epochs=1)
+    start = tmp_path / "first/last.safetensors"
+    shutil.copytree(shapes, tmp_path / "data")
+    recipe = replace(recipe, weights=str(start), data=(str(tmp_path / "data"),))
+    finish(recipe, tmp_path / "whole")
+    run = open_run(recipe, tmp_path / "parts", Accelerator(cpu=True))
+    for _ in islice(run.steps(), 5):
+        pass
+    run.save()
+    start.rename(tmp_path / "gone.safetensors")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    moved = replace(
+        recipe,
+        data=(str(tmp_path / "moved"),),
+        protocol="camvid_published",
+        evaluate_every=2,
+        source="me",
+        licence="mine",
+        name="other",
+    )
+    caplog.clear()
+    finish(moved, tmp_path / "parts")
+    assert_equal_bits(weights_of(tmp_path / "whole"), weights_of(tmp_path / "parts"))
+    assert "the best weights are chosen anew" in caplog.text
+    assert load(tmp_path / "parts/last.safetensors").card.source == "me"
+
+
+def test_other_start_weights_or_none_are_refused_on_the_way(recipe, tmp_path):
+    finish(recipe, tmp_path / "first", epochs=1)
+    finish(recipe, tmp_path / "second", epochs=1, seed=5)
+    start = replace(recipe, weights=str(tmp_path / "first/last.safetensors"), epochs=1)
+    finish(start, tmp_path / "run")
+    for other in (None, str(tmp_path / "second/last.safetensors")):
+        with pytest.raises(DataError, match="of other bytes"):
+            open_run(replace(start, weights=other), tmp_path / "run", Accelerator(cpu=True))
+    finish(replace(recipe, epochs=1), tmp_path / "bare")
+    with pytest.raises(DataError, match="the run began with none"):
+        open_run(start, tmp_path / "bare", Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"protocol": "void_ignore"}, "Did you mean 'void_ignored'"),
+        ({"schedule": "cosin"}, "Did you mean 'cosine'"),
+        ({"class_weights": "enett"}, "Did you mean 'enet'"),
+        ({"weights": "gone.safetensors"}, "found nothing"),
+        ({"class_names": ("a", "b")}, "class_names has 2 names"),
+        ({"losses": {"dice": 1.0}}, "class_weights = 'enet', which has an effect only with a loss"),
+        ({"predict_size": (16, 16), "predict_shorter_side": 20}, "leaves out the rest of it"),
+        ({"learning_rate_factors": {"encodr": 0.1}}, "Did you mean 'encoder'"),
+        ({"num_classes": 9}, "class_names has 4 names"),
+        ({"patch_size": (8, 8)}, "only on slides"),
+        ({"freeze_batch_norm": ("nowhere",)}, "batch norms of such names"),
+    ],
+)
+def test_what_can_be_checked_is_checked_before_anything_is_written(
+    recipe, tmp_path, changes, message
+):
+    with pytest.raises(AtrousError, match=message):
+        open_run(replace(recipe, **changes), tmp_path / "run", Accelerator(cpu=True))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_kept"),
+    [
+        ({"learning_rate_factors": {"encoder": 0.0}}, lambda name: name.startswith("encoder.")),
+        ({"freeze_batch_norm": ("encoder.stage2",)}, lambda name: "encoder.stage2" in name),
+        ({"freeze_batch_norm": True}, lambda _: True),
+    ],
+)
+def test_statistics_of_frozen_norms_stay(recipe, tmp_path, changes, is_kept, caplog):
+    run = open_run(replace(recipe, **changes, ema=None), tmp_path, Accelerator(cpu=True))
+    assert "numbers that learn" in caplog.text
+    before = {name: t.clone() for name, t in run.state.network.named_buffers()}
+    for _ in islice(run.steps(), 3):
+        pass
+    after = dict(run.state.network.named_buffers())
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in before if not is_kept(name)}
+
+
+def test_an_error_of_a_worker_is_the_line_that_it_is_without(recipe, tmp_path):
+    write_mask_folder(tmp_path / "data/train", num_images=2, size=(32, 48))
+    write_mask_folder(tmp_path / "other", num_images=2, size=(32, 40))
+    for kind in ("images", "masks"):
+        for path in (tmp_path / "other" / kind).iterdir():
+            path.rename(tmp_path / "data/train" / kind / f"x{path.name}")
+    write_mask_folder(tmp_path / "data/val", num_images=2, size=(32, 48), seed=1)
+    recipe = replace(recipe, data=(str(tmp_path / "data"),), size=None, batch_size=4)
+    said = []
+    for workers in (0, 1):
+        run = open_run(
+            replace(recipe, num_workers=workers), tmp_path / str(workers), Accelerator(cpu=True)
+        )
+        with pytest.raises(DataError, match="expected one; give the recipe a size") as caught:
+            next(iter(run.steps()))
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+    assert "\n" not in said[1]

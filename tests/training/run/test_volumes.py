@@ -74,6 +74,7 @@ def test_balls_are_learned_and_the_score_is_that_of_the_kept_weights(volume_reci
         "gamma": 0.0,
         "bias_field": 0.0,
         "scale": (1.0, 1.0),
+        "warp_probability": 1.0,
         "ema": None,
     }
     recipe = replace(volume_recipe, epochs=30, evaluate_every=30, views_per_volume=3, **plain)
@@ -170,7 +171,7 @@ def test_a_recipe_of_volumes_survives_its_file(volume_recipe):
     ("changes", "message"),
     [
         ({"hue": 0.1}, "hue = 0.1 is of images, but the data are volumes"),
-        ({"size": (12, 12)}, "three lengths"),
+        ({"size": (12, 12)}, "expected 3 lengths"),
         ({"views_per_volume": 0}, "views_per_volume = 0"),
         ({"losses": {"region_dice": 1.0}}, "there are no regions"),
         ({"auxiliary_decay": 0.0}, "auxiliary_decay"),

@@ -1,5 +1,6 @@
 """Cityscapes as its archives unpack: `leftImg8bit/SPLIT/CITY` and `gtFine/SPLIT/CITY`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,12 +37,35 @@ CITYSCAPES_CLASSES: Final = (
 LABEL_IDS: Final = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 """What `labelIds` masks hold for each class; the other ids, 0 to 33, are not scored."""
 NUM_LABEL_IDS: Final = 34
+_UNLABELLED_ID: Final = 0
 
 _IMAGES: Final = "leftImg8bit"
 _MASKS: Final = "gtFine"
 _IMAGE_END: Final = f"_{_IMAGES}"
 _LABEL_IDS_END: Final = f"_{_MASKS}_labelIds.png"
 _TRAIN_IDS_END: Final = f"_{_MASKS}_labelTrainIds.png"
+
+
+def label_ids_of(class_names: Sequence[str]) -> tuple[int, ...]:
+    """The id that Cityscapes' server takes for each class of a network; 0 for a void class.
+
+    Raises:
+        DataError: If a class is none of Cityscapes'.
+
+    Example:
+        >>> label_ids_of(("road", "bicycle", "background"))
+        (7, 33, 0)
+    """
+    known = dict(zip(CITYSCAPES_CLASSES, LABEL_IDS, strict=True))
+    known |= dict.fromkeys(("background", "void", "unlabelled"), _UNLABELLED_ID)
+    names = [name.casefold() for name in class_names]
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise DataError(
+            f"The network has a class {unknown!r}, which is none of Cityscapes'; expected "
+            f"{', '.join(CITYSCAPES_CLASSES)}; leave out the label ids."
+        )
+    return tuple(known[name] for name in names)
 
 
 class Cityscapes(PairedMasks):

@@ -1,11 +1,15 @@
-"""Text files of names, one a line: samples of a subset, classes of a data set."""
+"""Files of names, one a line: samples of a subset, classes of a data set; and nnU-Net's folds."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from atrous._documents import read_text
 from atrous.errors import DataError
+
+_FOLD: Final = re.compile(r"(?P<file>.+\.json)#(?P<fold>\d+)\.(?P<part>train|val)")
 
 
 def read_names(path: Path) -> tuple[str, ...]:
@@ -13,9 +17,14 @@ def read_names(path: Path) -> tuple[str, ...]:
 
     A line in double quotes is a name as JSON writes it, which may begin with `#` or end in a blank.
 
+    Args:
+        path: The file; `splits_final.json#0.val` for a part of a fold, as nnU-Net keeps them.
+
     Raises:
         DataError: If the file cannot be read, holds no name, or holds one twice.
     """
+    if (fold := _FOLD.fullmatch(str(path))) is not None:
+        return _names_of_fold(Path(fold["file"]), int(fold["fold"]), fold["part"])
     try:
         # Names of files may be no UTF-8; a text of another encoding has zeros in it.
         text = read_text(path, encoding="utf-8-sig", errors="surrogateescape")
@@ -70,6 +79,25 @@ def _unquoted(name: str) -> str:
         return str(json.loads(name))
     except ValueError:
         return name
+
+
+def _names_of_fold(path: Path, fold: int, part: str) -> tuple[str, ...]:
+    try:
+        folds = json.loads(path.read_text(encoding="utf-8"))
+        names = tuple(map(str, folds[fold][part]))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; expected nnU-Net's folds; check the path.") from error
+    except (LookupError, TypeError) as error:
+        raise DataError(
+            f"{path} has no part {part!r} of fold {fold}; expected a list of folds, each with "
+            "train and val; name another fold, counted from 0."
+        ) from error
+    if not names or len(set(names)) < len(names):
+        raise DataError(
+            f"{path}: part {part!r} of fold {fold} holds {len(names)} names, of which "
+            f"{len(set(names))} differ; expected every name once, and some; mend it."
+        )
+    return names
 
 
 def listed_names(*folders: Path, file_name: str) -> tuple[str, ...] | None:

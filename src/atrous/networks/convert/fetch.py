@@ -1,25 +1,16 @@
 """Published weights by name: fetched by torchvision's own loader, converted, and kept."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
 from urllib.error import URLError
 
 from atrous._files import make_folder
 from atrous.errors import DataError, UnknownNameError
-from atrous.networks.card import Score
 from atrous.networks.catalog import build_network, network_entry
-from atrous.networks.convert.classifier_card import classifier_card, torchvision_preprocessing
+from atrous.networks.convert.classifier_card import published_card
+from atrous.networks.convert.published import torchvision_weights
 from atrous.networks.convert.torchvision import convert_torchvision
 from atrous.networks.weights import save_weights
-
-_THEIRS: Final[Mapping[str, str]] = MappingProxyType({"googlenet_torchvision": "googlenet"})
-"""Where torchvision's name is not ours."""
-
-_NOT_THEIRS: Final = ("googlenet",)
-"""Ours is the paper's network, and torchvision's of that name is another."""
 
 
 def fetch_weights(network: str, source: str, *, cache: Path | None = None) -> Path:
@@ -47,17 +38,14 @@ def fetch_weights(network: str, source: str, *, cache: Path | None = None) -> Pa
 
 
 def _fetch_torchvision(network: str, tag: str, path: Path) -> Path:
-    from torchvision import models
-
-    theirs = _THEIRS.get(network, network)
-    if network in _NOT_THEIRS or theirs not in models.list_models(module=models):
+    known = torchvision_weights(network)
+    if not known:
         raise DataError(
             f"torchvision has no weights for {network}; it has some for VGG, ResNet, "
             f"googlenet_torchvision, Inception v3 and ShuffleNet v2."
         )
-    known = models.get_model_weights(theirs)
-    if tag not in known.__members__:
-        raise UnknownNameError(f"torchvision weights of {network}", tag, known.__members__)
+    if tag not in known:
+        raise UnknownNameError(f"torchvision weights of {network}", tag, known)
     weights = known[tag]
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
@@ -67,32 +55,9 @@ def _fetch_torchvision(network: str, tag: str, path: Path) -> Path:
             f"run: atrous convert {Path(weights.url).name} --to {path.name}"
         ) from error
     name, arguments, tensors = convert_torchvision(state)
-    preset = weights.transforms()
-    metrics = weights.meta["_metrics"]["ImageNet-1K"]
-    card = classifier_card(
-        name,
-        arguments,
-        data=f"imagenet_torchvision_{tag.lower()}",
-        preprocessing=torchvision_preprocessing(
-            name, shorter_side=preset.resize_size[0], crop=preset.crop_size[0]
-        ),
-        source=weights.url,
-        licence="see torchvision's page of the weights; this file is a conversion of them",
-        scores=tuple(
-            Score(
-                dataset="imagenet-1k",
-                split="val",
-                protocol="central crop",
-                metric=metric,
-                value=value,
-                source="torchvision's metadata",
-            )
-            for metric, value in metrics.items()
-        ),
-    )
     model = build_network(name, arguments)
     model.load_state_dict(tensors)
-    save_weights(path, model, card)
+    save_weights(path, model, published_card(name, arguments, weights))
     return path
 
 

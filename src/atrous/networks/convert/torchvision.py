@@ -63,7 +63,7 @@ def convert_torchvision(
     if family == "vgg":
         name, rules, first = *_vgg(state), "features.0.weight"
     elif family == "resnet":
-        name, rules, first = *_resnet(state), "conv1.weight"
+        name, rules, first = *_resnet_rules(state), "conv1.weight"
     elif family == "googlenet":
         name, rules, first = "googlenet_torchvision", GOOGLENET, "conv1.conv.weight"
     elif family == "inception":
@@ -132,7 +132,17 @@ def _vgg(state: Mapping[str, Tensor]) -> tuple[str, Rules]:
     raise DataError(f"Found a VGG of {num_convs} convolutions; expected {known}.")
 
 
-def _resnet(state: Mapping[str, Tensor]) -> tuple[str, Rules]:
+def _resnet_rules(state: Mapping[str, Tensor]) -> tuple[str, Rules]:
+    name, has_bottleneck = resnet_of(state)
+    return name, resnet_rules(has_bottleneck=has_bottleneck)
+
+
+def resnet_of(state: Mapping[str, Tensor]) -> tuple[str, bool]:
+    """Name in the catalog of the ResNet whose tensors these are, and whether it has bottlenecks.
+
+    Raises:
+        DataError: If the catalog has no such ResNet.
+    """
     repeats = tuple(_num_blocks(state, f"layer{number}") for number in range(1, 5))
     has_bottleneck = "layer1.0.conv3.weight" in state
     inner = state.get("layer1.0.conv2.weight")
@@ -144,7 +154,7 @@ def _resnet(state: Mapping[str, Tensor]) -> tuple[str, Rules]:
                     f"Found a ResNet whose first 3x3 convolution has weights {found}; expected 64 "
                     f"channels in one group: ResNeXt and wide ResNets are not in the catalog."
                 )
-            return name, resnet_rules(has_bottleneck=has_bottleneck)
+            return name, has_bottleneck
     raise DataError(
         f"Found a ResNet of {repeats} blocks {'with' if has_bottleneck else 'without'} bottleneck; "
         f"expected one of {_listing(RESNETS)}."

@@ -13,6 +13,7 @@ MIN_REGION: Final = 20.0
 Context = Literal["auto", "exact", "blended"]
 CONTEXTS: Final = ("auto", "exact", "blended")
 Frame = Literal["qupath", "level0"]
+LabelIds = Literal["none", "cityscapes"]
 FRAMES: Final = ("qupath", "level0")
 MEMORY_HELP: Final = "Ceiling of memory, such as 2G; 4G if not given."
 MPP_HELP: Final = "µm per pixel of level 0, where the file does not say it."
@@ -34,6 +35,7 @@ class PhotoOptions:
         foreground: Name of the class to keep with `background`; None for the card's own.
         max_pixels: Larger images are refused before they are decoded; None for the usual limit.
         memory: Ceiling of memory, such as `2G`; None for 4 GB.
+        label_ids: Also write masks of the ids that a benchmark's server takes, or `none`.
     """
 
     background: tuple[str, ...] = option(
@@ -46,6 +48,11 @@ class PhotoOptions:
     )
     max_pixels: int | None = option(None, "Refuse larger images, before decoding them.", minimum=1)
     memory: str | None = option(None, MEMORY_HELP)
+    label_ids: LabelIds = option(
+        "none",
+        "Also masks of the ids that a benchmark's server takes.",
+        choices=("none", "cityscapes"),
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -42,6 +42,7 @@ def segment(
     Raises:
         DataError: If no image could be read, or the folder cannot be written in.
     """
+    from atrous.data.layouts.cityscapes import label_ids_of
     from atrous.pipelines.predict.edits import checked_edits
     from atrous.reports.manifest import DoneInputs, input_state
     from atrous.reports.photos.results import ResultsFolder
@@ -50,7 +51,8 @@ def segment(
     edits = checked_edits(
         predictor.card, options.background, foreground=options.foreground, max_pixels=limit
     )
-    folder = ResultsFolder(out, predictor.card, edits)
+    ids = label_ids_of(predictor.card.class_names) if options.label_ids != "none" else None
+    folder = ResultsFolder(out, predictor.card, edits, ids)
     weights = predictor.fingerprint
     with _removed_if_unused(out):
         folder.prepare(weights, may_overwrite=overwrite)
@@ -168,6 +170,7 @@ def _lines(
     failed = f"; {len(errors)} could not be read" if errors else ""
     labels = ", labels/, labels.csv, labels.json" if folder.has_labels else ""
     edits = "".join(f", {kind}/" for kind in folder.edit_kinds)
+    edits += ", label_ids/" if folder.label_ids is not None else ""
     lines = [f"{done}{skipped}{failed}: masks/, overlays/{edits}, shares.csv, shares.json{labels}"]
     if folder.foreground is not None:
         empty = [name for name, by_class in shares.items() if not by_class[folder.foreground]]

@@ -59,6 +59,9 @@ LOSSES: Final[Mapping[str, LossFunction]] = MappingProxyType(
 )
 """Of these `dice` and `lovasz` weigh every class alike by what they are, and use no weights."""
 
+USE_CLASS_WEIGHTS: Final = frozenset({"boundary", "cross_entropy", "focal", "ohem"})
+"""Those that weigh pixels by their class."""
+
 REGION_DICE: Final = "region_dice"
 """A loss besides, for which there must be regions."""
 
@@ -68,6 +71,7 @@ def sum_of_losses(
     *,
     class_weights: Tensor | None,
     regions: Sequence[Sequence[int]] = (),
+    label_smoothing: float = 0.0,
 ) -> Loss:
     """A loss that is the sum of named ones, each times its factor.
 
@@ -75,13 +79,18 @@ def sum_of_losses(
         names_and_factors: Such as `{"cross_entropy": 1.0, "lovasz": 0.5}`.
         class_weights: `(C,)` for those that use them; best on the device of the logits.
         regions: Classes of every region, for `region_dice`.
+        label_smoothing: Of `cross_entropy`.
 
     Raises:
         UnknownNameError: If a name is not in `LOSSES`.
         ShapeError: If there is no loss, a factor is not a positive number, or `region_dice` is
             named without regions.
     """
-    known = {**LOSSES, REGION_DICE: _of_regions(regions)}
+    known = {
+        **LOSSES,
+        "cross_entropy": partial(cross_entropy, label_smoothing=label_smoothing),
+        REGION_DICE: _of_regions(regions),
+    }
     for name, factor in names_and_factors.items():
         if name not in known:
             raise UnknownNameError("loss", name, known)

@@ -7,7 +7,9 @@ from dataclasses import MISSING, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from atrous.training.recipe.keys import IMAGE_KEYS, RUN_ONLY_KEYS, VOLUME_KEYS
+from atrous.training.recipe.effects import NEEDS
+from atrous.training.recipe.keys import FOLLOWS, IMAGE_KEYS, RUN_ONLY_KEYS, VOLUME_KEYS
+from atrous.training.recipe.ranges import RANGES
 from atrous.training.recipe.recipe import Recipe
 
 
@@ -20,7 +22,10 @@ class KeyDescription:
         kind: Its type, as Python writes it.
         default: Its default as TOML would hold it; None where a value is required.
         meaning: What it decides; empty where the name says all.
+        allowed: The numbers that it may be; empty where it holds none, or its type says all.
         data: Which data the key is for: `images`, `volumes` or `all`.
+        needs: What it has an effect only with; empty where it always has one.
+        follows: Paper or tool that it is from; empty where it is nobody's in particular.
         may_change: Whether a run may be resumed with another value.
     """
 
@@ -28,7 +33,10 @@ class KeyDescription:
     kind: str
     default: object
     meaning: str
+    allowed: str
     data: str
+    needs: str
+    follows: str
     may_change: bool
 
     @property
@@ -54,6 +62,9 @@ def describe_keys() -> tuple[KeyDescription, ...]:
                 kind=kind if isinstance(kind, str) else inspect.formatannotation(kind),
                 default=default,
                 meaning=meanings.get(field.name, ""),
+                allowed=str(RANGES.get(field.name, "")),
+                needs=NEEDS[field.name].words if field.name in NEEDS else "",
+                follows=FOLLOWS.get(field.name, ""),
                 data="volumes" if field.name in VOLUME_KEYS else data,
                 may_change=field.name in RUN_ONLY_KEYS,
             )

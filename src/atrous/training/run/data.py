@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +15,18 @@ from atrous.data.photos.bands import RGB, channel_statistics
 from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.catalog import Argument, Task, build_network, network_entry
-from atrous.networks.label_sets import LABEL_SETS, LabelSet, numbered_labels
+from atrous.networks.label_sets import LabelSet
+from atrous.networks.mask_resize import MaskResize
 from atrous.networks.preprocessing.images import Preprocessing
 from atrous.networks.preprocessing.volume_spec import VolumeSpec
-from atrous.training.recipe.keys import IMAGE_KEYS, VOLUME_KEYS
 from atrous.training.recipe.recipe import Recipe
-from atrous.training.run.volumes import volume_augmentation_of, volume_facts_of
+from atrous.training.run.from_card import (
+    mask_labels,
+    named_labels,
+    preprocessing_of,
+    volume_spec_of,
+)
+from atrous.training.run.volumes import volume_augmentation_of
 from atrous.types import Size
 
 
@@ -63,24 +69,23 @@ def open_data(recipe: Recipe) -> RunData:
         _check_kind(layout, task, recipe)
     label_names = train.label_names if train.has_labels else ()
     if task == "classification":
-        return RunData(train, val, _named(label_names), ())
-    return RunData(train, val, _mask_labels(recipe, train), label_names if task == "joint" else ())
-
-
-_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
-_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+        return RunData(train, val, named_labels(label_names), ())
+    return RunData(
+        train, val, mask_labels(recipe, train, None), label_names if task == "joint" else ()
+    )
 
 
 def card_of(recipe: Recipe, data: RunData, start: Card | None = None) -> Card:
     """The card of the network that the recipe makes; its scores are still empty."""
     task = network_entry(recipe.network).task
+    labels = data.labels if task == "classification" else mask_labels(recipe, data.train, start)
     arguments: dict[str, Argument] = dict(recipe.network_arguments)
-    arguments["num_classes"] = len(data.labels.names)
+    arguments["num_classes"] = len(labels.names)
     if task == "joint":
         arguments["num_labels"] = len(data.label_names)
     facts = None
     if data.train.kind == "volumes":
-        facts = volume_facts_of(recipe, data.train, data.labels.names)
+        facts = volume_spec_of(recipe, data.train, labels.names, start)
         arguments |= _for_volumes(recipe, len(facts.channel_names))
     elif data.train.num_channels != RGB:
         arguments |= _for_channels(recipe, data.train.num_channels)
@@ -91,18 +96,26 @@ def card_of(recipe: Recipe, data: RunData, start: Card | None = None) -> Card:
         network=recipe.network,
         arguments=arguments,
         task=task,
-        class_names=data.labels.names,
-        palette=data.labels.palette,
-        void_class=data.labels.void_class,
+        class_names=labels.names,
+        palette=labels.palette,
+        void_class=labels.void_class,
         label_names=data.label_names,
-        preprocessing=_as_prepared(facts) if facts else _of_images(recipe, data, start),
+        preprocessing=(
+            _as_prepared(facts) if facts else _of_images(recipe, data, start, task=task)
+        ),
         volume=facts,
-        mask_resize="linear",
+        mask_resize=_mask_resize(task, start),
         mpp=recipe.mpp,
         divisor=divisor if isinstance(divisor, int) else 1,
         source=recipe.source,
         licence=recipe.licence,
     )
+
+
+def _mask_resize(task: Task, start: Card | None) -> MaskResize:
+    """As the start's masks get to their size, so that it is scored as it was."""
+    is_of_masks = start is not None and "classification" not in (task, start.task)
+    return start.mask_resize if start is not None and is_of_masks else "linear"
 
 
 def _for_volumes(recipe: Recipe, num_channels: int) -> dict[str, Argument]:
@@ -127,44 +140,22 @@ def _for_channels(recipe: Recipe, num_channels: int) -> dict[str, Argument]:
     return {} if "in_channels" in recipe.network_arguments else {"in_channels": num_channels}
 
 
-def _of_images(recipe: Recipe, data: RunData, start: Card | None) -> Preprocessing:
+def _of_images(recipe: Recipe, data: RunData, start: Card | None, *, task: Task) -> Preprocessing:
     """Preprocessing; mean and deviation of other channels than RGB are counted from the data."""
     count = data.train.num_channels
     known = start is not None and len(start.preprocessing.mean) == count
     if count == RGB or recipe.mean is not None or (known and recipe.std is None):
-        return preprocessing_of(recipe, start)
+        return preprocessing_of(recipe, start, task=task)
     mean, std = channel_statistics(
         data.train.pixels_and_mask(index)[0] for index in range(len(data.train))
     )
-    return replace(preprocessing_of(recipe), mean=mean, std=std)
+    return replace(preprocessing_of(recipe, task=task), mean=mean, std=std)
 
 
 def _as_prepared(facts: VolumeSpec) -> Preprocessing:
     """Prepared volumes are the network's input as they are."""
     count = len(facts.channel_names)
     return Preprocessing(mean=(0.0,) * count, std=(1.0,) * count)
-
-
-def preprocessing_of(recipe: Recipe, start: Card | None = None) -> Preprocessing:
-    """What the trained network must be fed when it is used.
-
-    Args:
-        recipe: The recipe, which is silent of mean and std, or overrules the start weights.
-        start: Card of the weights that training starts from; None without such.
-    """
-    if start is not None and start.volume is None and recipe.mean is None and recipe.std is None:
-        theirs = start.preprocessing
-        if recipe.predict_size is None:
-            return theirs
-        return replace(theirs, size=recipe.predict_size, shorter_side=recipe.predict_shorter_side)
-    return Preprocessing(
-        mean=_IMAGENET_MEAN if recipe.mean is None else recipe.mean,
-        std=_IMAGENET_STD if recipe.std is None else recipe.std,
-        size=recipe.predict_size,
-        shorter_side=recipe.predict_shorter_side,
-        interpolation="bilinear_antialias",
-        steps=("resize", "normalise", "scale"),
-    )
 
 
 def training_facts(card: Card) -> Preprocessing:
@@ -199,39 +190,38 @@ def augmentation_of(recipe: Recipe) -> Augmentation:
 
 
 def check_augmentation(recipe: Recipe, data: RunData) -> None:
-    """See that the recipe's augmentation is possible, and is of what the data are.
+    """See that the recipe's augmentation is possible for its data.
 
     Raises:
-        DataError: If it is not, or a key is set that is for the other kind of data.
+        DataError: If it is not.
     """
     is_volumes = data.train.kind == "volumes"
-    of, found = ("images", "volumes") if is_volumes else ("volumes", "images")
-    for key in sorted(IMAGE_KEYS if is_volumes else VOLUME_KEYS):
-        known = Recipe.__dataclass_fields__[key]
-        default = {} if known.default is MISSING else known.default
-        if getattr(recipe, key) != default:
-            raise DataError(
-                f"{key} = {getattr(recipe, key)!r} is of {of}, but the data are {found}; expected "
-                f"{default!r}; leave the key out."
-            )
+    dims = 3 if is_volumes else 2
+    sizes = [recipe.size or (), *(size for _, *size in recipe.size_steps), *recipe.size_cycle]
+    wrong = next((size for size in sizes if len(size) not in (0, dims)), None)
+    if wrong is not None:
+        raise DataError(
+            f"The recipe has a size of {list(wrong)}, but the data are "
+            f"{'volumes' if is_volumes else 'images'}; expected {dims} lengths; mend the recipe."
+        )
     if is_volumes:
         volume_augmentation_of(recipe)
     else:
         augmentation_of(recipe)
-    if recipe.flip and (not is_volumes or _LEFT_TO_RIGHT in recipe.flip_axes):
-        _check_sides(data.labels.names, is_volumes=is_volumes)
 
 
 _LEFT_TO_RIGHT: Final = 2
 """The axis of volumes, of D, H, W."""
 
 
-def _check_sides(class_names: Sequence[str], *, is_volumes: bool) -> None:
+def check_sides(recipe: Recipe, class_names: Sequence[str], *, is_volumes: bool) -> None:
     """See that mirroring turns no class into another, as it does left into right.
 
     Raises:
         DataError: If it does.
     """
+    if not recipe.flip or (is_volumes and _LEFT_TO_RIGHT not in recipe.flip_axes):
+        return
     folded = [name.casefold() for name in class_names]
     for name in folded:
         other = re.sub(r"(?<![a-z])(left|lh|l)(?![a-z])", lambda side: _OTHER_SIDE[side[1]], name)
@@ -297,24 +287,3 @@ def _check_kind(layout: Dataset, task: Task, recipe: Recipe) -> None:
             f"Dataset {recipe.layout!r} does not give {what}, which {recipe.network} learns from; "
             "name another layout or network."
         )
-
-
-def _mask_labels(recipe: Recipe, layout: Dataset) -> LabelSet:
-    """Names and colours of the masks' classes: the published ones where the data is known."""
-    assert layout.has_masks  # `_check_kind` has seen it
-    names = recipe.class_names or layout.class_names
-    if names is None:
-        return numbered_labels(layout.num_classes)
-    if len(names) != layout.num_classes:
-        raise DataError(
-            f"class_names has {len(names)} names, but the data has {layout.num_classes} classes; "
-            "expected one each; mend the recipe."
-        )
-    for known in LABEL_SETS.values():
-        if tuple(map(str.casefold, known.names[: len(names)])) == tuple(map(str.casefold, names)):
-            return LabelSet(names=tuple(names), palette=known.palette[: len(names)])
-    return _named(tuple(names))
-
-
-def _named(names: tuple[str, ...]) -> LabelSet:
-    return LabelSet(names=names, palette=numbered_labels(len(names)).palette)

@@ -16,7 +16,7 @@ RUN/
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -86,30 +86,37 @@ class RunFolder:
     def last(self) -> Path:
         return self.root / "last.safetensors"
 
-    def claim(self, recipe: Recipe) -> bool:
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.recipe.is_file() and any(self.checkpoints.glob("checkpoint-*.pt"))
+
+    def claim(self, recipe: Recipe) -> frozenset[str]:
         """Make the folder for a recipe, or see that it is this recipe's already.
 
+        A run without a checkpoint yet has nothing to lose: another recipe takes its place.
+
         Returns:
-            Whether there is a run to go on with.
+            Keys whose values differ from those of the run that goes on.
 
         Raises:
             DataError: If it holds a run of another recipe, or cannot be written in.
         """
         if self.recipe.is_file():
-            if not self._has_begun():  # refused or stopped before it came to anything
+            differing: dict[str, str] = {}
+            if self._has_begun():
+                differing = _differing(self.read_recipe(), recipe)
+                others = [text for key, text in differing.items() if key not in RUN_ONLY_KEYS]
+                if others:
+                    raise DataError(
+                        f"{self.root} holds a run of another recipe: {'; '.join(others)}; give "
+                        "another folder with --out, or --overwrite."
+                    )
+            else:  # refused or stopped before it came to anything
                 self.facts.unlink(missing_ok=True)
                 make_folder(self.checkpoints)
-                write_text(self.recipe, recipe_text(recipe))
-                return False
-            before = self._recipe_before()
-            differing = _differing(before, recipe)
-            if differing:
-                raise DataError(
-                    f"{self.root} holds a run of another recipe: {'; '.join(differing)}; give "
-                    "another folder with --out, or --overwrite."
-                )
             write_text(self.recipe, recipe_text(recipe))
-            return True
+            return frozenset(differing)
         make_folder(self.root)
         if any(not _is_left_over(entry) for entry in self.root.iterdir()):
             raise DataError(
@@ -118,7 +125,7 @@ class RunFolder:
             )
         make_folder(self.checkpoints)
         write_text(self.recipe, recipe_text(recipe))
-        return False
+        return frozenset()
 
     def clear(self) -> None:
         """Remove the files that a run writes, and nothing that somebody else put there.
@@ -185,7 +192,12 @@ class RunFolder:
         """Whether a run has left anything that a start from the first step would lose."""
         return self.metrics.exists() or self.last.exists() or any(self.checkpoints.glob("*.pt"))
 
-    def _recipe_before(self) -> Recipe:
+    def read_recipe(self) -> Recipe:
+        """The recipe of the run, every key with the value in force; paths are as the run had them.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
         try:
             values = parse_toml(read_text(self.recipe))
         except (OSError, ValueError) as error:
@@ -229,10 +241,15 @@ def _is_left_over(entry: Path) -> bool:
     return is_part or (entry.name == "checkpoints" and entry.is_dir() and not any(entry.iterdir()))
 
 
-def _differing(before: Recipe, now: Recipe) -> list[str]:
-    same = replace(before, **{key: getattr(now, key) for key in RUN_ONLY_KEYS})
-    if now.epochs > before.epochs:  # a longer training of the same; the claim says so
-        same = replace(same, epochs=now.epochs)
+def _differing(before: Recipe, now: Recipe) -> dict[str, str]:
+    """What each key was and is, of those that differ and may not."""
+    found = {
+        key: f"{key} was {_shown(getattr(before, key))} and is {_shown(getattr(now, key))}"
+        for key in Recipe.__dataclass_fields__
+        if getattr(before, key) != getattr(now, key)
+    }
+    if now.epochs > before.epochs:  # a longer training of the same
+        del found["epochs"]
         logger.warning(
             "note: epochs are raised from %d to %d: the schedule goes on as one of %d, so that the "
             "result is not that of a run which had them from the start",
@@ -240,11 +257,7 @@ def _differing(before: Recipe, now: Recipe) -> list[str]:
             now.epochs,
             now.epochs,
         )
-    return [
-        f"{key} was {_shown(getattr(same, key))} and is {_shown(getattr(now, key))}"
-        for key in Recipe.__dataclass_fields__
-        if getattr(same, key) != getattr(now, key)
-    ]
+    return found
 
 
 def _shown(value: object) -> str:

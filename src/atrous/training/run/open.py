@@ -1,6 +1,8 @@
 """Make a run ready to go: data, network, optimiser and objective, checked before all else."""
 
 import logging
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,21 +10,32 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from atrous.data.check.fingerprint import fingerprint
-from atrous.errors import DataError
+from atrous.errors import DataError, UnknownNameError
+from atrous.metrics.protocols import PROTOCOLS
 from atrous.networks.card import Card
-from atrous.networks.catalog import build_network
-from atrous.networks.shipped import resolve_weights
-from atrous.networks.weights import load_weights
+from atrous.networks.catalog import build_network, network_entry
 from atrous.training.batches import steps_per_epoch
-from atrous.training.class_weights import cached_counts, class_weights
-from atrous.training.fit import start_state
-from atrous.training.objective import objective_of
+from atrous.training.class_weights import CLASS_WEIGHTS, cached_counts, class_weights
+from atrous.training.fit import TrainingState, start_state
+from atrous.training.objective import TrainingModule, objective_of
+from atrous.training.optimiser import batch_norms, frozen_norms, learning_note
+from atrous.training.recipe.effects import Situation, refuse_without_effect
+from atrous.training.recipe.keys import MEASURE_KEYS
 from atrous.training.recipe.recipe import Recipe
-from atrous.training.run.data import RunData, card_of, check_augmentation, num_views, open_data
+from atrous.training.run.data import (
+    RunData,
+    card_of,
+    check_augmentation,
+    check_sides,
+    num_views,
+    open_data,
+)
 from atrous.training.run.folder import RunFolder
+from atrous.training.run.from_card import told_apart
 from atrous.training.run.run import Run
-from atrous.training.run.start_weights import start_from
+from atrous.training.run.start_weights import Start, read_start, start_from
 from atrous.training.run.volumes import RunVolumes, prepare_volumes, with_seen_ranges
+from atrous.training.schedules import SCHEDULES
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +44,8 @@ def open_run(
     recipe: Recipe, root: Path, accelerator: Accelerator, *, overwrite: bool = False
 ) -> Run:
     """A new run in a folder, or the one there, from its newest whole checkpoint.
+
+    All that can be wrong is found before anything is written.
 
     Args:
         recipe: What to train.
@@ -43,25 +58,25 @@ def open_run(
         UnknownNameError: If the recipe names what there is not.
     """
     folder = RunFolder(root)
+    goes_on = folder.has_checkpoint and not overwrite
+    start = read_start(recipe, folder if goes_on else None)
+    if start is not None and recipe.mpp is None and recipe.layout == "slides":
+        recipe = replace(recipe, mpp=start.card.mpp)
     data = open_data(recipe)
-    check_augmentation(recipe, data)  # says what is wrong before anything is written
-    start = None if recipe.weights is None else resolve_weights(recipe.weights)
-    start_card = None if start is None else load_weights(start).card
-    card = card_of(recipe, data, start_card)
+    check_augmentation(recipe, data)
+    card = card_of(recipe, data, None if start is None else start.card)
     _check_channels(card, data.train.num_channels)
-    steps_per_epoch(num_views(data, recipe), recipe.batch_size)
+    data = replace(data, labels=card.labels)
+    check_sides(recipe, card.class_names, is_volumes=card.volume is not None)
+    state = _checked_state(recipe, data, card, start, accelerator, is_new=not goes_on)
+    changed: frozenset[str] = frozenset()
     if accelerator.is_main_process:
         if overwrite:
             folder.clear()
-        folder.claim(recipe)
+        changed = folder.claim(recipe)
     accelerator.wait_for_everyone()
     prints = {"train": fingerprint(data.train), "val": fingerprint(data.val)}
-    _check_data_unchanged(folder, recipe, prints)
-    torch.manual_seed(recipe.seed)  # one start for all processes
-    network = build_network(card.network, card.arguments)
-    if start is not None:
-        start_from(network, start, replace_head=recipe.replace_head, inflation=recipe.inflate)
-    state = start_state(network, recipe, accelerator)
+    is_measured_anew = _check_data_unchanged(folder, recipe, prints) or bool(changed & MEASURE_KEYS)
     card, volumes = _prepared(folder, data, card, prints, accelerator)
     weights = _class_weights(recipe, data, folder, prints["train"], accelerator.device)
     objective = objective_of(
@@ -73,12 +88,106 @@ def open_run(
     )
     torch.manual_seed(recipe.seed + accelerator.process_index)  # dropout differs between them
     run = Run(recipe, folder, data, card, state, objective, volumes)
-    run.start_scores = () if start_card is None else start_card.scores
+    run.start_scores = () if start is None else start.card.scores
     if accelerator.is_main_process:
-        _tell_preprocessing(card, start_card, recipe)
-        folder.write_facts({"data": prints})
-    run.resume()
+        if start is not None and not goes_on:
+            for note in told_apart(
+                card, start.card, recipe, has_names=data.train.class_names is not None
+            ):
+                logger.warning("note: %s", note)
+        _note_norms(state, recipe, accelerator)
+        facts: dict[str, object] = {"data": prints}
+        folder.write_facts(
+            facts
+            if start is None
+            else {**facts, "start": start.to_json(), "start_sha256": start.sha256}
+        )
+    if run.resume() and is_measured_anew:
+        run.measure_anew()
     return run
+
+
+def _checked_state(
+    recipe: Recipe,
+    data: RunData,
+    card: Card,
+    start: Start | None,
+    accelerator: Accelerator,
+    *,
+    is_new: bool,
+) -> TrainingState:
+    """The network at its start, once all of the recipe is seen to be possible.
+
+    Raises:
+        DataError: If it is not, or a key would be without effect.
+        UnknownNameError: If the recipe names what there is not.
+    """
+    steps_per_epoch(num_views(data, recipe), recipe.batch_size)
+    known = {"protocol": PROTOCOLS, "schedule": SCHEDULES, "class_weights": CLASS_WEIGHTS}
+    for key, names in known.items():
+        if getattr(recipe, key) not in names:
+            raise UnknownNameError(key.replace("_", " "), getattr(recipe, key), names)
+    own = data.train.num_classes or len(data.labels.names)
+    if recipe.num_classes not in (None, own) and recipe.remap is None:
+        raise DataError(
+            f"num_classes is {recipe.num_classes}, but layout {recipe.layout} has {own} classes by "
+            "itself; expected no other number; leave num_classes out."
+        )
+    objective_of(  # says what it cannot be made of
+        recipe,
+        card.task,
+        num_classes=len(card.class_names),
+        class_weights=None,
+        regions=tuple(card.volume.regions.values()) if card.volume else (),
+    )
+    torch.manual_seed(recipe.seed)  # one start for all processes
+    network = build_network(card.network, card.arguments)
+    refuse_without_effect(
+        recipe,
+        Situation(
+            kind=data.train.kind,
+            task=card.task,
+            network=network,
+            num_frozen_norms=len(frozen_norms(network, recipe)),
+            volume=card.volume,
+        ),
+    )
+    _check_shapes(recipe, card)
+    if start is not None and is_new:
+        start_from(network, start, recipe)
+    return start_state(network, recipe, accelerator)
+
+
+def _check_shapes(recipe: Recipe, card: Card) -> None:
+    """See that the network takes every size that it is given, and has the heads that are weighed.
+
+    It is run without numbers, on torch's meta device.
+
+    Raises:
+        ShapeError: If it does not take a size.
+        DataError: If auxiliary heads are weighed, and it has none, or one where they decay.
+    """
+    wanted = (recipe.size, *(size for _, *size in recipe.size_steps), *recipe.size_cycle)
+    sizes = {tuple(size) for size in (*wanted, card.preprocessing.size) if size}
+    channels = len(card.preprocessing.mean)
+    counts: set[int] = set()
+    for size in sizes or {tuple(network_entry(card.network).size)}:
+        # Not every network runs so, and those are seen when they run.
+        with suppress(NotImplementedError, RuntimeError), torch.device("meta"), torch.no_grad():
+            network = build_network(card.network, card.arguments).eval()
+            trainee = TrainingModule(network, with_auxiliary=recipe.auxiliary_weight > 0)
+            answers = trainee(torch.empty(1, channels, *size))
+            counts.add(len(answers) - (2 if card.task == "joint" else 1))
+    if recipe.auxiliary_weight > 0 and counts and max(counts) < 1:
+        raise DataError(
+            f"auxiliary_weight is {recipe.auxiliary_weight}, but {card.network} has no auxiliary "
+            "heads with these arguments; set it to 0, or change network_arguments."
+        )
+    if recipe.auxiliary_decay != 1 and counts and max(counts) < 2:
+        raise DataError(
+            f"auxiliary_decay is {recipe.auxiliary_decay}, but {card.network} has one auxiliary "
+            "head with these arguments; expected several; leave it out."
+        )
 
 
 def _prepared(
@@ -102,20 +211,20 @@ def _prepared(
     return with_seen_ranges(card, data.train, volumes.train), volumes
 
 
-def _tell_preprocessing(card: Card, start: Card | None, recipe: Recipe) -> None:
-    """Say what the network is fed where training starts from weights that were fed something."""
-    if start is None or card.volume is not None or start.volume is not None:
-        return
-    ours, theirs = card.preprocessing, start.preprocessing
-    keys = ("mean", "std", "channel_order", "value_range", "final_scale")
-    apart = [key for key in keys if getattr(ours, key) != getattr(theirs, key)]
-    if apart:
-        said = "; ".join(f"{k} {getattr(ours, k)} instead of {getattr(theirs, k)}" for k in apart)
+def _note_norms(state: TrainingState, recipe: Recipe, accelerator: Accelerator) -> None:
+    """Say what of the network moves, and where batch norms see less than the batch."""
+    note = learning_note(state.network, recipe)
+    if note is not None:
+        logger.warning("note: %s", note)
+    norms = len(list(batch_norms(state.network))) - len(frozen_norms(state.network, recipe))
+    parts = recipe.accumulate
+    if norms and parts > 1:
         logger.warning(
-            "note: %s feeds its network otherwise than its start weights were fed: %s; what they "
-            "know fits other pixels; leave mean and std out to take the card's",
-            recipe.name,
-            said,
+            "note: accumulate = %d gives the update of the whole batch, but %d batch norms see "
+            "parts of %d samples; freeze_batch_norm = true keeps their statistics",
+            parts,
+            norms,
+            -(-recipe.batch_size // (parts * accelerator.num_processes)),
         )
 
 
@@ -135,18 +244,24 @@ def _check_channels(card: Card, num_channels: int) -> None:
         )
 
 
-def _check_data_unchanged(folder: RunFolder, recipe: Recipe, prints: dict[str, str]) -> None:
-    """See that a run that goes on has the data it began with.
+def _check_data_unchanged(folder: RunFolder, recipe: Recipe, prints: dict[str, str]) -> bool:
+    """See that a run that goes on has the data it began with, wherever they lie now.
+
+    Returns:
+        Whether other data are validated on, which changes what scores mean.
 
     Raises:
-        DataError: If it has not.
+        DataError: If the training data differ.
     """
     before = folder.read_facts().get("data")
-    if before is not None and before != prints:
+    if not isinstance(before, dict) or not folder.has_checkpoint:
+        return False
+    if before.get("train") != prints["train"]:
         raise DataError(
             f"The data of {recipe.name} has changed since its run in {folder.root} began; expected "
             "the same files; bring them back, or start anew with --overwrite."
         )
+    return before.get("val") != prints["val"]
 
 
 def _class_weights(

@@ -199,6 +199,14 @@ class Run:
             if isinstance(record["step"], int) and record["step"] <= checkpoint.step
         ]
 
+    def measure_anew(self) -> None:
+        """Let the best weights be chosen anew: scores mean something else from here on."""
+        self._tally.best = -math.inf
+        logger.warning(
+            "note: from here on the run is scored otherwise than before: by another protocol, or "
+            "on other validation data; the best weights are chosen anew among the epochs to come"
+        )
+
     def _views(self) -> AnyViews:
         if self.volumes is not None:
             return volume_views(self.volumes.train, self.data.train.require("volumes"), self.recipe)

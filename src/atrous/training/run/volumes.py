@@ -12,10 +12,9 @@ from atrous.data.volumes.modalities import match_channels
 from atrous.data.volumes.read import read_geometry
 from atrous.errors import DataError
 from atrous.networks.card import Card
-from atrous.networks.preprocessing.volume_spec import Ranges, VolumeSpec
+from atrous.networks.preprocessing.volume_spec import Ranges
 from atrous.networks.preprocessing.volumes import prepare_scan
 from atrous.training.batches_volumes import VolumeViews
-from atrous.training.losses.region_dice import region_members
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.volume_cache import PreparedVolume, VolumeCache, as_uint8
 from atrous.types import UNLABELLED
@@ -85,38 +84,6 @@ def prepare_volumes(
         )
         _check_foreground(found.train, train)
         return found
-
-
-def volume_facts_of(recipe: Recipe, layout: Dataset, class_names: Sequence[str]) -> VolumeSpec:
-    """What the card says of scans; one is read where nothing else says how many channels they have.
-
-    Raises:
-        DataError: If the facts are not possible, or that scan cannot be read.
-        UnknownNameError: If a region names a class that there is not.
-    """
-    names = recipe.channel_names or layout.channel_names
-    if names is None:
-        count = len(layout.volume_and_mask(0)[0].array)
-        names = tuple(f"channel {index}" for index in range(count))
-    regions = layout.regions
-    if recipe.regions:
-        members = region_members(recipe.regions, class_names)
-        regions = dict(zip(recipe.regions, members, strict=True))
-    return VolumeSpec(
-        channel_names=names,
-        crop=recipe.crop,
-        normalise=recipe.normalise,
-        is_inside=recipe.is_inside,
-        outside=recipe.outside,
-        clip_values=recipe.clip_values,
-        spacing=recipe.spacing,
-        interpolation=recipe.interpolation,
-        window=recipe.size,
-        flip_axes=recipe.flip_axes if recipe.flip else (),
-        working_sizes=recipe.working_sizes,
-        largest_only=recipe.largest_only,
-        regions=dict(regions),
-    )
 
 
 def _open_volumes(folder: Path, layout: Dataset, card: Card, *, fingerprint: str) -> VolumeCache:
