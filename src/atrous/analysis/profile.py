@@ -1,14 +1,14 @@
 """What every layer and every op of a network costs, from one run that computes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from atrous.analysis.fields.field import Field
 from atrous.analysis.text import layer_table, scaled
-from atrous.analysis.tracing.arguments import Given, as_arguments
+from atrous.analysis.tracing.arguments import Arguments, Given, as_arguments
 from atrous.analysis.tracing.explain import ValueDependentError
 from atrous.analysis.tracing.fake import unwrap
 from atrous.analysis.tracing.field_trace import (
@@ -20,7 +20,7 @@ from atrous.analysis.tracing.field_trace import (
 )
 from atrous.analysis.tracing.layers import CostListener, LayerProfile, OpProfile, layer_rows
 from atrous.analysis.tracing.process import collector_at_rest
-from atrous.analysis.tracing.trace import Listener, staged
+from atrous.analysis.tracing.trace import Listener, Stage, staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,28 +184,30 @@ def profile(
             fakes = call.replaced(stage.fake(call.tensors))
         for tensor in fakes.tensors:
             costs.ledger.enter(tensor)
-        stopped = ""
-        try:
-            stage.run(fakes.args, listeners, fakes.kwargs)
-        except ValueDependentError as error:
-            if not any(op.macs for op in costs.ops):
-                raise
-            stopped = f"all that follows {error.place}"
+        stopped = _run(stage, fakes, listeners, costs)
         modules = dict(stage.modules)  # with those that this first run has made
         if lengths and not stopped:
             first = look_first(stage, call, done=watcher.sight)
             fields = choose_fields(first, grow(stage, call, first))
         shapes = tuple(tuple(t.shape) for t in call.tensors)
-        summary = _summarise(modules, shapes, costs, fields)
-        if stopped:
-            summary = replace(
-                summary,
-                stopped=stopped,
-                uncounted=(*summary.uncounted, stopped),
-                unmeasured=(*summary.unmeasured, stopped),
-            )
+        summary = _summarise(modules, shapes, costs, fields, stopped=stopped)
         modules.clear()  # layers that the run has made are gone before anyone looks for leaks
     return summary
+
+
+def _run(stage: Stage, fakes: Arguments, listeners: Sequence[Listener], costs: CostListener) -> str:
+    """Run once; what is said where the forward pass asks for numbers, empty if it does not.
+
+    Raises:
+        AtrousError: If it fails otherwise, or asks before anything is counted.
+    """
+    try:
+        stage.run(fakes.args, listeners, fakes.kwargs)
+    except ValueDependentError as error:
+        if not any(op.macs for op in costs.ops):
+            raise
+        return f"all that follows {error.place}"
+    return ""
 
 
 def _summarise(
@@ -213,7 +215,10 @@ def _summarise(
     input_shapes: tuple[tuple[int, ...], ...],
     costs: CostListener,
     fields: Mapping[str, Field] | None,
+    *,
+    stopped: str,
 ) -> Profile:
+    rest = (stopped,) if stopped else ()
     layers = layer_rows(modules, costs, fields or {})
     return Profile(
         network=type(modules[""]).__name__,
@@ -223,8 +228,8 @@ def _summarise(
         frozen=sum(layer.frozen for layer in layers),
         buffers=sum(layer.buffers for layer in layers),
         macs=sum(op.macs or 0 for op in costs.ops),
-        uncounted=tuple(costs.uncounted),
-        unmeasured=tuple(costs.unmeasured),
+        uncounted=(*costs.uncounted, *rest),
+        unmeasured=(*costs.unmeasured, *rest),
         param_bytes=_bytes(t for m in modules.values() for t in m._parameters.values()),
         buffer_bytes=_bytes(t for m in modules.values() for t in m._buffers.values()),
         peak_activation_bytes=costs.ledger.peak,
@@ -232,6 +237,7 @@ def _summarise(
         layers=layers,
         ops=tuple(costs.ops),
         layer_fields=fields,
+        stopped=stopped,
     )
 
 

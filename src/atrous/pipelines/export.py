@@ -101,8 +101,6 @@ def export(
         1.0
     """
     from atrous.inference.fold import fold
-    from atrous.pipelines.export_inputs import comparison_inputs
-    from atrous.runtimes.certificate import LEAST_EQUAL, TOLERANCE, Certificate, compare
     from atrous.runtimes.graph import DeployedNetwork
 
     if to not in FORMATS:
@@ -114,14 +112,7 @@ def export(
     on_progress(Progress(task=card.name, status="graph"))
     made = _made(deployed, _facts(opened, signature), to)
     on_progress(Progress(task=card.name, status="certificate"))
-    plain = DeployedNetwork(opened.network, card, signature).eval()
-    inputs, said = comparison_inputs(card, signature, None if images is None else Path(images))
-    found = Certificate(
-        comparisons=tuple(compare(plain, made.run, inputs)),
-        tolerance=TOLERANCE if tolerance is None else tolerance,
-        least_equal=LEAST_EQUAL,
-        inputs=said,
-    )
+    found = _compared(opened, made, None if images is None else Path(images), tolerance)
     if not found.is_met:
         raise _unequal(card, to, found)
     made.write(path)
@@ -205,6 +196,25 @@ def _made(deployed: Any, facts: "ExportFacts", to: Format) -> _Made:  # noqa: AN
     model = openvino.openvino_model(content, facts)
     return _Made(
         facts, openvino.OpenVinoNetwork(model), lambda path: openvino.write_openvino(path, model)
+    )
+
+
+def _compared(
+    model: "Model", made: _Made, images: Path | None, tolerance: float | None
+) -> "Certificate":
+    """The graph beside the network, neither folded nor changed."""
+    from atrous.pipelines.export_inputs import comparison_inputs
+    from atrous.runtimes.certificate import LEAST_EQUAL, TOLERANCE, Certificate, compare
+    from atrous.runtimes.graph import DeployedNetwork
+
+    signature = made.facts.signature
+    plain = DeployedNetwork(model.network, model.card, signature).eval()
+    inputs, said = comparison_inputs(model.card, signature, images)
+    return Certificate(
+        comparisons=tuple(compare(plain, made.run, inputs)),
+        tolerance=TOLERANCE if tolerance is None else tolerance,
+        least_equal=LEAST_EQUAL,
+        inputs=said,
     )
 
 

@@ -90,21 +90,28 @@ def open_run(
     run = Run(recipe, folder, data, card, state, objective, volumes)
     run.start_scores = () if start is None else start.card.scores
     if accelerator.is_main_process:
-        if start is not None and not goes_on:
-            for note in told_apart(
-                card, start.card, recipe, has_names=data.train.class_names is not None
-            ):
-                logger.warning("note: %s", note)
+        has_names = data.train.class_names is not None
+        for note in [] if goes_on else _start_notes(card, start, recipe, has_names=has_names):
+            logger.warning("note: %s", note)
         _note_norms(state, recipe, accelerator)
-        facts: dict[str, object] = {"data": prints}
-        folder.write_facts(
-            facts
-            if start is None
-            else {**facts, "start": start.to_json(), "start_sha256": start.sha256}
-        )
+        folder.write_facts({"data": prints, **_start_facts(start)})
     if run.resume() and is_measured_anew:
         run.measure_anew()
     return run
+
+
+def _start_notes(card: Card, start: Start | None, recipe: Recipe, *, has_names: bool) -> list[str]:
+    """What the start weights were fed or called otherwise."""
+    if start is None:
+        return []
+    return list(told_apart(card, start.card, recipe, has_names=has_names))
+
+
+def _start_facts(start: Start | None) -> dict[str, object]:
+    """What `run.json` says of the start weights."""
+    if start is None:
+        return {}
+    return {"start": start.to_json(), "start_sha256": start.sha256}
 
 
 def _checked_state(
