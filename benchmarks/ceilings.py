@@ -22,7 +22,7 @@ import numpy as np
 from atrous._extras import require
 
 _TOO_LITTLE = "100M"
-_NAMED = re.compile(r"(?:needs about|need) ([\d.]+) GB")
+_NAMED = re.compile(r"needs? (?:about )?([\d.]+) GB")
 
 
 def main() -> None:

@@ -217,7 +217,9 @@ def test_impossible_wishes_are_refused(atrous, slides, smooth_weights, tmp_path,
     assert not out.exists()
 
 
-@pytest.mark.parametrize("option", [("--plan",), ("--tile", 256), ("--memory", "2G"), ("--flip",)])
+@pytest.mark.parametrize(
+    "option", [("--plan",), ("--tile", 256), ("--tissue", "t.png"), ("--flip",)]
+)
 def test_a_photo_takes_no_options_of_others(atrous, smooth_weights, tmp_path, option):
     Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
     out = tmp_path / "out"
@@ -234,6 +236,7 @@ def test_every_option_of_predict_holds_for_some_files(atrous):
     text = atrous("predict", "--help")[1]
     options = set(re.findall(r"^ +(?:-[a-z], )?(--[a-z-]+)", text, re.MULTILINE))
     for_all = {"--out", "--weights", "--network", "--overwrite", "--device", "--json", "--help"}
+    for_all |= {"--runtime", "--precision", "--recursive", "--threads"}
     of_kinds = {flag(field.name) for kind in OPTIONS.values() for field, _ in declared(kind)}
     assert options == of_kinds | for_all
 

@@ -95,7 +95,7 @@ def test_json_gives_a_line_an_epoch(train):
         (("--set", "train_split=tran"), "Did you mean 'train'"),
         (("--set", "fit=sideways"), "fit 'sideways'"),
         (("--set", "weights=nothing.safetensors"), "found nothing"),
-        (("--set", "mix=classmix", "--set", "mix_probability=2"), "expected 0 to 1"),
+        (("--set", "mix=classmix", "--set", "mix_probability=2"), "expected at least 0, at most 1"),
         (("--set", "schedule=cosin"), "Did you mean 'cosine'"),
         (("--resume",), "holds no run to go on with"),
         (("--resume", "--overwrite"), "expected one"),

@@ -18,9 +18,16 @@ from atrous.data.prefetch import batches, prefetch
 from atrous.errors import DataError
 from atrous.inference.prediction import Prediction
 from atrous.inference.predictor import Predictor
-from atrous.inference.tiles.memory import MARGIN, SMALL_ENOUGH, MemoryModel, bytes_per_element
+from atrous.inference.tiles.memory import (
+    DEFAULT,
+    MARGIN,
+    SMALL_ENOUGH,
+    MemoryModel,
+    bytes_per_element,
+    gigabytes_up,
+)
 
-BASE: Final = 800_000_000
+BASE: Final = 940_000_000
 """Bytes of the program with its libraries and a small model, as measured."""
 _LOCK: Final = Lock()
 _PER_PIXEL: Final = 30
@@ -125,15 +132,15 @@ def _check_memory(path: Path, predictor: Predictor, ceiling: int) -> None:
         size = image_size(path)
     except UnreadTiffError:  # another reader may know it; its limit is that of pixels
         return
-    if prod(size) <= SMALL_ENOUGH:
+    if prod(size) <= SMALL_ENOUGH and ceiling >= DEFAULT:
         return
     with _LOCK:  # the network's graph is looked at once, whichever thread comes first
         memory = photo_memory(predictor, ceiling)
     if not memory.fits(size):
         raise DataError(
             f"{path}: {size[0]} x {size[1]} pixels (H x W) need about "
-            f"{memory.needed(size) / 1e9:.1f} GB; expected at most {memory.ceiling / 1e9:.1f} GB; "
-            "raise --memory if you trust the file, or shrink it."
+            f"{gigabytes_up(memory.needed(size))} GB; expected at most "
+            f"{memory.ceiling / 1e9:.1f} GB; raise --memory if you trust the file, or shrink it."
         )
 
 
