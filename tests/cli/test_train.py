@@ -8,7 +8,7 @@ import pytest
 from accelerate.state import AcceleratorState
 
 from atrous.data.synthetic.shapes import write_mask_folder
-from atrous.networks.weights import load_weights
+from atrous.networks.weights import load_weights, save_weights
 
 RECIPE = """
 name = "espnet.shapes"
@@ -148,3 +148,36 @@ def test_a_folder_of_another_recipe_is_refused_unless_overwritten(train):
     assert "seed was 0 and is 1" in err
     code, _, _ = train("--out", "run", "--set", "seed=1", "--overwrite")
     assert code == 0
+
+
+def test_a_run_is_done_again_to_the_bit_and_says_what_differs(train, atrous, caplog):
+    assert train("--out", "first")[0] == 0
+    code, out, err = atrous("train", "--again", "first", "--device", "cpu")
+    assert code == 0, err
+    assert "the last weights have the same bits as first" in out
+    ours, theirs = (Path(name) / "last.safetensors" for name in ("first", "first-again"))
+    assert ours.read_bytes() == theirs.read_bytes()
+    facts = json.loads(Path("first/run.json").read_text())
+    Path("first/run.json").write_text(json.dumps({**facts, "versions": {"torch": "1.0"}}))
+    other = load_weights(ours)
+    next(other.network.parameters()).data.add_(1)
+    save_weights(ours, other.network, other.card)
+    code, out, err = atrous("train", "--again", "first", "--out", "third", "--device", "cpu")
+    assert code == 0, err
+    assert "versions was {'torch': '1.0'} and is" in caplog.text
+    assert "the last weights have the same bits" not in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--again", "nowhere"), "nowhere holds no run"),
+        (("recipe.toml", "--again", "nowhere"), "Found both of RECIPE and --again RUN"),
+        ((), "Found neither of RECIPE and"),
+        (("--again", "nowhere", "--set", "epochs=3"), "takes no --set"),
+    ],
+)
+def test_a_run_that_cannot_be_done_again_is_one_line(atrous, options, message):
+    code, _, err = atrous("train", *options)
+    assert code == 2
+    assert message in err

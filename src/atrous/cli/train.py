@@ -62,8 +62,8 @@ def train(
 
     if (recipe is None) == (again is None):
         raise DataError(
-            f"Found {'neither' if recipe is None else 'both'} a RECIPE and --again RUN; expected "
-            "one of them."
+            f"Found {'neither' if recipe is None else 'both'} of RECIPE and --again RUN; expected "
+            "one of them; name it."
         )
     if again is not None and (settings or resume or overwrite):
         raise DataError(

@@ -1,6 +1,7 @@
 """Weights in one file with their card: save and load."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,21 @@ def save_weights(
     }
     metadata = {METADATA_KEY: card.to_json(), DIGEST_KEY: _digest(contiguous)}
     with write_atomically(path) as file:
-        file.write(save(contiguous, metadata=metadata))
+        file.write(_sorted_metadata(save(contiguous, metadata=metadata)))
+
+
+def _sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file with its metadata in the order of their keys, so that equal is equal.
+
+    The library writes them in another order each time. Tensors count from the end of the header,
+    so that they stay where they are whatever its length.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def load_weights(path: Path | str) -> Weights:
