@@ -11,6 +11,7 @@ from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.mask_resize import logits_to_masks
 from atrous.networks.preprocessing.images import preprocess
+from atrous.runtimes.words import first_line
 from atrous.types import Size
 
 Takes: TypeAlias = Literal["tensor", "pixels"]
@@ -142,10 +143,9 @@ def exported_program(
         with torch.no_grad():
             program = torch.export.export(deployed.eval(), (example,), dynamic_shapes=(axes,))
     except Exception as error:  # torch raises errors of a dozen classes here
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{deployed.card.name} has no graph that holds for every size ({first:.200}); expected "
-            "one; export it for one size by --size."
+            f"{deployed.card.name} has no graph that holds for every size ({first_line(error)}); "
+            "expected one; export it for one size by --size."
         ) from error
     fixed = _fixed_axes(program, axes, example)
     if fixed:

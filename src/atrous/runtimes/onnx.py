@@ -17,6 +17,7 @@ from atrous.errors import DataError
 from atrous.runtimes.engine import Engine
 from atrous.runtimes.facts import KEY, ExportFacts, facts_from_json
 from atrous.runtimes.graph import INPUT, output_names
+from atrous.runtimes.words import first_line
 
 
 def onnx_bytes(program: torch.export.ExportedProgram, facts: ExportFacts) -> bytes:
@@ -39,10 +40,9 @@ def onnx_bytes(program: torch.export.ExportedProgram, facts: ExportFacts) -> byt
             verbose=False,
         )
     except Exception as error:  # torch raises errors of a dozen classes here
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{facts.card.name} cannot be written as ONNX ({first:.200}); expected ops that ONNX "
-            "has; export it --to pt2."
+            f"{facts.card.name} cannot be written as ONNX ({first_line(error)}); expected ops that "
+            "ONNX has; export it --to pt2."
         ) from error
     assert made is not None  # None is of the old exporter
     made.model.metadata_props[KEY] = facts.to_json()
@@ -96,7 +96,7 @@ class OnnxNetwork(Engine):
         except Exception as error:  # its errors share no class but this one
             raise DataError(
                 f"{self.path} cannot be run by ONNX Runtime {runtime.__version__} "
-                f"({_first_line(error)}); expected a whole file of `atrous export`; make it again."
+                f"({first_line(error)}); expected a whole file of `atrous export`; make it again."
             ) from error
         held = self._session.get_modelmeta().custom_metadata_map
         self.facts = facts_from_json(held.get(KEY), self.path)
@@ -109,11 +109,7 @@ class OnnxNetwork(Engine):
         except Exception as error:
             raise DataError(
                 f"{self.path} does not take an input of {' x '.join(map(str, x.shape))} "
-                f"({_first_line(error)}); expected {self.wanted()}; give such a one."
+                f"({first_line(error)}); expected {self.wanted()}; give such a one."
             ) from error
         outputs = tuple(torch.from_numpy(each) for each in found)
         return outputs[0] if len(outputs) == 1 else outputs
-
-
-def _first_line(error: Exception) -> str:
-    return f"{(str(error).strip().splitlines() or [type(error).__name__])[0]:.200}"

@@ -19,6 +19,7 @@ from atrous._files import make_folder
 from atrous.errors import DataError
 from atrous.runtimes.engine import Engine, Precision
 from atrous.runtimes.facts import KEY, ExportFacts, facts_from_json
+from atrous.runtimes.words import last_line
 
 _HINTS: Final[Mapping[str, str]] = MappingProxyType({"float32": "f32", "bfloat16": "bf16"})
 _FACTS: Final = "facts"
@@ -45,7 +46,7 @@ def openvino_model(onnx: bytes, facts: ExportFacts) -> Any:  # noqa: ANN401 - an
             model = openvino.Core().read_model(str(path))
         except RuntimeError as error:
             raise DataError(
-                f"{facts.card.name} cannot be read by OpenVINO ({_first_line(error)}); expected "
+                f"{facts.card.name} cannot be read by OpenVINO ({last_line(error)}); expected "
                 "ops that it has; export it --to onnx."
             ) from error
     model.set_rt_info(facts.to_json(), [KEY, _FACTS])
@@ -113,7 +114,7 @@ class OpenVinoNetwork(Engine):
         except RuntimeError as error:
             raise DataError(
                 f"{self.path} cannot be run by OpenVINO {openvino.__version__} "
-                f"({_first_line(error)}); expected a whole file of `atrous export` with its .bin; "
+                f"({last_line(error)}); expected a whole file of `atrous export` with its .bin; "
                 "make it again."
             ) from error
         self.facts = facts_from_json(_held(self._model), self.path)
@@ -128,7 +129,7 @@ class OpenVinoNetwork(Engine):
         except RuntimeError as error:
             raise DataError(
                 f"{self.path} does not take an input of {' x '.join(map(str, x.shape))} "
-                f"({_first_line(error)}); expected {self.wanted()}; give such a one."
+                f"({last_line(error)}); expected {self.wanted()}; give such a one."
             ) from error
         outputs = tuple(torch.from_numpy(np.array(found[i])) for i in range(len(found)))
         return outputs[0] if len(outputs) == 1 else outputs
@@ -154,8 +155,3 @@ def _held(model: Any) -> str | None:  # noqa: ANN401 - an openvino.Model
     if not model.has_rt_info([KEY, _FACTS]):
         return None
     return str(model.get_rt_info([KEY, _FACTS]).value)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{(lines or [type(error).__name__])[-1]:.200}"
