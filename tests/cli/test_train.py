@@ -175,6 +175,7 @@ def test_a_run_is_done_again_to_the_bit_and_says_what_differs(train, atrous, cap
         (("recipe.toml", "--again", "nowhere"), "Found both of RECIPE and --again RUN"),
         ((), "Found neither of RECIPE and"),
         (("--again", "nowhere", "--set", "epochs=3"), "takes no --set"),
+        (("--again", "nowhere", "--threads", "1"), "takes no --set"),
     ],
 )
 def test_a_run_that_cannot_be_done_again_is_one_line(atrous, options, message):

@@ -189,8 +189,7 @@ def profile(
         if lengths and not stopped:
             first = look_first(stage, call, done=watcher.sight)
             fields = choose_fields(first, grow(stage, call, first))
-        shapes = tuple(tuple(t.shape) for t in call.tensors)
-        summary = _summarise(modules, shapes, costs, fields, stopped=stopped)
+        summary = _summarise(modules, call.tensors, costs, fields, stopped=stopped)
         modules.clear()  # layers that the run has made are gone before anyone looks for leaks
     return summary
 
@@ -212,7 +211,7 @@ def _run(stage: Stage, fakes: Arguments, listeners: Sequence[Listener], costs: C
 
 def _summarise(
     modules: Mapping[str, nn.Module],
-    input_shapes: tuple[tuple[int, ...], ...],
+    inputs: Iterable[Tensor],
     costs: CostListener,
     fields: Mapping[str, Field] | None,
     *,
@@ -222,7 +221,7 @@ def _summarise(
     layers = layer_rows(modules, costs, fields or {})
     return Profile(
         network=type(modules[""]).__name__,
-        input_shapes=input_shapes,
+        input_shapes=tuple(tuple(tensor.shape) for tensor in inputs),
         weights=sum(layer.weights for layer in layers),
         biases=sum(layer.biases for layer in layers),
         frozen=sum(layer.frozen for layer in layers),

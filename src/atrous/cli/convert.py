@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from atrous.networks.card import Card
+    from atrous.networks.convert.own_card import Said
 
 
 def convert(
@@ -57,27 +58,15 @@ def convert(
     ImageNet's, unless you say it otherwise.
     """
     from atrous._files import check_place
-    from atrous.errors import DataError, ShapeError
+    from atrous.errors import ShapeError
     from atrous.networks.convert import convert as convert_file
-    from atrous.networks.convert.own_card import Said
     from atrous.networks.weights import save_weights
     from atrous.pipelines.sizes import parse_lengths, spatial_dims_of
 
-    if to.suffix != ".safetensors":
-        raise DataError(
-            f"--to is {to}, expected a name that ends in .safetensors; try {to.stem}.safetensors."
-        )
+    _check_suffix(to)
     lengths = None if size is None else parse_lengths(size)
     check_place(to)
-    if order not in (None, "RGB", "BGR"):
-        raise DataError(f"--order is {order!r}; expected RGB or BGR.")
-    said = Said(
-        class_names=tuple(name.strip() for name in class_names.split(",")) if class_names else (),
-        mean=_numbers("--mean", mean),
-        std=_numbers("--std", std),
-        channel_order=order,  # type: ignore[arg-type]  # it has just been seen to be one
-        value_range=value_range,
-    )
+    said = _said(class_names, mean=mean, std=std, order=order, value_range=value_range)
     found = convert_file(checkpoint, data=data, size=lengths, said=said, key=key)
     weights = found.weights
     dims = spatial_dims_of(weights.network)
@@ -95,6 +84,38 @@ def convert(
         return
     params = sum(p.numel() for p in weights.network.parameters())
     typer.echo(f"{to}: {card.name}\n{_text(card, params)}")
+
+
+def _check_suffix(to: Path) -> None:
+    from atrous.errors import DataError
+
+    if to.suffix != ".safetensors":
+        raise DataError(
+            f"--to is {to}, expected a name that ends in .safetensors; try {to.stem}.safetensors."
+        )
+
+
+def _said(
+    class_names: str | None,
+    *,
+    mean: str | None,
+    std: str | None,
+    order: str | None,
+    value_range: float | None,
+) -> "Said":
+    """What the command line says of weights that are not known."""
+    from atrous.errors import DataError
+    from atrous.networks.convert.own_card import Said
+
+    if order not in (None, "RGB", "BGR"):
+        raise DataError(f"--order is {order!r}; expected RGB or BGR.")
+    return Said(
+        class_names=tuple(name.strip() for name in class_names.split(",")) if class_names else (),
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        channel_order=order,  # type: ignore[arg-type]  # it has just been seen to be one
+        value_range=value_range,
+    )
 
 
 def _text(card: "Card", params: int) -> str:

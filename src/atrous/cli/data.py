@@ -1,7 +1,8 @@
 """`atrous data DATA --layout NAME`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,24 +84,13 @@ def data(
     opened = partial(open_layout, layout, data, num_classes=num_classes, remap=remap, mpp=mpp)
     samples = opened(split=split, subset=subset)
     _check_recipe(samples, layout, recipe)
-    lists = {Path(other).stem: Path(other) for other in against or () if other.endswith(".txt")}
-    others = {name: opened(split=split, subset=listed) for name, listed in lists.items()}
-    others |= {other: opened(split=other) for other in against or () if not other.endswith(".txt")}
-    report = _check(samples, others)
+    report = _check(samples, others := _others(opened, split, against or ()))
     title = _title(data, layout, split, subset)
     record = to_record(report)
     text = report_text(report, title=title)
     if write_split is not None:
-        counts = _write_split(
-            samples,
-            report,
-            write_split,
-            layout,
-            share=share,
-            folds=folds,
-            seed=seed,
-            group_by=group_by,
-        )
+        wish = _Division(share=share, folds=folds, seed=seed, group_by=group_by)
+        counts = _write_split(samples, report, write_split, layout, wish)
         record["split"] = counts
         text += f"\n{_split_text(counts, write_split)}"
     if html is not None:
@@ -154,16 +144,27 @@ def _check(samples: "Dataset", others: "Mapping[str, Dataset]") -> "DataReport":
         return check_layout(samples, against=others, advance=advance)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Division:
+    """How `--write-split` divides: into two parts, or into folds."""
+
+    share: float
+    folds: int | None
+    seed: int
+    group_by: str | None
+
+
+def _others(
+    opened: "Callable[..., Dataset]", split: str | None, against: Sequence[str]
+) -> "dict[str, Dataset]":
+    """What should share no image with the data: other splits, and parts by lists of names."""
+    lists = {Path(other).stem: Path(other) for other in against if other.endswith(".txt")}
+    others = {name: opened(split=split, subset=listed) for name, listed in lists.items()}
+    return others | {name: opened(split=name) for name in against if not name.endswith(".txt")}
+
+
 def _write_split(
-    samples: "Dataset",
-    report: "DataReport",
-    folder: Path,
-    layout: str,
-    *,
-    share: float,
-    folds: int | None,
-    seed: int,
-    group_by: str | None,
+    samples: "Dataset", report: "DataReport", folder: Path, layout: str, wish: _Division
 ) -> dict[str, int]:
     """Write both lists, images that are alike or of one subject in one of them, and say how long.
 
@@ -183,21 +184,25 @@ def _write_split(
         if problem.kind in ("contradiction", "duplicate_within", "near_within")
     ]
     names = [name for name in samples.names if name not in broken]
-    subjects = subject_groups(names, group_by)
+    subjects = subject_groups(names, wish.group_by)
     together = [group for group in alike if len(group) > 1] + subjects
-    if folds is None:
-        parts = split_names(names, share=share, seed=seed, together=together)
-        how = f"layout {layout}, share {share:g}, seed {seed}"
+    if wish.folds is None:
+        parts = split_names(names, share=wish.share, seed=wish.seed, together=together)
+        how = f"layout {layout}, share {wish.share:g}, seed {wish.seed}"
         texts = {
             folder / name: _listed(part, how)
             for name, part in zip((_TRAIN, _VAL), parts, strict=True)
         }
         counts = {"train": len(parts[0]), "val": len(parts[1])}
     else:
-        held_out = fold_names(names, num_folds=folds, seed=seed, together=together)
-        how = f"layout {layout}, {folds} folds, seed {seed}"
+        held_out = fold_names(names, num_folds=wish.folds, seed=wish.seed, together=together)
+        how = f"layout {layout}, {wish.folds} folds, seed {wish.seed}"
         texts = _fold_texts(names, held_out, folder, how)
-        counts = {"folds": folds, "train": len(names) - len(held_out[0]), "val": len(held_out[0])}
+        counts = {
+            "folds": wish.folds,
+            "train": len(names) - len(held_out[0]),
+            "val": len(held_out[0]),
+        }
     make_folder(folder)
     for path, text in texts.items():
         before = path.read_text(encoding="utf-8", errors=_BYTES) if path.exists() else text

@@ -54,38 +54,25 @@ def train(
     torchrun --nproc-per-node 2 -m atrous train RECIPE.
     """
     from atrous.cli.progress import shown
-    from atrous.errors import DataError
     from atrous.pipelines.allocator import keep_freed_memory
     from atrous.pipelines.threads import use_threads
     from atrous.pipelines.train import follow, open_training, report
     from atrous.pipelines.train_again import open_again, same_bits
 
-    if (recipe is None) == (again is None):
-        raise DataError(
-            f"Found {'neither' if recipe is None else 'both'} of RECIPE and --again RUN; expected "
-            "one of them; name it."
-        )
-    if again is not None and (settings or resume or overwrite):
-        raise DataError(
-            "--again does a run as it was, and takes no --set, --resume or --overwrite; leave them "
-            "out."
-        )
+    _check_asked(recipe, again, others=bool(settings or resume or overwrite or threads))
     keep_freed_memory()
     use_threads()
     logging.basicConfig(level=logging.WARNING, format="atrous: %(message)s", stream=sys.stderr)
     with stopping() as stop:
         with shown() as on_progress:
-            if recipe is None:
-                assert again is not None  # one of them was given
+            if again is not None:
                 run = open_again(again, out, device=device)
             else:
+                assert recipe is not None  # one of them was given
                 run = open_training(
                     recipe,
                     out,
-                    settings=[
-                        *(settings or ()),
-                        *([f"num_threads={threads}"] if threads else []),
-                    ],
+                    settings=[*(settings or ()), *([f"num_threads={threads}"] if threads else ())],
                     device=device,
                     resume=resume,
                     overwrite=overwrite,
@@ -102,16 +89,39 @@ def train(
     if is_done and is_main and not as_json:
         typer.echo(report(run, is_done=True))
         if again is not None:
-            said = {True: "the same bits as", False: "other bits than", None: "no counterpart in"}
-            typer.echo(f"the last weights have {said[same_bits(run, again)]} {again}")
+            typer.echo(_compared(same_bits(run, again), again))
     if not is_done:
         if is_main:
-            typer.echo(
-                f"atrous: stopped after step {run.state.step:,} of {run.total_steps:,}, which is "
-                "saved; the same command goes on from there",
-                err=True,
-            )
+            typer.echo(_stopped(run), err=True)
         raise typer.Exit(128 + (stop.signal or signal.SIGINT))
+
+
+def _check_asked(recipe: Path | None, again: Path | None, *, others: bool) -> None:
+    """See that one run is asked for, and that one which is done again is left as it was."""
+    from atrous.errors import DataError
+
+    if (recipe is None) == (again is None):
+        raise DataError(
+            f"Found {'neither' if recipe is None else 'both'} of RECIPE and --again RUN; expected "
+            "one of them; name it."
+        )
+    if again is not None and others:
+        raise DataError(
+            "--again does a run as it was, and takes no --set, --resume, --overwrite or --threads; "
+            "leave them out."
+        )
+
+
+def _compared(has_same_bits: bool | None, before: Path) -> str:
+    said = {True: "the same bits as", False: "other bits than", None: "no counterpart in"}
+    return f"the last weights have {said[has_same_bits]} {before}"
+
+
+def _stopped(run: "Run") -> str:
+    return (
+        f"atrous: stopped after step {run.state.step:,} of {run.total_steps:,}, which is saved; "
+        "the same command goes on from there"
+    )
 
 
 class Stop:

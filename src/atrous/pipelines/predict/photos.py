@@ -65,9 +65,8 @@ def segment(
             writer = _Writer(folder, done, names)
             shares, errors = _run(predictor, writer, todo, limit, options.ceiling, on_progress)
         if len(errors) == len(names):
-            if len(names) == 1:
-                raise DataError(next(iter(errors.values())))
-            raise DataError(f"None of the {len(names)} images could be read; nothing was written.")
+            all_of_them = f"None of the {len(names)} images could be read; nothing was written."
+            raise DataError(all_of_them if len(names) > 1 else next(iter(errors.values())))
         ordered = {
             name: shares.get(name) or folder.shares(name)
             for path, name in names.items()
