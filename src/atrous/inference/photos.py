@@ -59,9 +59,11 @@ def photo_memory(predictor: Predictor, ceiling: int) -> MemoryModel:
     more_classes = 4 * max(0, len(predictor.card.class_names) - 2)
     if predictor.card.task == "classification":
         more_classes = 0
-    fixed = BASE if facts.size is None else BASE + round(peak * prod(facts.size))
-    own = peak if facts.size is None else 0
-    return MemoryModel(ceiling=ceiling, fixed=fixed, per_element=_PER_PIXEL + more_classes + own)
+    if facts.size is None:  # feature maps are free again when the classes are compared
+        each = _PER_PIXEL + max(peak, more_classes)
+        return MemoryModel(ceiling=ceiling, fixed=BASE, per_element=each)
+    fixed = BASE + round(peak * prod(facts.size))
+    return MemoryModel(ceiling=ceiling, fixed=fixed, per_element=_PER_PIXEL + more_classes)
 
 
 def predict_files(

@@ -39,6 +39,7 @@ ELSEWHERE = {
 """Keys that promise no other weights, and where what they do promise is tested."""
 
 IN_OTHER_TESTS = {
+    "layout": "no folder here is of two layouts: each but its own refuses it",
     "inflate": "test_start: weights of images",
     "working_sizes": "espnet3d",
     "patch_size": "test_slides",
