@@ -8,7 +8,6 @@ that Pillow keeps in a global variable.
 
 import io
 import stat
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -30,6 +29,7 @@ from PIL import (
 
 from atrous._extras import require
 from atrous.data.photos.tiff_tags import describe_tiff
+from atrous.data.photos.whole import check_png, jpeg_without_end
 from atrous.errors import AtrousError, DataError
 from atrous.types import Size
 
@@ -216,33 +216,13 @@ def _unread_tiff(file: IO[bytes], path: Path, error: Exception) -> DataError:
     )
 
 
-def _check_png(file: IO[bytes]) -> None:
-    """See that the pixels of a PNG have the checksums that stand beside them; Pillow looks at none.
-
-    Raises:
-        ValueError: If they have not.
-    """
-    file.seek(_PNG_MAGIC)
-    while len(head := file.read(8)) == 8:
-        name, length = head[4:], int.from_bytes(head[:4])
-        data = file.read(length)
-        if name in _PNG_CHECKED and zlib.crc32(name + data).to_bytes(4) != file.read(4):
-            raise ValueError(f"the checksum of its part {name.decode()} is wrong")
-        if name not in _PNG_CHECKED:
-            file.seek(4, io.SEEK_CUR)
-
-
-_PNG_MAGIC: Final = 8
-_PNG_CHECKED: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
-
-
 def _decoded(file: IO[bytes], path: Path, max_pixels: int) -> Image.Image:
     image, kind = _header(file, path)
     _check_pixels(path, image, max_pixels)
     try:
         if kind == "PNG":
             place = file.tell()
-            _check_png(file)
+            check_png(file)
             file.seek(place)
         num_pages = getattr(image, "n_frames", 1) if kind == "TIFF" else 1
         if num_pages == 1:
@@ -250,13 +230,24 @@ def _decoded(file: IO[bytes], path: Path, max_pixels: int) -> Image.Image:
     except Exception as error:
         if kind == "TIFF" and "decoder" in str(error):  # such as "decoder jpeg2000 not available"
             raise _unread_tiff(file, path, error) from error
-        raise _broken(path, kind, error) from error
+        if kind != "JPEG" or (image_of_all := _without_end(file)) is None:
+            raise _broken(path, kind, error) from error
+        return image_of_all
     if num_pages != 1:
         raise DataError(
             f"{path}: a TIFF file of {num_pages} pages; expected one page; "
             "save the page you mean as a file of its own."
         )
     return image
+
+
+def _without_end(file: IO[bytes]) -> Image.Image | None:
+    """The picture of a JPEG whose pixels are all there, though it is cut off."""
+    file.seek(0)
+    try:
+        return jpeg_without_end(file.read())
+    except Exception:  # as of any broken bytes: what was wrong at first is said
+        return None
 
 
 def format_name(head: bytes) -> str | None:
