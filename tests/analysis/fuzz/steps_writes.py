@@ -143,14 +143,19 @@ def tensor_counter(r: Random, c: int, n: int) -> nn.Module:
     return Step(r.choice(how), CONV[n](c, c, 3, padding=1))
 
 
-@torch.library.custom_op("atrous_fuzz::count_and_double", mutates_args=("calls",))
+_OWN_OPS = torch.library.Library("atrous_fuzz", "DEF")
+"""Ops of one's own; it must live as long as they are called."""
+_OWN_OPS.define("count_and_double(Tensor x, Tensor(a!) calls) -> Tensor")
+
+
+@torch.library.impl(_OWN_OPS, "count_and_double", "CompositeExplicitAutograd")
 def count_and_double(x: torch.Tensor, calls: torch.Tensor) -> torch.Tensor:
     """An op of one's own that writes an argument and returns another tensor."""
     calls.add_(1)
     return x * 2
 
 
-@count_and_double.register_fake
+@torch.library.register_fake("atrous_fuzz::count_and_double", lib=_OWN_OPS)
 def _(x: torch.Tensor, calls: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(x)
 
@@ -169,6 +174,7 @@ def loses_thread(r: Random, c: int, n: int) -> nn.Module:
 
     def counting(x, layer):
         calls = torch.zeros(1)
-        return layer(count_and_double(layer(x), calls)) + calls.to(x.dtype)
+        doubled = torch.ops.atrous_fuzz.count_and_double(layer(x), calls)
+        return layer(doubled) + calls.to(x.dtype)
 
     return Step(r.choice([fake_quantise, counting]), CONV[n](c, c, 3, padding=1))
