@@ -37,6 +37,7 @@ EXPRESSIONS = {
     "InceptionC": "(16, width=8)",
     "InceptionD": "(16)",
     "InceptionE": "(16)",
+    "InvertedResidualBlock": "(8, 8)",
     "KernelPyramid": "(4)",
     "LineConvNormAct": "(8, 8, (1, 7))",
     "NormAct": "(8)",

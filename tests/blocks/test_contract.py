@@ -20,6 +20,7 @@ from atrous.blocks import (
     InceptionD,
     InceptionE,
     InceptionWidths,
+    InvertedResidualBlock,
     ResidualBlock,
     ShuffleV1Block,
     ShuffleV2Block,
@@ -144,6 +145,14 @@ CASES = {
     ),
     "DepthwiseSeparableBlock": Case(
         lambda **k: DepthwiseSeparableBlock(6, 8, 5, **k), 6, 8, 25 * 6 + 6 * 8, 5
+    ),
+    "InvertedResidualBlock": Case(
+        lambda **k: InvertedResidualBlock(6, 8, 5, expansion=4, **k),
+        *(6, 8, 6 * 24 + 25 * 24 + 24 * 8, 5),
+    ),
+    "InvertedResidualBlock, stride 2": Case(
+        lambda **k: InvertedResidualBlock(6, 8, stride=2, expansion=1, **k),
+        *(6, 8, 9 * 6 + 6 * 8, 3, 2),
     ),
 }
 DIMS = [

@@ -15,6 +15,7 @@ from atrous.blocks import (
     InceptionBlock,
     InceptionC,
     InceptionE,
+    InvertedResidualBlock,
     ResidualBlock,
     ShuffleV1Block,
     ShuffleV2Block,
@@ -38,6 +39,7 @@ BUILD = {
     "ESPBlock": lambda c: ESPBlock(c, c),
     "EESPBlock": lambda c: EESPBlock(c, c),
     "DepthwiseSeparableBlock": lambda c: DepthwiseSeparableBlock(c, c),
+    "InvertedResidualBlock": lambda c: InvertedResidualBlock(c, c),
 }
 ROWS = {match[1]: match.groups()[1:] for match in ROW.finditer(PAGE.read_text())}
 

@@ -37,6 +37,7 @@ from atrous.blocks.inception_v3 import (
     InceptionD,
     InceptionE,
 )
+from atrous.blocks.inverted_residual import InvertedResidualBlock
 from atrous.blocks.local_response_norm import LocalResponseNorm
 from atrous.blocks.pool import average_pool
 from atrous.blocks.pyramids.aspp import AtrousPyramidPooling, SeparableConvNormAct
@@ -83,6 +84,7 @@ __all__ = [
     "InceptionD",
     "InceptionE",
     "InceptionWidths",
+    "InvertedResidualBlock",
     "Join",
     "KernelPyramid",
     "LineConvNormAct",

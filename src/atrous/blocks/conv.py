@@ -29,6 +29,15 @@ def relu(channels: int) -> nn.Module:  # noqa: ARG001 - one signature for all ac
     return nn.ReLU(inplace=True)
 
 
+def relu6(channels: int) -> nn.Module:  # noqa: ARG001 - one signature for all activations
+    """ReLU of at most 6, in place, which few bits can hold.
+
+    Source: Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision
+        Applications", 2017.
+    """
+    return nn.ReLU6(inplace=True)
+
+
 def prelu(channels: int) -> nn.Module:
     """ReLU with one learned slope per channel for negative values, 0.25 at first.
 
@@ -54,6 +63,7 @@ class ConvNormAct(nn.Sequential):
         stride: Step of the kernel, in positions of the input.
         dilation: Distance of neighbouring taps, in positions of the input.
         groups: Groups of channels that do not see each other.
+        padding: Zeros at both ends of every axis; as above if not given.
         norm: Builds the normalisation of `out_channels`.
         act: Builds the activation of `out_channels`; `identity` for none.
         spatial_dims: 2 for images, 3 for volumes.
@@ -76,6 +86,7 @@ class ConvNormAct(nn.Sequential):
         stride: int = 1,
         dilation: int = 1,
         groups: int = 1,
+        padding: int | None = None,
         norm: Norm = batch_norm,
         act: Activation = relu,
         spatial_dims: SpatialDims = 2,
@@ -86,7 +97,7 @@ class ConvNormAct(nn.Sequential):
             out_channels,
             kernel_size,
             stride=stride,
-            padding=same_padding(kernel_size, dilation),
+            padding=same_padding(kernel_size, dilation) if padding is None else padding,
             dilation=dilation,
             groups=groups,
             bias=False,

@@ -9,6 +9,13 @@ from typing import Final, Literal, TypeAlias
 from torch import nn
 
 from atrous.errors import AtrousError, DataError, ShapeError, UnknownNameError
+from atrous.networks.classifiers.efficientnet_lite import (
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+    efficientnet_lite3,
+    efficientnet_lite4,
+)
 from atrous.networks.classifiers.espnetv2 import (
     espnetv2_0_5,
     espnetv2_1_0,
@@ -156,6 +163,11 @@ NETWORKS: Final[Mapping[str, NetworkEntry]] = MappingProxyType(
         "espnetv2_1_25": _classifier(espnetv2_1_25),
         "espnetv2_1_5": _classifier(espnetv2_1_5),
         "espnetv2_2_0": _classifier(espnetv2_2_0),
+        "efficientnet_lite0": _classifier(efficientnet_lite0),
+        "efficientnet_lite1": _classifier(efficientnet_lite1, size=(240, 240)),
+        "efficientnet_lite2": _classifier(efficientnet_lite2, size=(260, 260)),
+        "efficientnet_lite3": _classifier(efficientnet_lite3, size=(280, 280)),
+        "efficientnet_lite4": _classifier(efficientnet_lite4, size=(300, 300)),
     }
 )
 

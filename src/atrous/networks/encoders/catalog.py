@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from atrous.errors import ShapeError, UnknownNameError
+from atrous.networks.classifiers.efficientnet_lite import efficientnet_lite_encoder
 from atrous.networks.classifiers.espnetv2 import ESPNetv2Encoder
 from atrous.networks.classifiers.googlenet import googlenet_encoder, googlenet_torchvision_encoder
 from atrous.networks.classifiers.inception_v3 import inception_v3_encoder
@@ -37,6 +38,11 @@ STRIDED: Final[Mapping[str, Callable[..., Encoder]]] = MappingProxyType(
         "espnetv2_1_25": partial(ESPNetv2Encoder, "1_25"),
         "espnetv2_1_5": partial(ESPNetv2Encoder, "1_5"),
         "espnetv2_2_0": partial(ESPNetv2Encoder, "2_0"),
+        "efficientnet_lite0": partial(efficientnet_lite_encoder, "0"),
+        "efficientnet_lite1": partial(efficientnet_lite_encoder, "1"),
+        "efficientnet_lite2": partial(efficientnet_lite_encoder, "2"),
+        "efficientnet_lite3": partial(efficientnet_lite_encoder, "3"),
+        "efficientnet_lite4": partial(efficientnet_lite_encoder, "4"),
     }
 )
 """Encoders whose last map is always at reduction 32."""
