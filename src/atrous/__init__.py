@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from atrous.networks.card import Card, Score
     from atrous.networks.catalog import create, list_networks
     from atrous.networks.convert import convert_checkpoint as convert
-    from atrous.networks.encoders.catalog import create_encoder
     from atrous.networks.preprocessing.images import Preprocessing
+    from atrous.networks.trained import create_encoder
     from atrous.networks.weights import save_weights as save
     from atrous.pipelines.evaluate.data import evaluate
     from atrous.pipelines.explain import explain
@@ -60,7 +60,7 @@ _HOMES = {
     "compare": "atrous.pipelines.measure",
     "convert": "atrous.networks.convert:convert_checkpoint",
     "create": "atrous.networks.catalog",
-    "create_encoder": "atrous.networks.encoders.catalog",
+    "create_encoder": "atrous.networks.trained",
     "effective_receptive_field": "atrous.analysis.effective_field",
     "evaluate": "atrous.pipelines.evaluate.data",
     "explain": "atrous.pipelines.explain",

@@ -223,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--verbs", nargs="+", help="only these, by name")
     options = parser.parse_args()
     rng = random.Random(options.seed)  # noqa: S311
     torch.set_num_threads(1)
@@ -230,14 +231,17 @@ def main() -> None:
     faults = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
-        known = verbs(Path(folder))
+        known = [
+            verb
+            for verb in verbs(Path(folder))
+            if options.verbs is None or verb.name in options.verbs
+        ]
         for index, verb in enumerate(known):
             count = options.kills // len(known) + (index < options.kills % len(known))
             found = kills_of(verb, Path(folder), count, rng)
             counts[verb.name] = count
             faults += [f"{verb.name}: {fault}" for fault in found]
-            print(f"{verb.name}: {count} kills, {len(found)} faults", flush=True)
-    print("\n".join(faults))
+            print(f"{verb.name}: {count} kills, {len(found)} faults", *found, sep="\n", flush=True)
     print(f"{sum(counts.values())} kills, {len(faults)} faults, seed {options.seed}")
     raise SystemExit(bool(faults))
 

@@ -150,6 +150,7 @@ def follow(
         logger.warning("note: %s ended early: raise patience to go on", run.recipe.name)
     if is_main:
         run.folder.write_facts({**facts(), **machine(run)})
+        _write_missing_pictures(run)
     if not is_done:
         for callback in listeners:
             callback.on_start(run)
@@ -157,7 +158,7 @@ def follow(
         for progress in run.steps():
             on_step(progress)
             if progress.record is not None and is_main:
-                write_pictures(run, progress.record)
+                write_pictures(run, progress.record.epoch)
                 for callback in listeners:
                     callback.on_epoch(run, progress.record)
             if _agreed(run, asked=should_stop()):
@@ -169,6 +170,17 @@ def follow(
     if is_main and is_done:
         run.folder.write_facts({"finished": True})
     return is_done
+
+
+def _write_missing_pictures(run: "Run") -> None:
+    """Draw what a run was killed before it could draw: a checkpoint is written first."""
+    from atrous.pipelines.train_pictures import write_pictures
+
+    last = run.history[-1] if run.history else None
+    if last is None or run.folder.read_facts().get("finished"):
+        return
+    if last["step"] == run.state.step and isinstance(epoch := last["epoch"], int):
+        write_pictures(run, epoch)
 
 
 def report(run: "Run", *, is_done: bool) -> TrainReport:

@@ -18,6 +18,12 @@ from atrous.networks.convert.classifier_card import (
     torchvision_card,
     usual_preprocessing,
 )
+from atrous.networks.convert.efficientnet_lite import (
+    convert_efficientnet_lite,
+    efficientnet_lite_card,
+    efficientnet_lite_preprocessing,
+    is_efficientnet_lite,
+)
 from atrous.networks.convert.espnet import convert_espnet, espnet_card, is_espnet
 from atrous.networks.convert.espnet3d import convert_espnet3d, espnet3d_card, is_espnet3d
 from atrous.networks.convert.espnetv2 import (
@@ -82,6 +88,12 @@ FAMILIES: Final[Mapping[str, Family]] = {
         matches=is_torchvision_segmenter,
         convert=convert_torchvision_segmenter,
         card=segmenter_card,
+    ),
+    "EfficientNet-Lite": Family(
+        matches=is_efficientnet_lite,
+        convert=convert_efficientnet_lite,
+        card=efficientnet_lite_card,
+        usual=efficientnet_lite_preprocessing,
     ),
     "Y-Net": Family(matches=is_ynet, convert=convert_ynet, card=ynet_card),
     "3D-ESPNet": Family(matches=is_espnet3d, convert=convert_espnet3d, card=espnet3d_card),

@@ -1,4 +1,4 @@
-"""Published weights by name: fetched by torchvision's own loader, converted, and kept."""
+"""Published weights by name: of an installed package, or fetched by torchvision's own loader."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ from atrous._files import make_folder
 from atrous.errors import DataError, UnknownNameError
 from atrous.networks.catalog import build_network, network_entry
 from atrous.networks.convert.classifier_card import published_card
+from atrous.networks.convert.packages import PACKAGES, package_weights
 from atrous.networks.convert.published import torchvision_weights
 from atrous.networks.convert.torchvision import convert_torchvision
 from atrous.networks.weights import save_weights
@@ -18,22 +19,31 @@ def fetch_weights(network: str, source: str, *, cache: Path | None = None) -> Pa
 
     Args:
         network: A name of the catalog.
-        source: `torchvision:TAG`, such as `torchvision:IMAGENET1K_V2`.
+        source: `torchvision:TAG`, such as `torchvision:IMAGENET1K_V2`; `imagenet` for the weights
+            of the installed package that has them, else for torchvision's newest.
         cache: Folder to keep the file in; None for the user's own.
 
     Raises:
         UnknownNameError: If the network, the source or the tag is not known.
-        DataError: If torchvision has no weights for it, or they cannot be fetched.
+        DataError: If torchvision has no weights for it, or they cannot be fetched or read.
+        MissingExtraError: If they lie in a package that is not installed.
     """
     network_entry(network)
+    if source == "imagenet" and network not in PACKAGES:
+        source = "torchvision:DEFAULT"  # an alias of the newest
     library, separator, tag = source.partition(":")
-    if library != "torchvision" or not separator:
-        raise UnknownNameError("source of weights", source, ["torchvision:IMAGENET1K_V1"])
+    if source != "imagenet" and (library != "torchvision" or not separator):
+        known_sources = ["imagenet", "torchvision:IMAGENET1K_V1"]
+        raise UnknownNameError("source of weights", source, known_sources)
     folder = cache or cache_folder()
-    path = folder / f"{network}-{library}-{tag}.safetensors"
+    path = folder / f"{network}-{library}{separator and '-'}{tag}.safetensors"
     if path.is_file():
         return path
     make_folder(folder)
+    if source == "imagenet":
+        weights = package_weights(network)
+        save_weights(path, weights.network, weights.card)
+        return path
     return _fetch_torchvision(network, tag, path)
 
 

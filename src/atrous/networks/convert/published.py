@@ -35,6 +35,9 @@ AUTHORS: Final[Mapping[str, str]] = MappingProxyType(
         "ccf48c5985db4db8": "espnetv2_s_2.0_pascal_384x384",
         "a61c0f4a4deb4d51": "espnetv2_segmentation_s_0.5",
         "c4d241238e5bdb85": "espnetv2_segmentation_s_1.0",
+        "26fbb640cdcd2929": "efficientnet-lite0-57934424",
+        "6876c2d98b022496": "efficientnet-lite1-77cc7160",
+        "9bfdc01677608432": "efficientnet-lite2-9656183e",
     }
 )
 """Stem of the authors' file by `digest_of` its converted tensors."""

@@ -15,19 +15,21 @@ SHIPPED: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def resolve_weights(text: str) -> Path:
-    """The weights file that a user names: a shipped model, or a path.
+    """The weights file that a user names: a shipped model, trained weights, or a path.
 
     A shipped name always means the shipped model, whatever lies in the present folder; a file or a
     folder of that name is reached as `./people`. What ends in a suffix, holds a separator or is
     there is taken as a path, and whoever opens it says what is wrong with it.
 
     Args:
-        text: A key of `SHIPPED`, or a path.
+        text: A key of `SHIPPED`; `imagenet:NETWORK` for weights of a classifier that was trained on
+            ImageNet, out of an installed package or torchvision's; or a path.
 
     Raises:
         UnknownNameError: If it is neither.
-        DataError: If it is the name of a network instead of weights, or this copy of the package
-            lacks the model's file.
+        DataError: If it is the name of a network instead of weights, if this copy of the package
+            lacks the model's file, or if trained weights cannot be fetched.
+        MissingExtraError: If trained weights lie in a package that is not installed.
 
     Example:
         >>> resolve_weights("cells/mine.safetensors").name
@@ -45,6 +47,11 @@ Did you mean 'people'? Known: hippocampus, people.
                 f"the package; install it again."
             )
         return path
+    source, separator, network = text.partition(":")
+    if separator and source == "imagenet":
+        from atrous.networks.convert.fetch import fetch_weights
+
+        return fetch_weights(network, source)
     path = Path(text)
     if path.suffix or text != path.name or path.exists():
         return path
