@@ -102,7 +102,6 @@ def efficientnet_lite_encoder(
         out_channels=out_channels,
         reductions=(2, 4, 8, 16, 32),
         in_channels=in_channels,
-        minimum_size=1,
         spatial_dims=spatial_dims,
     )
 
