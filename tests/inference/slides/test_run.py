@@ -154,6 +154,45 @@ def test_blended_tiles_label_every_pixel_and_every_tile(slide, tmp_path):
     assert 0 <= seam.share < 0.2
 
 
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("how", ["number", "number of the last", "cut", "header"])
+def test_a_window_that_was_altered_while_it_waited_is_run_again(slide, tmp_path, monkeypatch, how):
+    network = network_of(_Global, "joint")
+    plan = plan_for(slide, network)
+    whole, labels = run(slide, network, plan, tmp_path / "whole")
+    write, num_written = SlideStore.write, 0
+
+    def stopping(self, core):
+        nonlocal num_written
+        num_written += 1
+        if num_written == 4:
+            raise StoppedError
+        return write(self, core)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SlideStore, "write", stopping)
+        with pytest.raises(StoppedError):
+            run(slide, network, plan, tmp_path / "stopped")
+    waiting = sorted((tmp_path / "stopped/windows").iterdir())
+    assert len(waiting) > 1
+    for path in waiting:
+        data = bytearray(path.read_bytes())
+        if how == "cut":
+            del data[-100:]
+        elif how == "header":
+            data[20] ^= 255
+        else:
+            data[-5 if "last" in how else len(data) // 2] ^= 0x40  # a float's exponent
+        path.write_bytes(data)
+    again, labels_again = run(slide, network, plan, tmp_path / "stopped")
+    for found, expected in zip(everything(again), everything(whole), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert labels_again == labels
+
+
 def test_blending_one_tile_is_the_network_itself(slide, tmp_path):
     network = network_of(_Global, "joint")
     context = choose_context(network.masks(), wish="blended", core_for=lambda *_: (352, 352))

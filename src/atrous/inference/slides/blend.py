@@ -4,6 +4,8 @@ A slide's sums would not fit into memory, as a scan's do in `inference.tiles.sum
 on disk until all that reach a core are there, and are removed when no core needs them any more.
 """
 
+import os
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +25,8 @@ from atrous.inference.tiles.sums import gaussian, outer
 
 _STRIP: Final = 128
 """Rows that are averaged at a time."""
+_CHECKSUM_BYTES: Final = 4
+"""Behind the numbers of a window."""
 
 
 class Blender:
@@ -64,6 +68,7 @@ class Blender:
         probabilities = logits.softmax(0).to(torch.float16).cpu().numpy()
         with write_atomically(self._file(tile.place)) as file:
             np.save(file, probabilities)
+            file.write(_checksum(probabilities))
         self._there.add(tile.place)
         self._candidates.update(self._around(tile.place))
 
@@ -81,11 +86,16 @@ class Blender:
     def _is_whole(self, place: Place) -> bool:
         """Whether the window of a place is kept, as it was written."""
         wanted = (self._num_classes, *self._plan.grid.tile(place).window_size)
+        file = self._file(place)
         try:
-            window = np.load(self._file(place), mmap_mode="r")
-        except (OSError, ValueError, EOFError):  # none, or one that is damaged: it is run again
-            return False
-        return window.shape == wanted and window.dtype == np.float16
+            window = np.load(file, mmap_mode="r")
+            if window.shape != wanted or window.dtype != np.float16:
+                return False
+            with file.open("rb") as opened:
+                opened.seek(-_CHECKSUM_BYTES, os.SEEK_END)
+                return opened.read() == _checksum(window)
+        except Exception:  # none, or one that is damaged, of which NumPy says nearly anything
+            return False  # it is run again
 
     def _forget(self, place: Place) -> None:
         if place in self._there and all(p in self._finished for p in self._around(place)):
@@ -118,6 +128,10 @@ class Blender:
             labels[part] = argmax_classes(torch.from_numpy(total)).numpy()
             probabilities[:, part] = np.rint(total * LEVELS)
         return Core(tile=wanted, labels=labels, probabilities=probabilities)
+
+
+def _checksum(window: NDArray[np.float16]) -> bytes:
+    return zlib.crc32(np.ascontiguousarray(window).data).to_bytes(_CHECKSUM_BYTES)
 
 
 def _add(
