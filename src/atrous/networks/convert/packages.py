@@ -1,6 +1,7 @@
 """Weights that lie in installed packages: found by their metadata, checked, never downloaded."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
@@ -8,8 +9,10 @@ from typing import Final
 
 from atrous._extras import install_command
 from atrous.errors import DataError, MissingExtraError
+from atrous.networks.catalog import NETWORKS
 from atrous.networks.convert import convert_checkpoint
-from atrous.networks.convert.published import AUTHORS, digest_of
+from atrous.networks.convert.efficientnet_lite import LICENCE
+from atrous.networks.convert.published import AUTHORS, digest_of, torchvision_weights
 from atrous.networks.weights import Weights
 
 PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
@@ -58,3 +61,43 @@ def _checkpoint(network: str) -> Path:
             "it; install it again."
         )
     return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Weights of a classifier that was trained on ImageNet.
+
+    Attributes:
+        name: What stands for them wherever weights are named.
+        source: The package, with its version where it is installed, or torchvision's tag.
+        is_here: Whether they are read without a network.
+        licence: Where it is stated.
+    """
+
+    name: str
+    source: str
+    is_here: bool
+    licence: str
+
+
+def trained_networks(cache: Path) -> list[Trained]:
+    """All that `imagenet:NETWORK` can stand for, by name.
+
+    Args:
+        cache: Folder where those that were fetched are kept.
+    """
+    found = [_in_package(network, package) for network, package in PACKAGES.items()]
+    for network in NETWORKS:
+        if (tags := torchvision_weights(network)) and network not in PACKAGES:
+            kept = cache / f"{network}-torchvision-DEFAULT.safetensors"
+            source = f"torchvision:{tags['DEFAULT'].name}"
+            found.append(Trained(f"imagenet:{network}", source, kept.is_file(), ""))
+    return sorted(found, key=lambda each: each.name)
+
+
+def _in_package(network: str, package: str) -> Trained:
+    try:
+        source, is_here = f"{package} {metadata.version(package)}", True
+    except metadata.PackageNotFoundError:
+        source, is_here = package, False
+    return Trained(f"imagenet:{network}", source, is_here, LICENCE)
