@@ -96,6 +96,27 @@ def pool_to_size(x: Tensor, size: Size) -> Tensor:
     return _POOL[x.ndim - 2](x, tuple(size))
 
 
+class PoolToSize(nn.Module):
+    """`pool_to_size` as a layer: adaptive average pooling that also holds in graphs for every size.
+
+    Args:
+        size: Spatial size of the output.
+
+    Shape:
+        `(B, C, *S)` to `(B, C, *size)`.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pool_to_size(x, self.size)
+
+    def extra_repr(self) -> str:
+        return "x".join(map(str, self.size))
+
+
 def _pool_freely(x: Tensor, size: Size) -> Tensor:
     """The same as products with the windows' weights, axis by axis, which hold for free lengths.
 

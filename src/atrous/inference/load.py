@@ -1,5 +1,6 @@
 """One door to every model: a weights file or a shipped name, of photos or of volumes."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ def load(
         device: Where the network runs.
         runtime: What runs it, a name in `atrous.runtimes.open.RUNTIMES`; None for torch, or for
             what the file was exported to.
-        precision: In which it computes; `bfloat16` by OpenVINO alone.
+        precision: In which it computes; `bfloat16` by `openvino` and `compiled`.
 
     Raises:
         DataError: If the file is not one that `atrous.save`, `atrous.export` or `atrous convert`
@@ -53,7 +54,11 @@ def load(
         engine = None
         if chosen != "eager":
             engine = engine_of(
-                fold(weights.network), weights.card, file, runtime=chosen, precision=precision
+                partial(fold, weights.network),
+                weights.card,
+                file,
+                runtime=chosen,
+                precision=precision,
             )
         model = model_of(weights.network, weights.card, device=device, engine=engine)
     model.file = file

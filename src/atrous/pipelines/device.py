@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from atrous.runtimes.open import Runtime
 
 RUNTIME_HELP: Final = (
-    "What runs the network: eager (torch), onnx or openvino; what an exported file was exported to."
+    "What runs the network: eager (torch), compiled (by torch, once for each size of input), "
+    "onnx or openvino; what an exported file was exported to."
 )
-PRECISION_HELP: Final = "float32, or bfloat16 by openvino."
+PRECISION_HELP: Final = "float32, or bfloat16 by openvino and compiled."
 
 
 def checked_device(name: str) -> str:

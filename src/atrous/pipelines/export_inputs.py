@@ -33,7 +33,8 @@ def comparison_inputs(
         DataError: If the folder holds no image, or the network takes scans.
     """
     sizes = sizes_to_compare(card, signature)
-    pixels = [_noise(card, size) for size in sizes]
+    # The batch is free, so the last is of two.
+    pixels = [_noise(card, size, 1 + (size == sizes[-1])) for size in sizes]
     said = f"{len(sizes)} images of noise"
     if folder is not None:
         if card.volume is not None:
@@ -53,14 +54,14 @@ def _without_size(card: Card) -> Preprocessing:
     return replace(card.preprocessing, size=None, shorter_side=None)
 
 
-def _noise(card: Card, size: Size) -> Tensor:
-    """Blobs of 8 bits, `(1, C, *S)`, which networks answer with more than one class."""
+def _noise(card: Card, size: Size, batch: int) -> Tensor:
+    """Blobs of 8 bits, `(batch, C, *S)`, which networks answer with more than one class."""
     generator = torch.Generator().manual_seed(len(size) * 1000 + size[0])
     channels = len(card.preprocessing.mean if card.volume is None else card.volume.channel_names)
-    coarse = torch.rand(1, channels, *(4 + n // 24 for n in size), generator=generator)
+    coarse = torch.rand(batch, channels, *(4 + n // 24 for n in size), generator=generator)
     mode = "bilinear" if len(size) == 2 else "trilinear"
     smooth = F.interpolate(coarse, size=size, mode=mode, align_corners=False)
-    fine = torch.rand(1, channels, *size, generator=generator)
+    fine = torch.rand(batch, channels, *size, generator=generator)
     return (smooth * 210 + fine * 45).to(torch.uint8)
 
 

@@ -18,7 +18,10 @@ TOLERANCE: Final = 1e-4
 """Largest difference of logits that is rounding, as a share of the largest logit."""
 LEAST_EQUAL: Final = 0.9999
 """Share of equal classes below which two graphs do not answer alike: ties may fall either way."""
-_SIZES: Final = {2: ((288, 352), (231, 173), (141, 299)), 3: ((64, 80, 96), (47, 61, 33))}
+_SIZES: Final = {
+    2: ((288, 352), (231, 173), (141, 299)),
+    3: ((64, 80, 96), (47, 61, 33), (35, 45, 71)),
+}
 """Sizes at which graphs that take any are compared; of two axes and of three, odd ones too."""
 
 

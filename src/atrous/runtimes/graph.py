@@ -120,14 +120,15 @@ def example_of(card: Card, signature: Signature) -> Tensor:
 
 
 def exported_program(
-    deployed: DeployedNetwork, example: Tensor, *, is_free: bool
+    deployed: DeployedNetwork, example: Tensor, *, is_free: bool, is_batch_free: bool = True
 ) -> torch.export.ExportedProgram:
     """The graph of a network, its batch and lengths free or as in the example.
 
     Args:
         deployed: In eval mode.
         example: As `example_of` gives it.
-        is_free: Whether the graph must hold for other lengths; the batch is free always.
+        is_free: Whether the graph must hold for other lengths.
+        is_batch_free: Whether it must hold for other batches.
 
     Raises:
         DataError: If the network has no such graph; what torch says of it is named.
@@ -138,7 +139,10 @@ def exported_program(
         if deployed.signature.takes == "pixels"
         else range(2, example.ndim)
     )
-    axes = {0: free, **(dict.fromkeys(spatial, free) if is_free else {})}
+    axes = {
+        **({0: free} if is_batch_free else {}),
+        **(dict.fromkeys(spatial, free) if is_free else {}),
+    }
     try:
         with torch.no_grad():
             program = torch.export.export(deployed.eval(), (example,), dynamic_shapes=(axes,))

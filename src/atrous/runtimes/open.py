@@ -1,7 +1,7 @@
 """One door to what runs a network: torch itself, or an engine that a graph is made for."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
@@ -12,14 +12,16 @@ from atrous._files import make_folder, sha256_of
 from atrous.errors import DataError, UnknownNameError
 from atrous.networks.card import Card
 from atrous.networks.convert.fetch import cache_folder
+from atrous.runtimes.compiled import CompiledNetwork
 from atrous.runtimes.engine import Engine, Precision
 from atrous.runtimes.facts import ExportFacts, versions_here
 from atrous.runtimes.graph import DeployedNetwork, Signature, example_of, exported_program
 from atrous.runtimes.onnx import OnnxNetwork, onnx_bytes, write_onnx
 from atrous.runtimes.openvino import OpenVinoNetwork, openvino_model
 
-Runtime: TypeAlias = Literal["eager", "onnx", "openvino"]
-"""`eager` is torch as it stands, folded; the others run an exported graph on the CPU."""
+Runtime: TypeAlias = Literal["eager", "compiled", "onnx", "openvino"]
+"""`eager` is torch as it stands, folded; `compiled` machine code that torch makes for each size;
+the others run an exported graph on the CPU."""
 RUNTIMES: Final = get_args(Runtime)
 PRECISIONS: Final = get_args(Precision)
 
@@ -38,9 +40,10 @@ def check_runtime(runtime: str, precision: str, device: str) -> None:
         raise UnknownNameError("runtime", runtime, RUNTIMES)
     if precision not in PRECISIONS:
         raise UnknownNameError("precision", precision, PRECISIONS)
-    if precision != "float32" and runtime != "openvino":
+    if precision != "float32" and runtime not in ("compiled", "openvino"):
         raise DataError(
-            f"{runtime} computes in float32; expected --runtime openvino for {precision}; name it."
+            f"{runtime} computes in float32; expected --runtime openvino or compiled for "
+            f"{precision}; name one."
         )
     if runtime != "eager" and not device.startswith("cpu"):
         raise DataError(
@@ -65,25 +68,33 @@ def open_exported(path: Path, *, precision: Precision = "float32") -> Engine:
 
 
 def engine_of(
-    network: nn.Module, card: Card, file: Path, *, runtime: Runtime, precision: Precision
+    network: Callable[[], nn.Module],
+    card: Card,
+    file: Path,
+    *,
+    runtime: Runtime,
+    precision: Precision,
 ) -> Engine:
     """A network in an engine; its graph is made once and kept in the user's cache.
 
     Args:
-        network: Folded, in eval mode.
+        network: Makes a network of its own, folded and in eval mode; asked only where the cache
+            has no graph.
         card: Its card.
         file: The weights file that it is from.
-        runtime: `onnx` or `openvino`.
+        runtime: `compiled`, `onnx` or `openvino`.
         precision: In which it computes.
 
     Raises:
         DataError: If it has no graph that the engine can run.
         MissingExtraError: If the extra `export` is not installed.
     """
-    content = _cached_onnx(network, card, file)
+    facts = _facts(card, file)
+    if runtime == "compiled":
+        return CompiledNetwork(network, facts, path=file, cache=_cache(), precision=precision)
+    content = _cached_onnx(network, facts)
     if runtime == "onnx":
         return OnnxNetwork(content, path=file)
-    facts = _facts(card, file)
     return OpenVinoNetwork(openvino_model(content, facts), path=file, precision=precision)
 
 
@@ -93,14 +104,17 @@ def _facts(card: Card, file: Path) -> ExportFacts:
     )
 
 
-def _cached_onnx(network: nn.Module, card: Card, file: Path) -> bytes:
+def _cache() -> Path:
+    return cache_folder() / "runtimes"
+
+
+def _cached_onnx(network: Callable[[], nn.Module], facts: ExportFacts) -> bytes:
     """The graph from the cache, or made and put there; where nothing can be written, made."""
-    facts = _facts(card, file)
     name = hashlib.sha256(facts.to_json().encode()).hexdigest()[:32]
-    path = cache_folder() / "runtimes" / f"{name}.onnx"
+    path = _cache() / f"{name}.onnx"
     if path.is_file():
         return path.read_bytes()
-    content = _made(network, card, facts)
+    content = _made(network(), facts)
     try:
         make_folder(path.parent)
         write_onnx(path, content)
@@ -109,7 +123,7 @@ def _cached_onnx(network: nn.Module, card: Card, file: Path) -> bytes:
     return content
 
 
-def _made(network: nn.Module, card: Card, facts: ExportFacts) -> bytes:
-    deployed = DeployedNetwork(network, card, facts.signature)
-    program = exported_program(deployed, example_of(card, facts.signature), is_free=True)
+def _made(network: nn.Module, facts: ExportFacts) -> bytes:
+    deployed = DeployedNetwork(network, facts.card, facts.signature)
+    program = exported_program(deployed, example_of(facts.card, facts.signature), is_free=True)
     return onnx_bytes(program, facts)

@@ -15,7 +15,8 @@ from torch import nn
 from atrous.blocks.conv import ConvNormAct, Norm, batch_norm, conv_unit, relu
 from atrous.blocks.inception import InceptionBlock, InceptionWidths
 from atrous.blocks.local_response_norm import LocalResponseNorm
-from atrous.blocks.nd import ADAPTIVE_AVG_POOL, MAX_POOL
+from atrous.blocks.nd import MAX_POOL
+from atrous.blocks.resize import PoolToSize
 from atrous.networks.classifiers.classifier import AuxiliaryClassifier, Classifier, Head, LinearHead
 from atrous.networks.encoder import StagedEncoder
 from atrous.types import SpatialDims
@@ -55,7 +56,7 @@ class AuxiliaryHead(Head):
     ) -> None:
         super().__init__()
         # A head of volumes is averaged over the depth, as VGG's.
-        self.pool = ADAPTIVE_AVG_POOL[spatial_dims]((1, 4, 4)[-spatial_dims:])
+        self.pool = PoolToSize((1, 4, 4)[-spatial_dims:])
         self.conv = ConvNormAct(in_channels, 128, 1, norm=_norm, spatial_dims=spatial_dims)
         self.flatten = nn.Flatten()
         self.linear1 = nn.Linear(128 * 4 * 4, 1024)

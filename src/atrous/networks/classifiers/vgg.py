@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name everybody reads
 
 from atrous.blocks.conv import batch_norm
-from atrous.blocks.nd import ADAPTIVE_AVG_POOL, MAX_POOL
+from atrous.blocks.nd import MAX_POOL
+from atrous.blocks.resize import PoolToSize
 from atrous.blocks.vgg import VGGBlock
 from atrous.errors import ShapeError
 from atrous.networks.classifiers.classifier import Classifier, Head
@@ -69,7 +70,7 @@ class VGGHead(Head):
         self, in_channels: int, num_classes: int, *, spatial_dims: SpatialDims = 2
     ) -> None:
         super().__init__()
-        self.pool = ADAPTIVE_AVG_POOL[spatial_dims]((1, 7, 7)[-spatial_dims:])
+        self.pool = PoolToSize((1, 7, 7)[-spatial_dims:])
         self.flatten = nn.Flatten()
         self.linear1 = nn.Linear(in_channels * 7 * 7, 4096)
         self.act1 = nn.ReLU(inplace=True)
