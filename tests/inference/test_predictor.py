@@ -11,6 +11,7 @@ import atrous
 from atrous.data.synthetic.shapes import draw_shapes
 from atrous.errors import DataError, ShapeError
 from atrous.inference import Predictor, fold
+from atrous.inference.predictor import pixels_of
 from atrous.networks.card import Card
 from atrous.networks.catalog import build_network
 from atrous.networks.preprocessing.images import Preprocessing, preprocess
@@ -135,6 +136,15 @@ def test_every_form_of_a_picture_gives_the_same_mask(predictor, image, tmp_path)
     grey = image[:, :, 0]
     colour = np.repeat(grey[:, :, np.newaxis], 3, axis=2)
     assert torch.equal(predictor.predict(grey).mask, predictor.predict(colour).mask)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_read_only_floats_of_any_channels_are_taken_without_a_warning(channels):
+    pixels = np.random.default_rng(0).random((8, 9, channels), dtype=np.float32)
+    pixels.setflags(write=False)
+    found = pixels_of(pixels)
+    assert torch.equal(found, torch.tensor(pixels.transpose(2, 0, 1).copy()))
+    found += 1  # is not their memory
 
 
 def test_a_prediction_shows_and_saves_itself(predictor, image, tmp_path):

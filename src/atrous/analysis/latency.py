@@ -172,7 +172,11 @@ def _with_channels_last(model: nn.Module, image: Tensor) -> tuple[nn.Module, Ten
             f"channels_last needs 2 or 3 spatial axes, but the size has {image.ndim - 2}."
         )
     memory_format = formats[image.ndim]
-    return deepcopy(model).to(memory_format=memory_format), image.to(memory_format=memory_format)
+    twin = deepcopy(model)
+    for theirs, ours in zip(model.modules(), twin.modules(), strict=True):
+        if ours.training != theirs.training:  # torchvision's extractors forget it in copies
+            ours.train(theirs.training)
+    return twin.to(memory_format=memory_format), image.to(memory_format=memory_format)
 
 
 @contextmanager

@@ -229,6 +229,8 @@ def pixels_of(image: Image) -> Tensor:
             "them, a PIL image, an array (H, W, 3) of 8 bits, or a tensor (C, H, W); give one of "
             "these, and of several each by itself or atrous.predict(model, files, out)."
         )
+    if not image.flags.writeable:  # torch warns of memory that must not change
+        image = image.copy()
     if image.dtype == np.float32 and image.ndim == 3 and image.shape[2] != RGB and image.size:
         return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
     if image.dtype == np.uint8 and image.ndim == 2:
@@ -238,8 +240,6 @@ def pixels_of(image: Image) -> Tensor:
             f"An array of shape {image.shape} and type {image.dtype} was given, expected RGB of "
             f"shape (H, W, 3) and type uint8; convert it, or give a tensor (C, *S) in [0, 1]."
         )
-    if not image.flags.writeable:  # torch warns of memory that must not change
-        image = image.copy()
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 

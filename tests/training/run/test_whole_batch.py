@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from itertools import islice
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from atrous.data.synthetic.shapes import write_mask_folder
-from atrous.training.losses.catalog import LOSSES
+from atrous.training.losses.catalog import LOSSES, USE_CLASS_WEIGHTS
 from atrous.training.recipe.file import recipe_text
 from atrous.training.run.open import open_run
 
@@ -60,23 +61,73 @@ def flat(network):
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
-WEIGHING = {"boundary", "cross_entropy", "focal", "ohem"}
+WEIGHED = {
+    f"{loss}, weights {name}": {"losses": {loss: 1.0}, "class_weights": name}
+    for loss in sorted(USE_CLASS_WEIGHTS)
+    for name in ("enet", "espnet")
+}
+ALONE = {loss: {"losses": {loss: 1.0}} for loss in LOSSES}
+TOGETHER = {
+    "cross_entropy + lovasz, weights": {
+        "losses": {"cross_entropy": 1.0, "lovasz": 0.5},
+        "class_weights": "enet",
+    },
+    "cross_entropy smoothed": {"losses": {"cross_entropy": 1.0}, "label_smoothing": 0.1},
+    "all, weights": {"losses": dict.fromkeys(LOSSES, 0.5), "class_weights": "enet"},
+}
+OF_VOLUMES = {
+    "region_dice": {"losses": {"region_dice": 1.0}},
+    "region_dice + cross_entropy, weights": {
+        "losses": {"region_dice": 1.0, "cross_entropy": 1.0},
+        "class_weights": "enet",
+    },
+    "region_dice + dice": {"losses": {"region_dice": 1.0, "dice": 1.0}},
+}
+CASES = {**ALONE, **WEIGHED, **TOGETHER, **OF_VOLUMES}
+REGIONS = {"whole": ("ball", "core"), "core": ("core",)}
+NO_CHOICES = {"class_weights": "none", "label_smoothing": 0.0}
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_three_updates_in_parts_are_those_of_the_whole(recipe, partly, tmp_path, loss):
-    recipe = replace(
-        recipe,
-        **PLAIN,
-        data=(str(partly),),
-        losses={loss: 1.0},
-        class_weights="enet" if loss in WEIGHING else "none",
-    )
-    whole = weights_after(recipe, tmp_path / "1", num_steps=3)
+@pytest.fixture(scope="module")
+def partly_balls(tmp_path_factory, make_balls):
+    """Volumes, three of four labelled in a few voxels only."""
+    root = tmp_path_factory.mktemp("partly_balls")
+    make_balls(root / "train", num_volumes=4, seed=0)
+    make_balls(root / "val", num_volumes=1, seed=1)
+    for path in sorted((root / "train/labels").iterdir())[1:]:
+        file = nibabel.load(path)
+        mask = np.asarray(file.dataobj).astype(np.uint8)
+        kept = np.full_like(mask, 255)
+        kept[5:9, 5:8, 6:10] = mask[5:9, 5:8, 6:10]
+        nibabel.save(nibabel.Nifti1Image(kept, file.affine), path)
+    return root
+
+
+@pytest.fixture(params=CASES)
+def case(request, recipe, volume_recipe, partly, partly_balls):
+    return recipe_of_case(request.param, recipe, volume_recipe, partly, partly_balls)
+
+
+def recipe_of_case(name, recipe, volume_recipe, partly, partly_balls):
+    chosen = {**NO_CHOICES, **CASES[name]}
+    if name not in OF_VOLUMES:
+        return replace(recipe, **PLAIN, data=(str(partly),), **chosen)
+    return replace(volume_recipe, **PLAIN, regions=REGIONS, data=(str(partly_balls),), **chosen)
+
+
+def test_three_updates_in_parts_are_those_of_the_whole(case, tmp_path):
+    whole = weights_after(case, tmp_path / "1", num_steps=3)
     assert whole.norm() > 1e-3
-    for parts in (2, 3, 4):  # three parts of four samples are not alike
-        found = weights_after(replace(recipe, accumulate=parts), tmp_path / str(parts), num_steps=3)
+    for parts in (2, 4):
+        found = weights_after(replace(case, accumulate=parts), tmp_path / str(parts), num_steps=3)
         assert (found - whole).norm() < 1e-4 * whole.norm()
+
+
+def test_parts_need_not_be_alike(recipe, partly, tmp_path):
+    case = replace(recipe, **PLAIN, data=(str(partly),), **TOGETHER["all, weights"])
+    whole = weights_after(case, tmp_path / "1", num_steps=3)
+    found = weights_after(replace(case, accumulate=3), tmp_path / "3", num_steps=3)
+    assert (found - whole).norm() < 1e-4 * whole.norm()
 
 
 def test_dropout_drops_alike_in_both_passes(recipe):
@@ -112,48 +163,53 @@ SCRIPT = """
 import sys, tomllib
 from itertools import islice
 from pathlib import Path
-import torch
 from accelerate import Accelerator
 from safetensors.torch import save_file
 from atrous.training.recipe.file import recipe_of
 from atrous.training.run.open import open_run
 
 accelerator = Accelerator(cpu=True)
-for loss in sys.argv[2:]:
-    text = Path(sys.argv[1]).read_text().replace("LOSS", loss)
-    run = open_run(recipe_of(tomllib.loads(text), where="text"), Path(loss), accelerator)
+for file in sorted(Path().glob("*.toml")):
+    recipe = recipe_of(tomllib.loads(file.read_text()), where="text")
+    run = open_run(recipe, Path(file.stem), accelerator)
     for _ in islice(run.steps(), 3):
         pass
     if accelerator.is_main_process:
         tensors = {n: p.detach().contiguous() for n, p in run.state.network.named_parameters()}
-        save_file(tensors, f"{loss}.safetensors")
+        save_file(tensors, f"{file.stem}.safetensors")
     accelerator.free_memory()
 accelerator.end_training()
 """
 
 
-@pytest.mark.slow
-def test_two_processes_give_the_updates_of_one(recipe, partly, tmp_path):
-    recipe = replace(recipe, **PLAIN, data=(str(partly),), losses={"LOSS": 1.0})
-    recipe = replace(recipe, class_weights="none")
-    text = recipe_text(recipe)
-    (tmp_path / "recipe.toml").write_text(text)
-    (tmp_path / "script.py").write_text(SCRIPT)
+def differences_of_two_processes(recipes, folder):
+    """By name, how much three updates of two processes differ from those of one."""
+    for index, recipe in enumerate(recipes.values()):
+        (folder / f"{index:02d}.toml").write_text(recipe_text(recipe))
+    (folder / "script.py").write_text(SCRIPT)
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    subprocess.run(
-        (sys.executable, *launch, "script.py", "recipe.toml", *LOSSES),
-        cwd=tmp_path,
-        check=True,
-        timeout=600,
-    )
-    for loss in LOSSES:
-        one = open_run(
-            replace(recipe, losses={loss: 1.0}), tmp_path / f"one-{loss}", Accelerator(cpu=True)
-        )
+    command = (sys.executable, *launch, "script.py")
+    subprocess.run(command, cwd=folder, check=True, timeout=600)
+    found = {}
+    for index, (name, recipe) in enumerate(recipes.items()):
+        one = open_run(recipe, folder / f"one-{index}", Accelerator(cpu=True))
         start = flat(one.state.network)
         for _ in islice(one.steps(), 3):
             pass
         expected = flat(one.state.network)
-        tensors = load_file(tmp_path / f"{loss}.safetensors")
-        found = torch.cat([tensors[n].flatten() for n, _ in one.state.network.named_parameters()])
-        assert (found - expected).norm() < 1e-4 * (expected - start).norm(), loss
+        tensors = load_file(folder / f"{index:02d}.safetensors")
+        two = torch.cat([tensors[n].flatten() for n, _ in one.state.network.named_parameters()])
+        found[name] = float((two - expected).norm() / (expected - start).norm())
+    return found
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_updates_of_one(
+    recipe, volume_recipe, partly, partly_balls, tmp_path
+):
+    recipes = {
+        name: recipe_of_case(name, recipe, volume_recipe, partly, partly_balls)
+        for name in (*ALONE, *OF_VOLUMES, "all, weights")
+    }
+    found = differences_of_two_processes(recipes, tmp_path)
+    assert max(found.values()) < 1e-4, found

@@ -103,7 +103,8 @@ def rename(state: Mapping[str, Tensor], rules: Rules, *, network: str) -> dict[s
         )
         if match is None:
             raise DataError(
-                f"Found a tensor {key!r} that {network} has not; is it another network?"
+                f"Found a tensor {key!r} that {network} has not; expected its tensors alone; is it "
+                "another network?"
             )
         renamed[match.expand(ours)] = tensor
     for key in [key for key in renamed if key.endswith("running_var")]:

@@ -1,12 +1,12 @@
 """torchvision's backbones under the encoder contract; torchvision is imported where it is used."""
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from atrous.errors import ShapeError, UnknownNameError
 from atrous.networks.encoder import CheckedEncoder, Encoder, refuse_volumes
@@ -51,18 +51,11 @@ class TorchvisionEncoder(CheckedEncoder):
             reductions=[tap.reduction for tap in taps],
             in_channels=in_channels,
         )
-        self.backbone = create_feature_extractor(backbone, [tap.node for tap in taps])
+        extractor = create_feature_extractor(backbone, [tap.node for tap in taps])
+        # The extractor has a graph for each mode, which differ in no classifier of torchvision, and
+        # a copy of it is in training mode whatever it was in; a plain graph's copy is as it was.
+        self.backbone = GraphModule(extractor, extractor.graph, type(backbone).__name__)
         self.taps = tuple(taps)
-
-    def __deepcopy__(self, memo: dict[int, object]) -> "TorchvisionEncoder":
-        # torchvision's extractor comes back from a copy in training mode, whatever it was in.
-        twin = type(self).__new__(type(self))
-        memo[id(self)] = twin
-        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        twin.train(self.training)
-        for mine, its in zip(self.modules(), twin.modules(), strict=True):
-            its.training = mine.training
-        return twin
 
     def forward(self, x: Tensor) -> list[Tensor]:
         self.check_input(x)
@@ -110,7 +103,12 @@ def _build(name: str, output_stride: int) -> nn.Module:
         # Their own random weights take minutes; heads on the way are no part of an encoder.
         return build(init_weights=False, aux_logits=False)
     if output_stride == 32:
-        return build()
+        try:
+            return build()
+        except NotImplementedError:  # the RegNets count with tensors, which have no numbers there
+            device = torch.get_default_device()
+            with torch.device("cpu"):
+                return build().to(device)
     swaps = {16: [False, False, True], 8: [False, True, True]}.get(output_stride)
     try:
         if swaps is None:
