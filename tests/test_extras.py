@@ -1,6 +1,7 @@
 """Commands that install an extra work from where the package came from."""
 
 import json
+import re
 import shlex
 import tomllib
 from importlib import metadata
@@ -60,9 +61,10 @@ def test_from_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_extra_that_the_code_names_is_declared() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {
-        line.split('extra="')[1].split('"')[0]
+        name
         for path in (ROOT / "src").rglob("*.py")
         for line in path.read_text().splitlines()
-        if 'extra="' in line and ">>>" not in line
+        for name in re.findall(r"""(?:extra=|install_command\()["']([a-z]+)["']""", line)
+        if ">>>" not in line
     }
     assert named == set(declared["optional-dependencies"]) - {"dev"}

@@ -285,11 +285,11 @@ def test_masks_that_follow_no_one_habit_are_refused(tmp_path):
 
 def test_pictures_that_are_not_read_are_named(tmp_path):
     root = people(tmp_path, [ONE])
-    for name in ("b.heic", "c.jxl", "d"):
+    for name in ("b.psd", "c.dng", "d"):
         (root / "images" / name).write_bytes(b"x")
     report = check_layout(MaskFolder(root, num_classes=2))
     (left,) = [problem for problem in report.warnings if problem.kind == "left_out"]
-    assert left.names == ("b.heic", "c.jxl", "d")
+    assert left.names == ("b.psd", "c.dng", "d")
 
 
 def put_turned(root, name, orientation, size, *, mask_size):
