@@ -9,7 +9,7 @@ from atrous.networks.convert import convert_checkpoint
 from atrous.networks.encoder import Encoder
 from atrous.networks.encoders import catalog
 from atrous.networks.shipped import resolve_weights
-from atrous.networks.weights import load_weights
+from atrous.networks.weights import load_weights, misfits
 from atrous.types import SpatialDims
 
 _PREFIX = "encoder."
@@ -69,19 +69,9 @@ def _load(encoder: nn.Module, name: str, path: Path) -> None:
         for key, tensor in trained.items()
         if key.startswith(_PREFIX)
     }
-    wanted = encoder.state_dict()
-    wrong = [
-        *(f"{key} is missing" for key in wanted.keys() - given.keys()),
-        *(f"{key} is not of {name}" for key in given.keys() - wanted.keys()),
-        *(
-            f"{key} is {tuple(given[key].shape)}, expected {tuple(wanted[key].shape)}"
-            for key in wanted.keys() & given.keys()
-            if given[key].shape != wanted[key].shape
-        ),
-    ]
-    if wrong:
+    if wrong := misfits(given, encoder.state_dict()):
         raise DataError(
-            f"{path} does not fit {name}: {min(wrong)}, and {len(wrong) - 1} more; expected a "
+            f"{path} does not fit {name}: {wrong[0]}, and {len(wrong) - 1} more; expected a "
             "network with this encoder, built for as many channels and dimensions; name another."
         )
     encoder.load_state_dict(given)

@@ -10,7 +10,7 @@ from typing import Final
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from atrous._files import write_atomically
 from atrous.errors import AtrousError, DataError, ShapeError
@@ -72,6 +72,21 @@ def _sorted_metadata(content: bytes) -> bytes:
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+def misfits(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """In what some tensors are not those that a network wants, a few words each, sorted."""
+    return sorted(
+        [
+            *(f"{name} is missing" for name in wanted.keys() - given.keys()),
+            *(f"{name} is not wanted" for name in given.keys() - wanted.keys()),
+            *(
+                f"{name} is {tuple(given[name].shape)}, expected {tuple(wanted[name].shape)}"
+                for name in wanted.keys() & given.keys()
+                if given[name].shape != wanted[name].shape
+            ),
+        ]
+    )
 
 
 def load_weights(path: Path | str) -> Weights:

@@ -15,7 +15,7 @@ from atrous.errors import DataError
 from atrous.networks.card import Card
 from atrous.networks.convert.inflate import inflate
 from atrous.networks.shipped import resolve_weights
-from atrous.networks.weights import load_weights
+from atrous.networks.weights import load_weights, misfits
 from atrous.training.recipe.recipe import Recipe
 from atrous.training.run.folder import RunFolder
 
@@ -105,21 +105,11 @@ def start_from(network: nn.Module, start: Start, recipe: Recipe) -> tuple[str, .
     wanted = network.state_dict()
     if recipe.inflate != "none":
         given = _inflated(given, network, filling=recipe.inflate)
-    if not recipe.replace_head:
-        wrong = [
-            *(f"{name} is missing" for name in wanted.keys() - given.keys()),
-            *(f"{name} is not wanted" for name in given.keys() - wanted.keys()),
-            *(
-                f"{name} is {tuple(given[name].shape)}, expected {tuple(wanted[name].shape)}"
-                for name in wanted.keys() & given.keys()
-                if given[name].shape != wanted[name].shape
-            ),
-        ]
-        if wrong:
-            raise DataError(
-                f"{path} does not fit the recipe's network: {sorted(wrong)[0]}, and "
-                f"{len(wrong) - 1} more; set replace_head = true to take what fits."
-            )
+    if not recipe.replace_head and (wrong := misfits(given, wanted)):
+        raise DataError(
+            f"{path} does not fit the recipe's network: {wrong[0]}, and "
+            f"{len(wrong) - 1} more; set replace_head = true to take what fits."
+        )
     fitting = _by_name(given, wanted) if recipe.replace_head else given
     taken = Taken.of(network, fitting)
     if taken.share_of_encoder < _ENOUGH and not recipe.allow_partial:
